@@ -1,0 +1,1 @@
+"""The library that Syntune's commands share; one folder a stage, in the order of the data."""

@@ -1,0 +1,37 @@
+"""How every command starts and ends: its environment checked first, a user's mistake in one line."""
+
+import argparse
+import errno
+import logging
+import sys
+from collections.abc import Callable
+
+from syntune.errors import UserError
+from syntune.interpreter import require_environment
+
+
+def run_command(
+    main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser, environment: str
+) -> None:
+    """Parse the command line, check the interpreter, run ``main``; exit 1 with one line on a user's mistake.
+
+    ``environment`` names the env spec that the command's rule is bound to; a command whose rule chooses between several
+    has an ``--environment`` option, which wins.
+    """
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        require_environment(getattr(args, "environment", environment))
+        main(args)
+    except UserError as error:
+        _stop(str(error))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _stop(f"no space left on the disk while writing {error.filename or 'the output'}; free some and run again")
+
+
+def _stop(message: str) -> None:
+    """Print one line and leave with status 1."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,8 @@
+"""The one exception for what a user can put right."""
+
+
+class UserError(Exception):
+    """A mistake in the input: its message names the file, row or key and says what to do.
+
+    Commands print it as one line and exit with status 1; it never becomes a traceback.
+    """

@@ -1,0 +1,89 @@
+"""Manifests: the small files that are the edges of the DAG.
+
+A stage's manifest holds the content hash, rows and bytes of each part it made, the rows it dropped and why, the settings
+that made it and the interpreter that ran it. It holds no time and no host: the same work gives the same bytes, and
+Snakemake, which compares small inputs by checksum, then sees nothing new downstream.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from syntune.errors import UserError
+from syntune.files import canonical_json, sha256_bytes, sha256_file, write_json
+from syntune.interpreter import describe_interpreter
+
+
+class Part(BaseModel):
+    """One file of a stage's output; ``path`` is relative to the manifest's folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    sha256: str
+    bytes: int
+    rows: int | None = None
+
+    @classmethod
+    def of(cls, file: Path, root: Path, rows: int | None = None) -> "Part":
+        """Describe ``file``, which lies under ``root``."""
+        return cls(
+            path=file.relative_to(root).as_posix(), sha256=sha256_file(file), bytes=file.stat().st_size, rows=rows
+        )
+
+
+class Manifest(BaseModel):
+    """What one stage made, of what, and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage: str = Field(description="the rule that wrote it")
+    name: str = Field(description="the seed, dataset, model, run or benchmark")
+    content: str = Field(description="SHA-256 over the parts' hashes: the identity of the output")
+    parts: list[Part]
+    rows_in: int | None = None
+    rows_out: int | None = None
+    dropped: dict[str, int] = Field(default_factory=dict, description="rows dropped, by reason")
+    added: int = Field(default=0, description="rows that synthesis added")
+    inputs: dict[str, str] = Field(default_factory=dict, description="content hashes of what it was made from")
+    settings: dict[str, Any] = Field(default_factory=dict)
+    interpreter: dict[str, str] = Field(default_factory=dict)
+    details: dict[str, Any] = Field(default_factory=dict, description="figures of this stage alone")
+
+    @model_validator(mode="after")
+    def _rows_add_up(self) -> "Manifest":
+        """Nothing is skipped in silence: rows in + added = rows out + dropped."""
+        if self.rows_in is not None and self.rows_out is not None:
+            if self.rows_in + self.added != self.rows_out + sum(self.dropped.values()):
+                raise ValueError(
+                    f"{self.stage} {self.name}: {self.rows_in} rows in + {self.added} added != {self.rows_out} rows out "
+                    f"+ {sum(self.dropped.values())} dropped"
+                )
+        return self
+
+
+def write_manifest(
+    path: str | Path, *, stage: str, name: str, parts: list[Part], packages: tuple[str, ...] = (), **fields: Any
+) -> Manifest:
+    """Compute the content hash, record the interpreter with the versions of ``packages``, and write the manifest."""
+    content = sha256_bytes(canonical_json([[part.path, part.sha256] for part in parts]).encode())
+    manifest = Manifest(
+        stage=stage,
+        name=name,
+        content=content,
+        parts=parts,
+        interpreter=describe_interpreter(packages),
+        **fields,
+    )
+    write_json(path, manifest.model_dump())
+    return manifest
+
+
+def read_manifest(path: str | Path) -> Manifest:
+    """Read a manifest; a missing or foreign file is a :class:`UserError`."""
+    try:
+        return Manifest.model_validate_json(Path(path).read_bytes())
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: not a readable manifest ({reason}); delete it and run snakemake again") from error
