@@ -10,9 +10,7 @@ from syntune.errors import UserError
 from syntune.interpreter import require_environment
 
 
-def run_command(
-    main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser, environment: str
-) -> None:
+def run_command(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser, environment: str) -> None:
     """Parse the command line, check the interpreter, run ``main``; exit 1 with one line on a user's mistake.
 
     ``environment`` names the env spec that the command's rule is bound to; a command whose rule chooses between several

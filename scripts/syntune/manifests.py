@@ -1,7 +1,7 @@
 """Manifests: the small files that are the edges of the DAG.
 
-A stage's manifest holds the content hash, rows and bytes of each part it made, the rows it dropped and why, the settings
-that made it and the interpreter that ran it. It holds no time and no host: the same work gives the same bytes, and
+A stage's manifest holds the content hash, rows and bytes of each part it made, the rows it dropped and why, the
+settings that made it and the interpreter that ran it. It holds no time and no host: the same work gives the same bytes, and
 Snakemake, which compares small inputs by checksum, then sees nothing new downstream.
 """
 
@@ -54,12 +54,14 @@ class Manifest(BaseModel):
     @model_validator(mode="after")
     def _rows_add_up(self) -> "Manifest":
         """Nothing is skipped in silence: rows in + added = rows out + dropped."""
-        if self.rows_in is not None and self.rows_out is not None:
-            if self.rows_in + self.added != self.rows_out + sum(self.dropped.values()):
-                raise ValueError(
-                    f"{self.stage} {self.name}: {self.rows_in} rows in + {self.added} added != {self.rows_out} rows out "
-                    f"+ {sum(self.dropped.values())} dropped"
-                )
+        if self.rows_in is None or self.rows_out is None:
+            return self
+        dropped = sum(self.dropped.values())
+        if self.rows_in + self.added != self.rows_out + dropped:
+            raise ValueError(
+                f"{self.stage} {self.name}: {self.rows_in} rows in + {self.added} added != "
+                f"{self.rows_out} rows out + {dropped} dropped"
+            )
         return self
 
 

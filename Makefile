@@ -1,0 +1,37 @@
+# make run: set up, run the demo and print its scores.   make test: set up and pass the tests.
+# After either one: . .venv/bin/activate, then snakemake as usual (snakemake -n, snakemake --cores 4, ...).
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+CORES ?= all
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: run setup envs test check schema clean
+
+run: setup
+	snakemake --cores $(CORES)
+	@cat results/scores/compare.txt
+	@echo "report: results/report/index.html"
+
+setup: .venv/ready
+
+.venv/ready: requirements.txt requirements-dev.txt tools/setup
+	tools/setup $(PYTHON)
+
+envs: setup
+	snakemake --cores 1 --forceall --conda-create-envs-only
+
+test: envs
+	tests/run
+
+check: setup
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile rules
+	snakemake --lint
+
+schema: setup
+	.venv/bin/python tools/write_schema.py
+
+clean:
+	rm -rf results .snakemake .venv

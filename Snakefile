@@ -1,0 +1,55 @@
+# Syntune: from seed image-text data to scored adapters and a report.
+# The rules stand in the order of the data; docs/architecture.md is the map.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+if not workflow.overwrite_configfiles:  # a config given with --configfile stands alone
+
+    configfile: "config.yaml"
+
+
+report: "report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/demo.smk"
+include: "rules/seed.smk"
+include: "rules/synthesis.smk"
+include: "rules/shards.smk"
+include: "rules/models.smk"
+include: "rules/rehearsal.smk"
+include: "rules/training.smk"
+include: "rules/prediction.smk"
+include: "rules/scoring.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/report/index.html",
+
+
+rule data:
+    """Target: every dataset, sharded."""
+    input:
+        expand("results/data/{dataset}.manifest.json", dataset=settings.datasets),
+
+
+rule rehearsal:
+    """Target: every run rehearsed, from the first training step to an answered question."""
+    input:
+        expand("results/rehearsal/{run}/passed.json", run=settings.runs),
+
+
+rule checkpoints:
+    """Target: every run trained."""
+    input:
+        expand("results/checkpoints/{run}.manifest.json", run=trained_runs()),
+
+
+rule scores:
+    """Target: every run scored on every benchmark."""
+    input:
+        "results/scores/compare.json",

@@ -1,0 +1,29 @@
+"""Base models: built or converted once, checked, and kept as safetensors."""
+
+
+rule prepare_base:
+    """Build or convert a base model, every tensor accounted for."""
+    input:
+        dataset=tokenizer_dataset,
+        shards=tokenizer_shards,
+        checkpoint=local_checkpoint,
+        code=sources("prepare_base"),
+    output:
+        model=directory("results/models/{model}"),
+        manifest="results/models/{model}.manifest.json",
+    log:
+        "results/logs/prepare_base/{model}.log",
+    benchmark:
+        "results/timings/prepare_base/{model}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=16000,
+        runtime=60,
+    params:
+        settings=model_params,
+    shell:
+        "python scripts/prepare_base.py --name {wildcards.model:q} --settings {params.settings:q} "
+        "--dataset-manifest {input.dataset:q} --model {output.model:q} --manifest {output.manifest:q} "
+        "2>&1 | tee {log:q}"

@@ -1,0 +1,64 @@
+"""Rehearsal: before anything expensive, one step of every run, saved, loaded and asked, each in its own environment."""
+
+
+rule rehearse_training:
+    """Train one step on a handful of rows from the base model, and save it as training will."""
+    input:
+        dataset=run_dataset,
+        shards=run_shards,
+        base=base_manifest,
+        folder=ancient(base_folder),
+        code=sources("rehearse_training"),
+    output:
+        checkpoint=directory("results/rehearsal/{run}/checkpoint"),
+        manifest="results/rehearsal/{run}/checkpoint.manifest.json",
+    log:
+        "results/logs/rehearse_training/{run}.log",
+    benchmark:
+        "results/timings/rehearse_training/{run}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: run_threads
+    resources:
+        mem_mb=32000,
+        runtime=30,
+        gpu=run_gpus,
+    params:
+        settings=run_params,
+    shell:
+        "python scripts/rehearse_training.py --run {wildcards.run:q} --settings {params.settings:q} "
+        "--dataset-manifest {input.dataset:q} --start {input.folder:q} --checkpoint {output.checkpoint:q} "
+        "--manifest {output.manifest:q} 2>&1 | tee {log:q}"
+
+
+rule rehearse_evaluation:
+    """Load the rehearsed checkpoint as prediction will, and answer two questions of each benchmark."""
+    input:
+        base=base_manifest,
+        folder=ancient(base_folder),
+        manifest=rehearsed_manifest,
+        checkpoint=rehearsed_checkpoint,
+        benchmarks=all_benchmark_files,
+        images=all_benchmark_images,
+        code=sources("rehearse_evaluation"),
+    output:
+        passed="results/rehearsal/{run}/passed.json",
+    log:
+        "results/logs/rehearse_evaluation/{run}.log",
+    benchmark:
+        "results/timings/rehearse_evaluation/{run}.tsv"
+    conda:
+        "../envs/eval.yaml"
+    threads: run_threads
+    resources:
+        mem_mb=32000,
+        runtime=30,
+        gpu=run_gpus,
+    params:
+        settings=as_params(settings.prediction),
+        benchmarks=all_benchmark_params,
+        device=run_gpus,
+    shell:
+        "python scripts/rehearse_evaluation.py --run {wildcards.run:q} --start {input.folder:q} "
+        "--checkpoint {input.checkpoint:q} --benchmarks {params.benchmarks:q} --settings {params.settings:q} "
+        "--gpus {params.device:q} --threads {threads} --output {output.passed:q} 2>&1 | tee {log:q}"

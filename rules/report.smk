@@ -1,0 +1,57 @@
+"""The report: one page that tells what was done, what came of it, and how sure that is."""
+
+
+rule report:
+    """Draw the figures and write the page, from manifests, metrics, scores and timings alone."""
+    input:
+        seeds=expand("results/seed/{seed}.manifest.json", seed=settings.seeds),
+        syntheses=expand("results/synth/{dataset}.manifest.json", dataset=recipe_datasets()),
+        datasets=expand("results/data/{dataset}.manifest.json", dataset=settings.datasets),
+        models=expand("results/models/{model}.manifest.json", model=settings.models),
+        runs=expand("results/checkpoints/{run}.manifest.json", run=trained_runs()),
+        checkpoints=[ancient(f"results/checkpoints/{run}") for run in trained_runs()],
+        shards=[ancient(f"results/data/{dataset}") for dataset in settings.datasets],
+        predictions=expand(
+            "results/predictions/{run}/{benchmark}.jsonl", run=settings.runs, benchmark=settings.benchmarks
+        ),
+        scores=expand("results/scores/{run}/{benchmark}.json", run=settings.runs, benchmark=settings.benchmarks),
+        comparison="results/scores/compare.json",
+        timings=timings(),
+        code=sources("report"),
+    output:
+        page=report("results/report/index.html", caption="../report/page.rst", category="Report"),
+        loss=report("results/report/figures/loss.svg", caption="../report/loss.rst", category="Training"),
+        learning_rate=report(
+            "results/report/figures/learning-rate.svg", caption="../report/learning-rate.rst", category="Training"
+        ),
+        gradient_norm=report(
+            "results/report/figures/gradient-norm.svg", caption="../report/gradient-norm.rst", category="Training"
+        ),
+        throughput=report(
+            "results/report/figures/throughput.svg", caption="../report/throughput.rst", category="Training"
+        ),
+        data=report("results/report/figures/data.svg", caption="../report/data.rst", category="Data"),
+        scores=report("results/report/figures/scores.svg", caption="../report/scores.rst", category="Scores"),
+    log:
+        "results/logs/report.log",
+    benchmark:
+        "results/timings/report/report.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        title=settings.title,
+        description=settings.description,
+        figures=subpath(output.loss, parent=True),
+        summaries=run_files("results/checkpoints/{run}/summary.json"),
+        metrics=run_files("results/checkpoints/{run}/metrics.jsonl"),
+    shell:
+        "python scripts/report.py --title {params.title:q} --description {params.description:q} "
+        "--seed-manifests {input.seeds:q} --synthesis-manifests {input.syntheses:q} "
+        "--dataset-manifests {input.datasets:q} --model-manifests {input.models:q} --run-manifests {input.runs:q} "
+        "--summaries {params.summaries:q} --metrics {params.metrics:q} --scores {input.scores:q} "
+        "--predictions {input.predictions:q} --comparison {input.comparison:q} --timings {input.timings:q} "
+        "--output {output.page:q} --figures {params.figures:q} 2>&1 | tee {log:q}"

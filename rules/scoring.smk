@@ -1,0 +1,52 @@
+"""Scores: from prediction files and annotations alone, without a model."""
+
+
+rule score:
+    """Score a run's answers to a benchmark, with error bars."""
+    input:
+        predictions="results/predictions/{run}/{benchmark}.jsonl",
+        benchmark=benchmark_files,
+        code=sources("score"),
+    output:
+        scores="results/scores/{run}/{benchmark}.json",
+    log:
+        "results/logs/score/{run}.{benchmark}.log",
+    benchmark:
+        "results/timings/score/{run}.{benchmark}.tsv"
+    conda:
+        "../envs/eval.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=benchmark_params,
+    shell:
+        "python scripts/score.py --run {wildcards.run:q} --benchmark {wildcards.benchmark:q} "
+        "--settings {params.settings:q} --predictions {input.predictions:q} --output {output.scores:q} "
+        "2>&1 | tee {log:q}"
+
+
+rule compare:
+    """Set every run beside the baseline run, question by question."""
+    input:
+        scores=expand("results/scores/{run}/{benchmark}.json", run=settings.runs, benchmark=settings.benchmarks),
+        code=sources("compare"),
+    output:
+        comparison="results/scores/compare.json",
+        table="results/scores/compare.tsv",
+    log:
+        "results/logs/compare.log",
+    benchmark:
+        "results/timings/compare/compare.tsv"
+    conda:
+        "../envs/eval.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        baseline=settings.compare or next(iter(settings.runs)),
+    shell:
+        "python scripts/compare.py --scores {input.scores:q} --baseline {params.baseline:q} "
+        "--output {output.comparison:q} --table {output.table:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,27 @@
+"""Seed data in: any supported format becomes checked, canonical rows in a fixed number of chunks."""
+
+
+rule ingest_seed:
+    """Read a seed's records, check each image, and write canonical Data-Juicer rows in chunks."""
+    input:
+        records=seed_file,
+        images=seed_images,
+        code=sources("ingest_seed"),
+    output:
+        rows=directory("results/seed/{seed}"),
+        manifest="results/seed/{seed}.manifest.json",
+    log:
+        "results/logs/ingest_seed/{seed}.log",
+    benchmark:
+        "results/timings/ingest_seed/{seed}.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        settings=seed_params,
+    shell:
+        "python scripts/ingest_seed.py --name {wildcards.seed:q} --settings {params.settings:q} "
+        "--rows {output.rows:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"

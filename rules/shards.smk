@@ -1,0 +1,30 @@
+"""Shards: a dataset's rows as Parquet files with the images inside."""
+
+
+rule shard:
+    """Write a fixed number of Parquet shards that load_dataset("parquet", ...) reads with images decoded."""
+    input:
+        rows_manifest=shard_manifest,
+        mix_manifests=mix_manifests,
+        rows=shard_rows,
+        code=sources("shard"),
+    output:
+        shards=directory("results/data/{dataset}"),
+        manifest="results/data/{dataset}.manifest.json",
+    log:
+        "results/logs/shard/{dataset}.log",
+    benchmark:
+        "results/timings/shard/{dataset}.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        settings=dataset_params,
+        mix=mix_arguments,
+    shell:
+        "python scripts/shard.py --dataset {wildcards.dataset:q} --settings {params.settings:q} "
+        "--rows-manifest {input.rows_manifest:q} --mix {params.mix:q} "
+        "--shards {output.shards:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,93 @@
+"""Reading settings, with one clear line for a key that is wrong."""
+
+import difflib
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from syntune.errors import UserError
+
+T = TypeVar("T")
+
+
+def read_settings(value: Any, kind: type[T], source: str) -> T:
+    """Validate ``value`` as ``kind``; the first mistake becomes a :class:`UserError` that names ``source`` and key."""
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        raise UserError(_one_line(error, kind, source)) from error
+
+
+def read_params(text: str, kind: type[T]) -> T:
+    """Read a section from a rule's ``--settings``: JSON text, or ``@FILE`` with such text."""
+    source = "--settings"
+    if text.startswith("@"):
+        source = text[1:]
+        try:
+            text = Path(source).read_text(encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"--settings: cannot read {source}: {error.strerror}") from error
+    try:
+        return TypeAdapter(kind).validate_json(text)
+    except ValidationError as error:
+        raise UserError(_one_line(error, kind, source)) from error
+
+
+def _one_line(error: ValidationError, kind: Any, source: str) -> str:
+    """The first mistake of ``error`` as ``source: key: what is wrong``, with the number of further ones."""
+    # an unknown key explains a missing one that it stands for, so it goes first
+    mistakes = sorted(error.errors(), key=lambda mistake: mistake["type"] != "extra_forbidden")
+    first = mistakes[0]
+    path = list(first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        names = _field_names(kind, path[:-1])
+        near = difflib.get_close_matches(str(path[-1]), names, n=1, cutoff=0.5)
+        message = f"unknown key; did you mean '{near[0]}'?" if near else f"unknown key; known: {', '.join(names)}"
+    key = ".".join(str(part) for part in _without_tags(kind, path))
+    more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
+    return ": ".join(part for part in (source, key, message) if part) + more
+
+
+def _descend(kind: Any, part: Any) -> tuple[Any, bool]:
+    """The type below ``kind`` at ``part``, and whether ``part`` is a union's tag rather than a key of the file."""
+    if get_origin(kind) is Annotated:
+        return _descend(get_args(kind)[0], part)
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        field = kind.model_fields.get(str(part))
+        return (field.annotation if field else Any), False
+    if get_origin(kind) is dict:
+        return get_args(kind)[1], False
+    if get_origin(kind) in (Union, UnionType):
+        for member in get_args(kind):
+            if isinstance(member, type) and issubclass(member, BaseModel) and _carries_tag(member, part):
+                return member, True
+        members = [member for member in get_args(kind) if member is not type(None)]
+        return _descend(members[0], part)
+    return Any, False
+
+
+def _carries_tag(member: type[BaseModel], tag: Any) -> bool:
+    """Whether one of the member's literal fields admits ``tag``: then it is the union's member of that name."""
+    return any(tag in get_args(field.annotation) for field in member.model_fields.values())
+
+
+def _field_names(kind: Any, path: list[Any]) -> list[str]:
+    """The keys known at ``path``."""
+    for part in path:
+        kind, _ = _descend(kind, part)
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
+
+
+def _without_tags(kind: Any, path: list[Any]) -> list[Any]:
+    """``path`` as it stands in the file: pydantic adds a discriminated union's tag to it."""
+    keys = []
+    for part in path:
+        kind, tag = _descend(kind, part)
+        if not tag and part != "[key]":
+            keys.append(part)
+    return keys

@@ -1,0 +1,82 @@
+"""The whole config as one tree, and its references checked against each other."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, model_validator
+
+from syntune.settings.benchmarks import BenchmarkSettings
+from syntune.settings.datasets import DatasetSettings
+from syntune.settings.models import ModelSettings, TinyModelSettings
+from syntune.settings.prediction import PredictionSettings
+from syntune.settings.runs import BaseRunSettings, RunSettings
+from syntune.settings.seeds import SeedSettings
+from syntune.settings.strict import Name, Strict
+
+Described = Annotated[str, Field(max_length=2000)]
+
+
+class Settings(Strict):
+    """A whole run of the workflow, as ``config.yaml`` holds it."""
+
+    title: Described = Field(default="Syntune", description="heading of the report")
+    description: Described = Field(default="", description="a sentence or two for the top of the report")
+    seeds: dict[Name, SeedSettings] = Field(description="real image-text data, by name")
+    datasets: dict[Name, DatasetSettings] = Field(description="training datasets, by name")
+    models: dict[Name, ModelSettings] = Field(description="base models, by name")
+    runs: dict[Name, RunSettings] = Field(description="what is trained and evaluated, by name")
+    benchmarks: dict[Name, BenchmarkSettings] = Field(description="what the runs are scored on, by name")
+    prediction: PredictionSettings = Field(default_factory=PredictionSettings, description="how answers are made")
+    compare: Name | None = Field(
+        default=None, description="the run that the others are compared with; null takes the first run"
+    )
+
+    @model_validator(mode="after")
+    def _references_exist(self) -> "Settings":
+        """Every name that a section mentions is defined, and nothing starts from itself."""
+        for name, dataset in self.datasets.items():
+            _known(f"datasets.{name}.seed", dataset.seed, self.seeds, "seeds")
+            for other in dataset.mix:
+                _known(f"datasets.{name}.mix", other, self.datasets, "datasets")
+                if other == name:
+                    raise ValueError(f"datasets.{name}.mix: a dataset cannot be mixed into itself")
+        for name, model in self.models.items():
+            if isinstance(model, TinyModelSettings):
+                _known(f"models.{name}.tokenizer_dataset", model.tokenizer_dataset, self.datasets, "datasets")
+        both = set(self.models) & set(self.runs)
+        if both:
+            raise ValueError(f"runs.{sorted(both)[0]}: a model has this name too; rename one of them")
+        for name, run in self.runs.items():
+            _known(f"runs.{name}.start", run.start, {**self.models, **self.runs}, "models and runs")
+            if not isinstance(run, BaseRunSettings):
+                _known(f"runs.{name}.dataset", run.dataset, self.datasets, "datasets")
+            self.ancestry(name)
+        if self.compare is not None:
+            _known("compare", self.compare, self.runs, "runs")
+        return self
+
+    def ancestry(self, run: str) -> list[str]:
+        """The model and the runs that ``run`` builds on, the model first and ``run`` last."""
+        chain = [run]
+        while chain[0] in self.runs:
+            start = self.runs[chain[0]].start
+            if start in chain:
+                raise ValueError(f"runs.{run}.start: runs start from each other in a circle: {start}")
+            chain.insert(0, start)
+        return chain
+
+
+def _known(key: str, name: str, among: dict[str, Any], section: str) -> None:
+    """Refuse a reference to something that is not defined."""
+    if name not in among:
+        raise ValueError(f"{key}: '{name}' is not one of the {section} ({', '.join(sorted(among)) or 'none'})")
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of ``config.yaml``, for editors."""
+    schema = Settings.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def as_params(settings: BaseModel) -> str:
+    """A section as the JSON text that a rule passes to its command: equal settings give equal text."""
+    return settings.model_dump_json()
