@@ -237,6 +237,11 @@ def training_environment(wildcards) -> str:
     return "train-cuda" if settings.runs[wildcards.run].cuda_kernels else "train"
 
 
+def training_env_spec(wildcards) -> str:
+    """The env spec of that environment, relative to this folder."""
+    return f"../envs/{training_environment(wildcards)}.yaml"
+
+
 def rehearsals_before(wildcards) -> list[str]:
     """The rehearsals of a run and of every run that builds on it: a gate, not an ingredient, hence ancient."""
     names = [name for name in settings.runs if wildcards.run in settings.ancestry(name)]

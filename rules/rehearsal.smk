@@ -17,7 +17,7 @@ rule rehearse_training:
     benchmark:
         "results/timings/rehearse_training/{run}.tsv"
     conda:
-        "../envs/train.yaml"
+        training_env_spec
     threads: run_threads
     resources:
         mem_mb=32000,
@@ -25,10 +25,11 @@ rule rehearse_training:
         gpu=run_gpus,
     params:
         settings=run_params,
+        environment=training_environment,
     shell:
         "python scripts/rehearse_training.py --run {wildcards.run:q} --settings {params.settings:q} "
         "--dataset-manifest {input.dataset:q} --start {input.folder:q} --checkpoint {output.checkpoint:q} "
-        "--manifest {output.manifest:q} 2>&1 | tee {log:q}"
+        "--manifest {output.manifest:q} --environment {params.environment:q} 2>&1 | tee {log:q}"
 
 
 rule rehearse_evaluation:

@@ -18,7 +18,7 @@ rule train:
     benchmark:
         "results/timings/train/{run}.tsv"
     conda:
-        "../envs/train.yaml"
+        training_env_spec
     threads: run_threads
     resources:
         mem_mb=32000,
@@ -26,8 +26,10 @@ rule train:
         gpu=run_gpus,
     params:
         settings=run_params,
+        environment=training_environment,
         work="results/work/{run}",
     shell:
         "python scripts/train.py --run {wildcards.run:q} --settings {params.settings:q} "
         "--dataset-manifest {input.dataset:q} --start {input.folders:q} --start-manifests {input.start:q} "
-        "--work {params.work:q} --checkpoint {output.checkpoint:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
+        "--work {params.work:q} --checkpoint {output.checkpoint:q} --manifest {output.manifest:q} "
+        "--environment {params.environment:q} 2>&1 | tee {log:q}"

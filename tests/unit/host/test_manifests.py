@@ -1,0 +1,45 @@
+"""Manifests: deterministic, and nothing is skipped in silence."""
+
+import pytest
+from pydantic import ValidationError
+
+from syntune.errors import UserError
+from syntune.manifests import Part, read_manifest, write_manifest
+
+
+def make(tmp_path, text="a", **fields):
+    (tmp_path / "part").write_text(text)
+    return write_manifest(
+        tmp_path / "x.manifest.json",
+        stage="shard",
+        name="x",
+        parts=[Part.of(tmp_path / "part", tmp_path, rows=1)],
+        **fields,
+    )
+
+
+def test_the_same_work_gives_the_same_bytes(tmp_path):
+    first = make(tmp_path)
+    text = (tmp_path / "x.manifest.json").read_bytes()
+    assert make(tmp_path) == first == read_manifest(tmp_path / "x.manifest.json")
+    assert (tmp_path / "x.manifest.json").read_bytes() == text
+
+
+def test_the_content_hash_follows_the_parts(tmp_path):
+    assert make(tmp_path, "a").content != make(tmp_path, "b").content
+    assert make(tmp_path, "a", settings={"limit": 1}).content == make(tmp_path, "a").content
+
+
+def test_rows_must_add_up(tmp_path):
+    make(tmp_path, rows_in=10, rows_out=9, added=2, dropped={"too short": 3})
+    with pytest.raises(ValidationError, match="10 rows in"):
+        make(tmp_path, rows_in=10, rows_out=9, dropped={"too short": 3})
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", '{"stage": "shard"}'])
+def test_an_unreadable_manifest_is_named(tmp_path, text):
+    path = tmp_path / "m.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UserError, match="m.json: not a readable manifest"):
+        read_manifest(path)

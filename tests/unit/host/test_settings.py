@@ -1,0 +1,112 @@
+"""The config: what it admits, and the one line that it answers a mistake with."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from syntune.errors import UserError
+from syntune.settings.paths import check_paths
+from syntune.settings.reading import read_params, read_settings
+from syntune.settings.seeds import SeedSettings
+from syntune.settings.tree import Settings, as_params, json_schema
+
+ROOT = Path(__file__).resolve().parents[3]
+CONFIGS = [ROOT / "config.yaml", *sorted((ROOT / "config").glob("*.yaml"))]
+
+
+def demo() -> dict:
+    return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def changed(path: str, value) -> dict:
+    """The demo's config with one key set; a value of None removes it."""
+    config = demo()
+    *above, last = path.split("/")
+    section = config
+    for key in above:
+        section = section[key]
+    if value is None:
+        del section[last]
+    else:
+        section[last] = value
+    return config
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.name)
+def test_every_config_that_ships_is_valid(file):
+    read_settings(yaml.safe_load(file.read_text()), Settings, file.name)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "line"),
+    [
+        ("sedes", {}, "config.yaml: sedes: unknown key; did you mean 'seeds'?"),
+        ("runs/raw/lora", {"rnak": 4}, "config.yaml: runs.raw.lora.rnak: unknown key; known: r, alpha, dropout"),
+        ("runs/raw/lora", {"alhpa": 4}, "config.yaml: runs.raw.lora.alhpa: unknown key; did you mean 'alpha'?"),
+        ("runs/raw/epoch", 2, "config.yaml: runs.raw.epoch: unknown key; did you mean 'epochs'?"),
+        ("seeds/easy-vqa/chunk", 2, "config.yaml: seeds.easy-vqa.chunk: unknown key; did you mean 'chunks'?"),
+        ("benchmarks/easy-vqa-choice/tabel", "x", "benchmarks.easy-vqa-choice.tabel: unknown key; did you mean 'table'?"),
+        ("runs/raw/lora", {"r": 0}, "config.yaml: runs.raw.lora.r: Input should be greater than or equal to 1"),
+        ("runs/raw/method", "lorra", "config.yaml: runs.raw"),
+        ("runs/raw/dataset", "nowhere", "runs.raw.dataset: 'nowhere' is not one of the datasets (captions, raw, synthetic)"),
+        ("runs/raw/start", "synthetic2", "runs.raw.start: 'synthetic2' is not one of the models and runs"),
+        ("runs/raw/start", "raw", "runs start from each other in a circle"),
+        ("runs/raw/micro_batch_size", 7, "is not a multiple of micro_batch_size 7"),
+        ("datasets/raw/seed", "none", "datasets.raw.seed: 'none' is not one of the seeds (easy-vqa)"),
+        ("compare", "nobody", "compare: 'nobody' is not one of the runs"),
+        ("seeds/easy-vqa/path", None, "config.yaml: seeds.easy-vqa.path: Field required"),
+    ],
+)
+def test_a_mistake_is_one_line_with_the_key(path, value, line):
+    with pytest.raises(UserError) as caught:
+        read_settings(changed(path, value), Settings, "config.yaml")
+    assert line in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_is_no_file_name_is_refused():
+    config = demo()
+    config["runs"]["a/b"] = config["runs"].pop("raw")
+    with pytest.raises(UserError, match="runs.a/b: String should match pattern"):
+        read_settings(config, Settings, "config.yaml")
+
+
+def test_a_path_that_is_not_there_is_named_with_its_key(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    settings = read_settings(changed("seeds/easy-vqa/path", "data/seed.jsonl"), Settings, "config.yaml")
+    with pytest.raises(UserError, match=r"config.yaml: seeds.easy-vqa.path: data/seed.jsonl does not exist"):
+        check_paths(settings, "config.yaml", made_by_rules=("results/easy-vqa/",))
+    check_paths(read_settings(demo(), Settings, "config.yaml"), "config.yaml", made_by_rules=("results/easy-vqa/",))
+
+
+def test_params_go_round(tmp_path):
+    seed = SeedSettings(format="jsonl", path="a.jsonl", images="images")
+    assert read_params(as_params(seed), SeedSettings) == seed
+    (tmp_path / "seed.json").write_text(as_params(seed))
+    assert read_params(f"@{tmp_path}/seed.json", SeedSettings) == seed
+    with pytest.raises(UserError, match="--settings: cannot read"):
+        read_params("@nowhere.json", SeedSettings)
+
+
+def test_the_order_of_keys_changes_no_params():
+    config = demo()
+    shuffled = json.loads(json.dumps(config))
+    shuffled["runs"]["raw"] = dict(reversed(shuffled["runs"]["raw"].items()))
+    one, two = (read_settings(value, Settings, "config.yaml") for value in (config, shuffled))
+    assert as_params(one.runs["raw"]) == as_params(two.runs["raw"])
+
+
+def test_every_key_is_described():
+    missing = [
+        f"{name}.{key}"
+        for name, definition in json_schema()["$defs"].items()
+        for key, value in definition.get("properties", {}).items()
+        if "description" not in value and key not in ("method", "source", "protocol")
+    ]
+    assert missing == []
+
+
+def test_the_schema_in_the_repository_is_the_settings():
+    assert json.loads((ROOT / "schemas/config.schema.json").read_text()) == json_schema()

@@ -1,0 +1,93 @@
+"""Edit this, and exactly these rules rerun."""
+
+from contextlib import contextmanager
+
+import pytest
+
+RUNS = ("pretrained", "raw", "synthetic", "before")
+BENCHMARKS = ("open", "choice")
+
+
+def evaluated(*runs: str) -> set[str]:
+    """The jobs that follow when what answers for ``runs`` changes."""
+    pairs = [f"{run}.{benchmark}" for run in runs for benchmark in BENCHMARKS]
+    return {f"{rule} {pair}" for rule in ("predict", "score") for pair in pairs} | {"compare", "report"}
+
+
+def trained(*runs: str) -> set[str]:
+    """The jobs that follow when ``runs`` are trained again, those that build on them not counted."""
+    return {f"train {run}" for run in runs} | evaluated(*runs)
+
+
+def rehearsed(*runs: str) -> set[str]:
+    """The rehearsals of ``runs``."""
+    return {f"rehearse_evaluation {run}" for run in runs} | {f"rehearse_training {run}" for run in runs if run != "before"}
+
+
+EVERYTHING_TRAINED = rehearsed(*RUNS) | trained("pretrained", "raw", "synthetic") | evaluated("before")
+SYNTHESIS_OF_SYNTHETIC = {
+    "synthesize synthetic.00000", "synthesize synthetic.00001", "gather_synthesis synthetic", "shard synthetic",
+}
+# fmt: off
+EDITS = {
+    "a comment in the config": ("small.yaml", "title:", "# a comment\ntitle:", set()),
+    "the report's title": ("small.yaml", "title: Small", "title: Other", {"report"}),
+    "a recipe's threshold": (
+        "config/recipes/captions.yaml", "THRESHOLD", "THRESHOLD",
+        {"synthesize captions.00000", "synthesize captions.00001", "gather_synthesis captions", "shard captions"}
+        | rehearsed("pretrained") | trained("pretrained", "raw", "synthetic"),
+    ),
+    "a LoRA rank": (
+        "small.yaml", "dataset: raw, max_steps: 3", "dataset: raw, lora: {r: 4}, max_steps: 3",
+        rehearsed("raw") | trained("raw"),
+    ),
+    "a benchmark added": (
+        "small.yaml", "compare: before",
+        "  more: {protocol: mmbench, table: results/easy-vqa/mmbench/table.tsv, limit: 4}\ncompare: before",
+        {f"rehearse_evaluation {run}" for run in RUNS}
+        | {f"{rule} {run}.more" for rule in ("predict", "score") for run in RUNS} | {"compare", "report"},
+    ),
+    "a run added": (
+        "small.yaml", "  before:", "  again: {method: lora, start: pretrained, dataset: raw, gpus: 0}\n  before:",
+        rehearsed("again") | trained("again"),
+    ),
+    "an env spec": ("envs/report.yaml", "channels:", "# edited\nchannels:", {"report"}),
+    "the scoring of one protocol": (
+        "scripts/syntune/benchmarks/statistics.py", '"""', '"""Edited. ',
+        {f"score {run}.{benchmark}" for run in RUNS for benchmark in BENCHMARKS} | {"compare", "report"},
+    ),
+    "a module of the report": ("scripts/syntune/reporting/__init__.py", "", "# edited\n", {"report"}),
+    "the training's code": (
+        "scripts/train.py", '"""', '"""Edited. ', trained("pretrained", "raw", "synthetic"),
+    ),
+}
+# fmt: on
+
+
+@contextmanager
+def edited(file, old, new):
+    """One replacement in a file, taken back afterwards."""
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+    try:
+        yield
+    finally:
+        file.write_text(text)
+
+
+def test_the_second_run_does_nothing(finished):
+    assert "Nothing to be done" in finished.snakemake().stdout
+
+
+@pytest.mark.parametrize(("file", "old", "new", "expected"), EDITS.values(), ids=EDITS.keys())
+def test_an_edit_reruns_exactly_its_rules(finished, file, old, new, expected):
+    with edited(finished.folder / file, old, new):
+        assert finished.planned() == expected
+    assert finished.planned() == set()
+
+
+def test_a_touched_seed_reruns_nothing(finished):
+    (finished.folder / "results/easy-vqa/seed.jsonl").touch()
+    (finished.folder / "results/data/raw/shard-00000-of-00002.parquet").touch()
+    assert finished.planned() == set()

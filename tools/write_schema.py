@@ -1,0 +1,65 @@
+"""Write schemas/config.schema.json and docs/config.md from the settings classes: make schema."""
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from syntune.settings.tree import json_schema  # noqa: E402
+
+
+
+def kind(value: dict) -> str:
+    """A property's type, in words."""
+    if "enum" in value or "const" in value:
+        return " or ".join(f"`{choice}`" for choice in value.get("enum", [value.get("const")]))
+    if "anyOf" in value:
+        return " or ".join(kind(one) for one in value["anyOf"])
+    if "$ref" in value:
+        name = value["$ref"].split("/")[-1]
+        return f"[{name}](#{name.lower()})"
+    if value.get("type") == "array":
+        return f"list of {kind(value.get('items', {}))}"
+    if value.get("type") == "object" and "additionalProperties" in value:
+        return f"names to {kind(value['additionalProperties'])}"
+    if "oneOf" in value:
+        return " or ".join(kind(one) for one in value["oneOf"])
+    return value.get("type", "any")
+
+
+def table(definition: dict) -> list[str]:
+    """The keys of one class as a Markdown table."""
+    rows = ["| key | type | default | what it is |", "|---|---|---|---|"]
+    for key, value in definition["properties"].items():
+        required = key in definition.get("required", [])
+        default = "required" if required else f"`{json.dumps(value['default'])}`" if "default" in value else "see there"
+        text = f"{kind(value)} | {default} | {value.get('description', '')}".replace("\n", " ")
+        rows.append(f"| `{key}` | {text} |")
+    return rows
+
+
+def reference(schema: dict) -> str:
+    """The whole reference page."""
+    lines = [
+        "# Every key of the config",
+        "",
+        "Generated from the settings classes by `make schema`; unknown keys are refused. For completion in an editor, "
+        "point its YAML schema at `schemas/config.schema.json`.",
+        "",
+        "## Settings",
+        "",
+        schema.get("description", ""),
+        "",
+        *table(schema),
+    ]
+    for name, definition in schema["$defs"].items():
+        lines += ["", f"## {name}", "", definition.get("description", ""), "", *table(definition)]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    schema = json_schema()
+    (ROOT / "schemas/config.schema.json").write_text(json.dumps(schema, indent=2) + "\n")
+    (ROOT / "docs/config.md").write_text(reference(schema))
