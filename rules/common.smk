@@ -18,7 +18,7 @@ except ImportError as error:
 try:
     config_name = ", ".join(map(str, workflow.overwrite_configfiles)) or "config.yaml"
     settings = read_settings(config, Settings, config_name)
-    check_paths(settings, config_name, made_by_rules=("results/easy-vqa/",))
+    check_paths(settings, config_name, made_by_rules="results/easy-vqa")
 except UserError as error:
     sys.exit(f"error: {error}")
 

@@ -35,6 +35,7 @@ rule compare:
     output:
         comparison="results/scores/compare.json",
         table="results/scores/compare.tsv",
+        text="results/scores/compare.txt",
     log:
         "results/logs/compare.log",
     benchmark:
@@ -49,4 +50,4 @@ rule compare:
         baseline=settings.compare or next(iter(settings.runs)),
     shell:
         "python scripts/compare.py --scores {input.scores:q} --baseline {params.baseline:q} "
-        "--output {output.comparison:q} --table {output.table:q} 2>&1 | tee {log:q}"
+        "--output {output.comparison:q} --table {output.table:q} --text {output.text:q} 2>&1 | tee {log:q}"

@@ -10,7 +10,6 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from syntune.settings.tree import json_schema  # noqa: E402
 
 
-
 def kind(value: dict) -> str:
     """A property's type, in words."""
     if "enum" in value or "const" in value:

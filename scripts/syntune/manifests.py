@@ -1,8 +1,8 @@
 """Manifests: the small files that are the edges of the DAG.
 
 A stage's manifest holds the content hash, rows and bytes of each part it made, the rows it dropped and why, the
-settings that made it and the interpreter that ran it. It holds no time and no host: the same work gives the same bytes, and
-Snakemake, which compares small inputs by checksum, then sees nothing new downstream.
+settings that made it and the interpreter that ran it. It holds no time and no host: the same work gives the same bytes,
+and Snakemake, which compares small inputs by checksum, then sees nothing new downstream.
 """
 
 from pathlib import Path

@@ -21,12 +21,17 @@ def trained(*runs: str) -> set[str]:
 
 def rehearsed(*runs: str) -> set[str]:
     """The rehearsals of ``runs``."""
-    return {f"rehearse_evaluation {run}" for run in runs} | {f"rehearse_training {run}" for run in runs if run != "before"}
+    return {f"rehearse_evaluation {run}" for run in runs} | {
+        f"rehearse_training {run}" for run in runs if run != "before"
+    }
 
 
 EVERYTHING_TRAINED = rehearsed(*RUNS) | trained("pretrained", "raw", "synthetic") | evaluated("before")
 SYNTHESIS_OF_SYNTHETIC = {
-    "synthesize synthetic.00000", "synthesize synthetic.00001", "gather_synthesis synthetic", "shard synthetic",
+    "synthesize synthetic.00000",
+    "synthesize synthetic.00001",
+    "gather_synthesis synthetic",
+    "shard synthetic",
 }
 # fmt: off
 EDITS = {

@@ -8,10 +8,10 @@ from syntune.settings.models import LocalModelSettings
 from syntune.settings.tree import Settings
 
 
-def check_paths(settings: Settings, source: str, made_by_rules: tuple[str, ...]) -> None:
-    """Refuse a path that does not exist, naming its key; paths below ``made_by_rules`` are made on the way."""
+def check_paths(settings: Settings, source: str, made_by_rules: str) -> None:
+    """Refuse a path that does not exist, naming its key; paths in the folder ``made_by_rules`` are made on the way."""
     for key, path in _named_paths(settings):
-        if not path.startswith(made_by_rules) and not Path(path).exists():
+        if not Path(path).is_relative_to(made_by_rules) and not Path(path).exists():
             raise UserError(f"{source}: {key}: {path} does not exist (paths start from {Path.cwd()})")
 
 

@@ -47,10 +47,18 @@ def test_every_config_that_ships_is_valid(file):
         ("runs/raw/lora", {"alhpa": 4}, "config.yaml: runs.raw.lora.alhpa: unknown key; did you mean 'alpha'?"),
         ("runs/raw/epoch", 2, "config.yaml: runs.raw.epoch: unknown key; did you mean 'epochs'?"),
         ("seeds/easy-vqa/chunk", 2, "config.yaml: seeds.easy-vqa.chunk: unknown key; did you mean 'chunks'?"),
-        ("benchmarks/easy-vqa-choice/tabel", "x", "benchmarks.easy-vqa-choice.tabel: unknown key; did you mean 'table'?"),
+        (
+            "benchmarks/easy-vqa-choice/tabel",
+            "x",
+            "benchmarks.easy-vqa-choice.tabel: unknown key; did you mean 'table'?",
+        ),
         ("runs/raw/lora", {"r": 0}, "config.yaml: runs.raw.lora.r: Input should be greater than or equal to 1"),
         ("runs/raw/method", "lorra", "config.yaml: runs.raw"),
-        ("runs/raw/dataset", "nowhere", "runs.raw.dataset: 'nowhere' is not one of the datasets (captions, raw, synthetic)"),
+        (
+            "runs/raw/dataset",
+            "nowhere",
+            "runs.raw.dataset: 'nowhere' is not one of the datasets (captions, raw, synthetic)",
+        ),
         ("runs/raw/start", "synthetic2", "runs.raw.start: 'synthetic2' is not one of the models and runs"),
         ("runs/raw/start", "raw", "runs start from each other in a circle"),
         ("runs/raw/micro_batch_size", 7, "is not a multiple of micro_batch_size 7"),
@@ -77,8 +85,8 @@ def test_a_path_that_is_not_there_is_named_with_its_key(monkeypatch):
     monkeypatch.chdir(ROOT)
     settings = read_settings(changed("seeds/easy-vqa/path", "data/seed.jsonl"), Settings, "config.yaml")
     with pytest.raises(UserError, match=r"config.yaml: seeds.easy-vqa.path: data/seed.jsonl does not exist"):
-        check_paths(settings, "config.yaml", made_by_rules=("results/easy-vqa/",))
-    check_paths(read_settings(demo(), Settings, "config.yaml"), "config.yaml", made_by_rules=("results/easy-vqa/",))
+        check_paths(settings, "config.yaml", made_by_rules="results/easy-vqa")
+    check_paths(read_settings(demo(), Settings, "config.yaml"), "config.yaml", made_by_rules="results/easy-vqa")
 
 
 def test_params_go_round(tmp_path):
