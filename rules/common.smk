@@ -1,5 +1,6 @@
 """The settings, checked before anything runs, and the helpers that rules call."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ except ImportError as error:
     sys.exit(f"error: {error}; Snakemake must run in the environment that 'make setup' makes: . .venv/bin/activate")
 
 try:
-    config_name = ", ".join(map(str, workflow.overwrite_configfiles)) or "config.yaml"
+    config_name = ", ".join(map(os.path.relpath, workflow.overwrite_configfiles)) or "config.yaml"
     settings = read_settings(config, Settings, config_name)
     check_paths(settings, config_name, made_by_rules="results/easy-vqa")
 except UserError as error:

@@ -23,10 +23,16 @@ def run_command(main: Callable[[argparse.Namespace], None], parser: argparse.Arg
         main(args)
     except UserError as error:
         _stop(str(error))
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        if not _disk_is_full(error):
             raise
-        _stop(f"no space left on the disk while writing {error.filename or 'the output'}; free some and run again")
+        where = getattr(error, "filename", None) or "the output"
+        _stop(f"no space left on the disk while writing {where}; free some and run again")
+
+
+def _disk_is_full(error: Exception) -> bool:
+    """Whether ``error`` says so, by number or, from compiled writers such as safetensors', in words."""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error)
 
 
 def _stop(message: str) -> None:

@@ -1,12 +1,10 @@
-"""What every unit test needs: the library on the path and the shared test data."""
+"""What unit tests share: goldens and real data."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
 
 
 @pytest.fixture(scope="session")

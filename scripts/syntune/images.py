@@ -1,0 +1,67 @@
+"""Untrusted images, decoded within limits."""
+
+import io
+import warnings
+from pathlib import Path
+
+from PIL import Image
+
+from syntune.errors import UserError
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+"""The formats that are decoded; Pillow's other decoders are never reached."""
+
+_SIXTEEN_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+
+
+def open_image(source: bytes | Path, name: str, max_pixels: int = 50_000_000) -> Image.Image:
+    """Decode an image whole, as 8-bit RGB; of an animation, the first frame.
+
+    Transparent pixels keep their colour, 16-bit grey is scaled to 8 bits. Orientation tags are not applied.
+
+    Args:
+        source: the file's content, or its path.
+        name: what messages call it.
+        max_pixels: the largest width x height that is decoded; it is checked before anything is.
+
+    Raises:
+        UserError: the image is missing, of another format, truncated, empty or too large.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
+                _check_size(image, name, max_pixels)
+                image.load()
+                return _to_rgb(image)
+    except UserError:
+        raise
+    except FileNotFoundError as error:
+        raise UserError(f"{name}: there is no such image") from error
+    except Image.UnidentifiedImageError as error:
+        raise UserError(f"{name}: not an image of a known format ({', '.join(FORMATS)})") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UserError(f"{name}: too many pixels to decode safely") from error
+    # Pillow's decoders raise many kinds of error on damaged content (OSError, SyntaxError, struct.error, ...)
+    except Exception as error:
+        raise UserError(f"{name}: the image is damaged and cannot be decoded ({error})") from error
+
+
+def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
+    """Refuse an image without pixels or with too many."""
+    width, height = image.size
+    if not width or not height:
+        raise UserError(f"{name}: the image is empty ({width} x {height} pixels)")
+    if width * height > max_pixels:
+        raise UserError(
+            f"{name}: {width} x {height} pixels are more than max_pixels {max_pixels}; raise it or shrink the image"
+        )
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """``image`` in mode RGB; Pillow alone would clip 16-bit grey to white."""
+    if image.mode in _SIXTEEN_BIT:
+        image = image.convert("I").point(lambda value: value / 257).convert("L")
+    elif image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image.convert("RGB")

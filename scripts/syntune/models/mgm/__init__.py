@@ -1,0 +1,1 @@
+"""MGM (Mini-Gemini): Gemma that sees through CLIP and ConvNeXt, joined by patch-info mining."""

@@ -1,0 +1,1 @@
+"""The report: records read, figures drawn, findings put in words, one page written."""

@@ -1,0 +1,59 @@
+"""A copy of the project in which real Snakemake runs, with the environments that the project made."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A copy of the project in a folder of its own; ``small.yaml`` there is its config."""
+
+    folder: Path
+
+    def snakemake(self, *arguments: str, first_on_path: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake in the copy; both streams come back together in ``stdout``."""
+        command = [sys.executable, "-m", "snakemake", "--configfile", "small.yaml", "--cores", "2"]
+        prefix = ["--conda-prefix", str(ROOT / ".snakemake/conda")]
+        folders = [first_on_path or Path(sys.executable).parent, Path(sys.executable).parent]
+        path = ":".join(map(str, [*folders, os.environ["PATH"]]))
+        return subprocess.run(
+            [*command, *prefix, *arguments],
+            cwd=self.folder,
+            env={**os.environ, "PATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def planned(self, *arguments: str) -> set[str]:
+        """The jobs that a dry run would start, as ``rule`` or ``rule wildcard.wildcard``."""
+        done = self.snakemake("-n", *arguments)
+        assert done.returncode == 0, done.stdout
+        jobs = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", done.stdout, re.M)
+        return {f"{rule} {_wildcards(block)}".strip() for rule, block in jobs} - {"all"}
+
+
+def _wildcards(block: str) -> str:
+    """The wildcards of a job's block, joined by dots."""
+    found = re.search(r"^    wildcards: (.*)$", block, re.M)
+    return ".".join(pair.split("=")[1] for pair in found[1].split(", ")) if found else ""
+
+
+def copy_project(folder: Path) -> Workflow:
+    """Copy what git knows or does not ignore, and lay the small config beside it."""
+    names = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True, capture_output=True
+    ).stdout.splitlines()
+    for name in names:
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    shutil.copy2(ROOT / "tests/workflow/small.yaml", folder / "small.yaml")
+    return Workflow(folder)

@@ -1,0 +1,110 @@
+"""What a user breaks, and what they read: one line, no half-written output, nothing run in the wrong place."""
+
+import json
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+from project_copy import ROOT, Workflow
+
+SEED = {"id": "a", "images": ["a.png"], "text": "<__dj__image>\nA square. <|__dj__eoc|>"}
+
+
+def error_lines(output: str) -> list[str]:
+    """The lines that Syntune itself wrote."""
+    return [line for line in output.splitlines() if line.startswith("error: ")]
+
+
+def test_a_misspelt_key_is_named_with_the_nearest_good_one(fresh):
+    config = fresh.folder / "small.yaml"
+    config.write_text(config.read_text().replace("tokenizer_dataset", "tokeniser_dataset"))
+    done = fresh.snakemake("-n")
+    assert done.returncode == 1
+    assert error_lines(done.stdout) == [
+        "error: small.yaml: models.tiny.tokeniser_dataset: unknown key; did you mean 'tokenizer_dataset'? (and 1 more)"
+    ]
+
+
+def test_a_seed_that_is_not_there_is_named(fresh):
+    config = fresh.folder / "small.yaml"
+    config.write_text(config.read_text().replace("results/easy-vqa/seed.jsonl", "data/seed.jsonl"))
+    done = fresh.snakemake("-n")
+    assert done.returncode == 1
+    (line,) = error_lines(done.stdout)
+    assert line.startswith("error: small.yaml: seeds.easy-vqa.path: data/seed.jsonl does not exist")
+
+
+def own_seed(workflow: Workflow, lines: list[str]) -> None:
+    """Give the copy a seed of its own, with the images that its rows name left out."""
+    (workflow.folder / "data").mkdir()
+    (workflow.folder / "data/seed.jsonl").write_text("\n".join(lines) + "\n")
+    config = workflow.folder / "small.yaml"
+    text = config.read_text().replace("results/easy-vqa/seed.jsonl", "data/seed.jsonl")
+    config.write_text(text.replace("images: results/easy-vqa,", "images: data,"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([json.dumps(SEED), "{not json"], "data/seed.jsonl: line 2"),
+        ([json.dumps(SEED)], "a.png"),
+        (["{}"], "data/seed.jsonl: line 1"),
+    ],
+    ids=["malformed line", "missing image", "missing key"],
+)
+def test_a_bad_seed_stops_the_first_rule(fresh, lines, said):
+    own_seed(fresh, lines)
+    done = fresh.snakemake("results/seed/easy-vqa.manifest.json")
+    assert done.returncode == 1
+    (line,) = error_lines(done.stdout)
+    assert said in line
+    assert "Traceback" not in done.stdout
+    assert not list((fresh.folder / "results/seed").glob("*"))
+
+
+def broken_conda(folder: Path) -> Path:
+    """A folder with a ``conda`` whose activation fails and that is otherwise the machine's own."""
+    real = shutil.which("conda", path=str(ROOT / ".venv/bin")) or shutil.which("conda")
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin/activate").write_text("return 1\n")
+    conda = folder / "bin/conda"
+    conda.write_text(
+        f"""#!/usr/bin/env bash
+if [ "$1" = info ]; then
+    "{real}" "$@" | sed 's|"conda_prefix": "[^"]*"|"conda_prefix": "{folder}"|'
+else
+    exec "{real}" "$@"
+fi
+"""
+    )
+    conda.chmod(conda.stat().st_mode | stat.S_IXUSR)
+    return folder / "bin"
+
+
+def test_a_job_whose_activation_fails_stops_rather_than_run_elsewhere(fresh, tmp_path_factory):
+    done = fresh.snakemake("results/easy-vqa/manifest.json", first_on_path=broken_conda(tmp_path_factory.mktemp("c")))
+    assert done.returncode == 1
+    assert any(line.startswith("error: wrong interpreter: ") for line in error_lines(done.stdout))
+    assert not (fresh.folder / "results/easy-vqa/manifest.json").exists()
+
+
+def test_a_job_without_environments_stops_too(fresh):
+    done = fresh.snakemake("results/easy-vqa/manifest.json", "--sdm", "env-modules")
+    assert done.returncode == 1
+    assert any(line.startswith("error: wrong interpreter: ") for line in error_lines(done.stdout))
+
+
+def test_a_broken_eval_environment_fails_before_the_training(finished, tmp_path):
+    """The evaluation's environment lost transformers: the rehearsal says so, and no run is trained."""
+    shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)
+    workflow = Workflow(tmp_path / "copy")
+    shutil.rmtree(workflow.folder / "results/checkpoints")
+    spec = workflow.folder / "envs/eval.yaml"
+    kept = [line for line in spec.read_text().splitlines() if not line.strip().startswith(("- transformers", "- peft"))]
+    spec.write_text("\n".join(kept) + "\n")
+    done = workflow.snakemake("checkpoints")
+    assert done.returncode == 1
+    assert "No module named 'transformers'" in done.stdout
+    assert "rule train:" not in done.stdout
+    assert not (workflow.folder / "results/checkpoints").exists()
