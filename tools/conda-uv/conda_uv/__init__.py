@@ -1,0 +1,1 @@
+"""A small conda, backed by uv."""
