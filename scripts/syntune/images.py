@@ -11,6 +11,10 @@ from syntune.errors import UserError
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 """The formats that are decoded; Pillow's other decoders are never reached."""
 
+_MAX_ASPECT = 100
+_MAX_SQUARE = 4
+"""An image may not grow beyond this many times ``max_pixels`` when it is padded to a square."""
+
 _SIXTEEN_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -25,7 +29,7 @@ def open_image(source: bytes | Path, name: str, max_pixels: int = 50_000_000) ->
         max_pixels: the largest width x height that is decoded; it is checked before anything is.
 
     Raises:
-        UserError: the image is missing, of another format, truncated, empty or too large.
+        UserError: the image is missing, of another format, truncated, empty, too large or too elongated.
     """
     try:
         with warnings.catch_warnings():
@@ -48,7 +52,7 @@ def open_image(source: bytes | Path, name: str, max_pixels: int = 50_000_000) ->
 
 
 def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
-    """Refuse an image without pixels or with too many."""
+    """Refuse an image without pixels, with too many, or so elongated that a square of its length has too many."""
     width, height = image.size
     if not width or not height:
         raise UserError(f"{name}: the image is empty ({width} x {height} pixels)")
@@ -56,6 +60,9 @@ def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
         raise UserError(
             f"{name}: {width} x {height} pixels are more than max_pixels {max_pixels}; raise it or shrink the image"
         )
+    length, breadth = max(width, height), min(width, height)
+    if length > _MAX_ASPECT * breadth or length**2 > _MAX_SQUARE * max_pixels:
+        raise UserError(f"{name}: {width} x {height} pixels are too elongated to be padded to a square")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -1,0 +1,1 @@
+"""Data: seeds in, Data-Juicer synthesis, Parquet shards out."""

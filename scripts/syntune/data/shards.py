@@ -1,0 +1,198 @@
+"""From canonical rows to Parquet shards: images inside, conversations as messages.
+
+A row's id decides everything: which rows a limit keeps, where a row stands, which prompt a caption answers. Two passes
+keep memory bounded: the first remembers where each row lies, the second writes one row group at a time.
+"""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from datasets import Features, Image, List, Value
+from pyarrow import Table
+from pyarrow.parquet import ParquetWriter
+from tqdm import tqdm
+
+from syntune.data.conversations import fault_of, to_messages
+from syntune.data.rows import part_file
+from syntune.errors import UserError
+from syntune.files import atomic_directory, sha256_bytes
+from syntune.manifests import Manifest, Part, read_manifest, write_manifest
+from syntune.settings.datasets import DatasetSettings
+
+log = logging.getLogger("shard")
+
+FEATURES = Features(
+    {
+        "id": Value("string"),
+        "images": List(Image()),
+        "messages": List({"role": Value("string"), "content": Value("string")}),
+    }
+)
+"""The shards' columns; stored in each file, so that ``load_dataset("parquet", ...)`` decodes the images."""
+
+OVER_LIMIT = "over the limit"
+
+_AGAIN = "read the seed again: snakemake --forcerun ingest_seed"
+
+_GROUP_ROWS, _GROUP_BYTES = 256, 64 * 2**20
+"""A row group ends at either."""
+
+
+class Source(NamedTuple):
+    """Rows to take: all that a manifest names, or up to ``limit``; ``prefix`` keeps the ids of mixed rows apart."""
+
+    path: Path
+    manifest: Manifest
+    limit: int | None
+    prefix: str
+
+
+class Place(NamedTuple):
+    """Where a row stands: in the shards, sorted by ``order``, and in the file that it is read from."""
+
+    order: str
+    id: str
+    file: Path
+    offset: int
+
+
+class Figures:
+    """What is counted while the shards are written."""
+
+    def __init__(self) -> None:
+        """Nothing counted yet."""
+        self.images: set[str] = set()
+        self.image_bytes = 0
+        self.answers = 0
+        self.words = 0
+
+    def as_details(self) -> dict[str, Any]:
+        """The manifest's details."""
+        return {
+            "images": len(self.images),
+            "image_bytes": self.image_bytes,
+            "answers": self.answers,
+            "mean_answer_words": round(self.words / self.answers, 2),
+        }
+
+
+def write_shards(
+    name: str, settings: DatasetSettings, rows_manifest: Path, mix: dict[str, Path], shards: Path, manifest: Path
+) -> None:
+    """Write ``shard-00000-of-000NN.parquet`` ... into the folder ``shards``, then the manifest.
+
+    Raises:
+        UserError: an image changed since the seed was read, or there are fewer rows than shards.
+    """
+    sources = {"rows": Source(rows_manifest, read_manifest(rows_manifest), settings.limit, "")}
+    for of, path in mix.items():
+        sources[f"mix.{of}"] = Source(path, read_manifest(path), settings.mix.get(of), f"{of}/")
+    dropped: Counter[str] = Counter()
+    places = sorted(place for source in sources.values() for place in choose_rows(source, dropped))
+    if len(places) < settings.shards:
+        raise UserError(f"datasets.{name}: {len(places)} rows do not fill {settings.shards} shards; lower shards")
+    figures = Figures()
+    counts: dict[str, int] = {}
+    with atomic_directory(shards) as folder, tqdm(total=len(places), desc="rows", unit="", disable=None) as progress:
+        for index in range(settings.shards):
+            part = places[len(places) * index // settings.shards : len(places) * (index + 1) // settings.shards]
+            file = f"shard-{index:05d}-of-{settings.shards:05d}.parquet"
+            counts[file] = len(part)
+            _write_shard(folder / file, part, settings, figures)
+            progress.update(len(part))
+            log.info("%s: %d rows", file, len(part))
+    write_manifest(
+        manifest,
+        stage="shard",
+        name=name,
+        parts=[Part.of(shards / file, manifest.parent, count) for file, count in counts.items()],
+        packages=("datasets", "pyarrow"),
+        rows_in=len(places) + dropped.total(),
+        rows_out=len(places),
+        dropped=dict(sorted((+dropped).items())),
+        inputs={key: source.manifest.content for key, source in sources.items()},
+        settings=settings.model_dump(),
+        details=figures.as_details(),
+    )
+
+
+def choose_rows(source: Source, dropped: Counter[str]) -> list[Place]:
+    """The rows that a model can learn from, up to the source's limit; the others are counted by reason.
+
+    A limit keeps the rows with the lowest hashes of their ids: a higher one keeps the same rows and more.
+    """
+    places = []
+    for part in source.manifest.parts:
+        file = part_file(source.manifest, source.path, part.path)
+        with file.open("rb") as lines:
+            offset = 0
+            for line in lines:
+                row = json.loads(line)
+                fault = fault_of(to_messages(row["text"], "prompt"), len(row["images"]))
+                if fault:
+                    dropped[fault] += 1
+                else:
+                    row_id = source.prefix + row["id"]
+                    places.append((_hash("keep", row["id"]), Place(_hash("order", row_id), row_id, file, offset)))
+                offset += len(line)
+    places.sort()
+    kept = places[: source.limit]
+    dropped[OVER_LIMIT] += len(places) - len(kept)
+    return [place for _, place in kept]
+
+
+def _write_shard(path: Path, places: list[Place], settings: DatasetSettings, figures: Figures) -> None:
+    """Write the rows of one shard, a row group at a time."""
+    with ParquetWriter(path, FEATURES.arrow_schema, compression="zstd") as writer:
+        for group in _groups(_read_row(place, settings, figures) for place in places):
+            writer.write_table(Table.from_pylist(group, FEATURES.arrow_schema), row_group_size=len(group))
+
+
+def _groups(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Rows in groups of bounded size."""
+    group: list[dict[str, Any]] = []
+    size = 0
+    for row in rows:
+        group.append(row)
+        size += sum(len(image["bytes"]) for image in row["images"])
+        if len(group) == _GROUP_ROWS or size >= _GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _read_row(place: Place, settings: DatasetSettings, figures: Figures) -> dict[str, Any]:
+    """A row in the shards' form."""
+    with place.file.open("rb") as file:
+        file.seek(place.offset)
+        row = json.loads(file.readline())
+    prompts = settings.caption_prompts
+    messages = to_messages(row["text"], prompts[int(_hash("prompt", row["id"]), 16) % len(prompts)])
+    images = [_read_image(*image) for image in zip(row["images"], row["image_sha256"], strict=True)]
+    answers = [message["content"] for message in messages if message["role"] == "assistant"]
+    figures.images.update(row["image_sha256"])
+    figures.image_bytes += sum(len(image["bytes"]) for image in images)
+    figures.answers += len(answers)
+    figures.words += sum(len(answer.split()) for answer in answers)
+    return {"id": place.id, "images": images, "messages": messages}
+
+
+def _read_image(path: str, sha256: str) -> dict[str, Any]:
+    """An image's bytes, which must still be those that the seed was checked with."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read any more ({error.strerror}); {_AGAIN}") from error
+    if sha256_bytes(data) != sha256:
+        raise UserError(f"{path}: changed since the seed was read; {_AGAIN}")
+    return {"bytes": data, "path": Path(path).name}
+
+
+def _hash(*key: str) -> str:
+    """A hash that orders or chooses; rows are kept by another one than they are ordered by."""
+    return sha256_bytes("/".join(key).encode())

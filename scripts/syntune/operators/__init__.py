@@ -1,0 +1,1 @@
+"""Data-Juicer operators of this project, one file each."""

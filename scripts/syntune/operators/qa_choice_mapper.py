@@ -1,0 +1,73 @@
+"""Open questions, asked once more with options to choose from."""
+
+from typing import Any
+
+from data_juicer.ops.base_op import OPERATORS, Mapper
+
+from syntune.operators.question_answer import QuestionAnswer, batch_of, hash_order, parse, rows_of
+
+LETTERS = "ABCDEFGH"
+
+
+@OPERATORS.register_module("qa_choice_mapper")
+class QaChoiceMapper(Mapper):
+    """Adds, after a question whose answer is in a pool, the same question with options in MMBench's form.
+
+    Wrong options come from the answer's pool. Which ones, and the order of all, is decided by a hash of the row's id:
+    no letter is favoured, and the same seed gives the same rows.
+    """
+
+    _batched_op = True
+
+    def __init__(
+        self,
+        pools: list[list[str]],
+        max_options: int = 4,
+        instruction: str = "Answer with the option's letter from the given choices directly.",
+        seed: int = 0,
+        *args: Any,
+        **kwargs: Any,
+    ):
+        """Take the recipe's parameters.
+
+        Args:
+            pools: lists of answers of one kind each; they may not overlap.
+            max_options: the most options of a question, the right one among them.
+            instruction: last line of the question.
+            seed: another seed draws other options in another order.
+            args: Data-Juicer's.
+            kwargs: Data-Juicer's.
+        """
+        super().__init__(*args, **kwargs)
+        if not 2 <= max_options <= len(LETTERS):
+            raise ValueError(f"max_options: {max_options} is not between 2 and {len(LETTERS)}")
+        self.pool_of = {}
+        for pool in pools:
+            if not isinstance(pool, list) or len(pool) < 2 or not all(isinstance(answer, str) for answer in pool):
+                raise ValueError(f"pools: {pool!r} is not a list of two or more texts (quote yes and no)")
+            for answer in pool:
+                if answer.lower() in self.pool_of:
+                    raise ValueError(f"pools: {answer} is listed twice")
+                self.pool_of[answer.lower()] = pool
+        self.max_options, self.instruction, self.seed = max_options, instruction, seed
+
+    def process_batched(self, samples: dict[str, list]) -> dict[str, list]:
+        """Add a row after each that can be asked this way; Syntune gives it an id of its own."""
+        rows = []
+        for row in rows_of(samples):
+            rows.append(row)
+            pair = parse(row[self.text_key])
+            if pair and pair.answer.lower() in self.pool_of:
+                rows.append(row | {self.text_key: self._choice(pair, row["id"]).text()})
+        return batch_of(rows, list(samples))
+
+    def _choice(self, pair: QuestionAnswer, row_id: str) -> QuestionAnswer:
+        """The question with options and the letter of the right one."""
+        answer = pair.answer.lower()
+        wrong = [option for option in self.pool_of[answer] if option.lower() != answer]
+        wrong.sort(key=lambda option: hash_order(self.seed, "draw", row_id, option))
+        options = [pair.answer, *wrong[: self.max_options - 1]]
+        options.sort(key=lambda option: hash_order(self.seed, "order", row_id, option))
+        lines = [f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False)]
+        question = "\n".join([pair.question.splitlines()[0], *lines, self.instruction])
+        return QuestionAnswer(pair.images, question, LETTERS[options.index(pair.answer)])

@@ -1,0 +1,51 @@
+"""Data-Juicer rows of one question and one answer, taken apart and put together."""
+
+import hashlib
+import re
+from typing import Any, NamedTuple
+
+IMAGE, END = "<__dj__image>", "<|__dj__eoc|>"
+
+_ONE_TURN = re.compile(
+    rf"\s*(?P<images>(?:{re.escape(IMAGE)}\s*)*)\[\[human\]\]:\s*(?P<question>(?:(?!\[\[).)+?)\s*"
+    rf"\n\[\[gpt\]\]:\s*(?P<answer>(?:(?!\[\[).)+?)\s*(?:{re.escape(END)})?\s*",
+    re.DOTALL,
+)
+
+
+class QuestionAnswer(NamedTuple):
+    """A question about ``images`` images, and its answer."""
+
+    images: int
+    question: str
+    answer: str
+
+    def text(self) -> str:
+        """The row's text."""
+        return f"{IMAGE}\n" * self.images + f"[[human]]: {self.question}\n[[gpt]]: {self.answer} {END}"
+
+
+def parse(text: str) -> QuestionAnswer | None:
+    """The question and answer of a text with the images in front and one turn each; None for any other text."""
+    match = _ONE_TURN.fullmatch(text)
+    return match and QuestionAnswer(match["images"].count(IMAGE), match["question"], match["answer"])
+
+
+def caption_text(images: int, caption: str) -> str:
+    """The text of a row that is a caption."""
+    return f"{IMAGE}\n" * images + f"{caption} {END}"
+
+
+def hash_order(*key: Any) -> bytes:
+    """A sort key that is random but the same on every machine: a hash of ``key``."""
+    return hashlib.sha256("/".join(map(str, key)).encode()).digest()
+
+
+def rows_of(samples: dict[str, list]) -> list[dict[str, Any]]:
+    """A batch's rows."""
+    return [dict(zip(samples, values, strict=True)) for values in zip(*samples.values(), strict=True)]
+
+
+def batch_of(rows: list[dict[str, Any]], columns: list[str]) -> dict[str, list]:
+    """Rows as a batch of these columns."""
+    return {column: [row[column] for row in rows] for column in columns}

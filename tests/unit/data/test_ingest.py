@@ -1,0 +1,182 @@
+"""Seeds of every format come in whole; whatever is wrong with one is named."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from syntune.data.ingest import ingest_seed
+from syntune.errors import UserError
+from syntune.files import read_jsonl, sha256_file
+from syntune.manifests import read_manifest
+from syntune.settings.seeds import SeedSettings
+
+ROWS, MANIFEST = Path("results/seed/s"), Path("results/seed/s.manifest.json")
+
+
+def rows():
+    return [row for chunk in sorted(ROWS.glob("chunk-*.jsonl")) for row in read_jsonl(chunk)]
+
+
+def ingest(settings, **changes):
+    ingest_seed("s", settings.model_copy(update=changes), ROWS, MANIFEST)
+    return read_manifest(MANIFEST)
+
+
+def refused(settings, match):
+    with pytest.raises(UserError, match=match):
+        ingest_seed("s", settings, ROWS, MANIFEST)
+    assert not ROWS.exists() and not MANIFEST.exists()
+
+
+def test_jsonl_rows_carry_paths_and_hashes(seed):
+    manifest = ingest(seed(), chunks=4)
+    assert [part.rows for part in manifest.parts] == [1, 2, 1, 2]
+    assert [row["id"] for row in rows()] == [f"r{index}" for index in range(6)]
+    for row in rows():
+        assert row["image_sha256"] == [sha256_file(path) for path in row["images"]]
+    assert manifest.details == {"images": 6, "unused_keys": {}}
+
+
+def test_the_same_seed_gives_the_same_bytes(seed):
+    first = ingest(seed(), chunks=2)
+    assert ingest(seed(), chunks=2) == first
+
+
+def test_a_changed_image_changes_the_seed(seed, png):
+    settings = seed()
+    first = ingest(settings)
+    Path("seed/3.png").write_bytes(png("green"))
+    assert ingest(settings).content != first.content
+
+
+def test_a_limit_reads_from_the_top(seed):
+    manifest = ingest(seed(), limit=2)
+    assert (manifest.rows_in, [row["id"] for row in rows()]) == (2, ["r0", "r1"])
+
+
+def test_real_records(shared, work):
+    folder = shared / "seed" / "bettersynth_200"
+    settings = SeedSettings(format="jsonl", path=str(folder / "seed.jsonl"), images=str(folder), chunks=3)
+    manifest = ingest(settings)
+    assert (manifest.rows_in, manifest.rows_out, manifest.dropped) == (200, 200, {})
+
+
+def test_llava_and_parquet_give_the_rows_of_jsonl(work, png):
+    Path("seed").mkdir()
+    Path("seed/a.png").write_bytes(png())
+    text = "[[human]]: <__dj__image>\nWhat?\n[[gpt]]: A square. <|__dj__eoc|>"
+    turns = [{"from": "human", "value": "<image>\nWhat?"}, {"from": "gpt", "value": "A square."}]
+    messages = [{"role": "user", "content": "<image>\nWhat?"}, {"role": "assistant", "content": "A square."}]
+    Path("a.jsonl").write_text(json.dumps({"id": 7, "images": ["a.png"], "text": text}))
+    Path("a.json").write_text(json.dumps([{"id": 7, "image": "a.png", "conversations": turns, "source": "x"}]))
+    images = [{"bytes": png(), "path": "a.png"}]
+    pq.write_table(pa.Table.from_pylist([{"id": "7", "images": images, "messages": messages}]), "a.parquet")
+
+    made = {}
+    for kind, file in (("jsonl", "a.jsonl"), ("llava", "a.json"), ("parquet", "a.parquet")):
+        ingest(SeedSettings(format=kind, path=file, images="seed"))
+        (row,) = rows()
+        assert sha256_file(row.pop("images")[0]) == row["image_sha256"][0]
+        made[kind] = row
+    assert made["jsonl"] == made["llava"] == made["parquet"]
+    assert made["jsonl"]["id"] == "7"
+    assert ingest(SeedSettings(format="llava", path="a.json", images="seed")).details["unused_keys"] == {"source": 1}
+
+
+def test_parquet_captions_get_their_marks_and_ids(work, png):
+    image = {"bytes": png(), "path": None}
+    pq.write_table(pa.Table.from_pylist([{"image": image, "text": "a square"}] * 2), "a.parquet")
+    ingest(SeedSettings(format="parquet", path="a.parquet"))
+    first, second = rows()
+    assert first["text"] == "<__dj__image>\na square"
+    assert second["id"] == first["id"] + "-2"
+    assert first["images"] == second["images"] and first["images"][0].startswith("results/seed/s/images/")
+
+
+def truncated(data):
+    return data[: len(data) // 2]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "match", "reason"),
+    [
+        (lambda path: path.unlink(), r"line 3: seed/2.png: cannot be read \(No such file", "missing image"),
+        (lambda path: path.write_bytes(truncated(path.read_bytes())), "line 3: seed/2.png", "bad image"),
+        (lambda path: path.write_text("<html>not found</html>"), "line 3: seed/2.png: not an image", "bad image"),
+        (lambda path: Image.new("1", (9000, 9000)).save(path), "9000 x 9000 pixels are more than", "bad image"),
+    ],
+    ids=["missing", "truncated", "html", "huge"],
+)
+def test_a_bad_image_is_refused_or_counted(seed, spoil, match, reason):
+    settings = seed()
+    spoil(Path("seed/2.png"))
+    refused(settings, match)
+    manifest = ingest(settings, bad_image="drop")
+    assert (manifest.dropped, manifest.rows_out) == ({reason: 1}, 5)
+
+
+LINE = {"id": "x", "images": ["0.png"], "text": "<__dj__image>\nx"}
+
+
+@pytest.mark.parametrize(
+    ("line", "match"),
+    [
+        ('{"id": "x", "images": ["0.png"], "text": "x"', "seed.jsonl: line 7: not valid JSON at column"),
+        ("[1]", "line 7: the line must be an object, not list"),
+        (
+            json.dumps({"id": "x", "image": ["0.png"], "text": "x"}),
+            "line 7: key images is missing; there are id, image",
+        ),
+        (json.dumps({**LINE, "text": None}), "line 7: text must be a string, not null"),
+        (json.dumps({**LINE, "images": "0.png"}), "line 7: images must be a list, not str"),
+        (json.dumps({**LINE, "images": ["../../etc/passwd"]}), "line 7: .* lies outside the images' folder seed"),
+        (json.dumps({**LINE, "images": ["/etc/passwd"]}), "line 7: .* lies outside the images' folder seed"),
+        (json.dumps({**LINE, "images": ["0.png", "1.png"]}), "line 7: the text marks 1 images, the record has 2"),
+        (json.dumps({**LINE, "id": "r0"}), r"line 7: id r0 was used before \(seed.jsonl: line 1\)"),
+        (json.dumps({**LINE, "id": 1.5}), "line 7: id must be text or a whole number"),
+        ("\udcff", "line 7: not UTF-8 text"),
+    ],
+)
+def test_a_wrong_line_is_named(seed, line, match):
+    settings = seed()
+    with open("seed.jsonl", "a", errors="surrogateescape") as file:
+        file.write(line + "\n")
+    refused(settings, match)
+
+
+@pytest.mark.parametrize(
+    ("records", "match"),
+    [
+        ("{", "a.json: not valid JSON"),
+        ({"id": 1}, "a.json: the file must be a list, not dict"),
+        ([{"id": 1, "image": "a.png"}], "a.json: record 1: key conversations is missing"),
+        ([{"conversations": [{"value": "x"}]}], r"record 1: key conversations\[0\].from is missing"),
+        ([{"conversations": [{"from": "system", "value": "x"}]}], r"conversations\[0\].from: 'system' is not one of"),
+        ([{"conversations": [{"from": "human", "value": 3}]}], r"conversations\[0\].value must be a string, not int"),
+    ],
+)
+def test_a_wrong_llava_record_is_named(work, records, match):
+    Path("a.json").write_text(records if isinstance(records, str) else json.dumps(records))
+    refused(SeedSettings(format="llava", path="a.json"), match)
+
+
+def test_a_wrong_parquet_file_is_named(work):
+    settings = SeedSettings(format="parquet", path="a.parquet")
+    Path("a.parquet").write_text("no")
+    refused(settings, "a.parquet: not a readable Parquet file")
+    pq.write_table(pa.Table.from_pylist([{"picture": b"", "text": "x"}]), "a.parquet")
+    refused(settings, "a.parquet: no column images or image; there are picture, text")
+    pq.write_table(pa.Table.from_pylist([{"image": {"bytes": None, "path": "x.png"}, "text": "x"}]), "a.parquet")
+    refused(settings, "a.parquet: row 1: image: bytes must be the image's bytes, not null")
+
+
+def test_too_few_rows_for_the_chunks(seed):
+    refused(seed(rows=2, chunks=3), "seeds.s: 2 rows do not fill 3 chunks; lower chunks")
+
+
+def test_no_rows(seed):
+    refused(seed(rows=0), "seeds.s: no row is left of the 0 records in seed.jsonl")

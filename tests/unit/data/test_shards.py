@@ -1,0 +1,135 @@
+"""Shards: what load_dataset reads is what the seed held."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from datasets import load_dataset
+
+from syntune.data.shards import write_shards
+from syntune.errors import UserError
+from syntune.manifests import read_manifest
+from syntune.settings.datasets import DatasetSettings
+
+SHARDS, MANIFEST = Path("results/data/d"), Path("results/data/d.manifest.json")
+
+
+def shard(rows, mixed=None, **settings):
+    settings = DatasetSettings(**{"seed": "s", "shards": 2, **settings})
+    write_shards("d", settings, rows, mixed or {}, SHARDS, MANIFEST)
+    return read_manifest(MANIFEST)
+
+
+def table():
+    return [row for file in sorted(SHARDS.iterdir()) for row in pq.read_table(file).to_pylist()]
+
+
+def test_load_dataset_decodes_the_images(ingested, tmp_path_factory):
+    manifest = shard(ingested(), shards=3)
+    assert [part.path for part in manifest.parts] == [f"d/shard-0000{index}-of-00003.parquet" for index in range(3)]
+    cache = str(tmp_path_factory.mktemp("cache"))
+    dataset = load_dataset("parquet", data_files=str(SHARDS / "*.parquet"), split="train", cache_dir=cache)
+    assert dataset.num_rows == manifest.rows_out == 6
+    for row in dataset:
+        index = int(row["id"].removeprefix("r"))
+        assert row["images"][0].size == (40, 30)
+        assert row["images"][0].getpixel((0, 0)) == (index * 20, 60, 200)
+        prompt, answer = row["messages"]
+        assert prompt["role"] == "user" and prompt["content"].startswith("<image>\n")
+        assert answer == {"role": "assistant", "content": f"a plain picture number {index}"}
+
+
+def test_images_keep_their_bytes(ingested):
+    shard(ingested())
+    for row in table():
+        assert row["images"][0]["bytes"] == Path("seed", row["images"][0]["path"]).read_bytes()
+
+
+def test_the_same_work_gives_the_same_bytes(ingested):
+    rows = ingested(40)
+    assert shard(rows) == shard(rows)
+
+
+def test_rows_are_shuffled_by_their_ids(ingested):
+    rows = ingested(40)
+    shard(rows, shards=1)
+    one = [row["id"] for row in table()]
+    shard(rows, shards=4)
+    assert [row["id"] for row in table()] == one != sorted(one, key=lambda name: int(name[1:]))
+
+
+def test_a_limit_keeps_the_same_rows_everywhere(ingested):
+    rows = ingested(40)
+    manifest = shard(rows, limit=10)
+    assert manifest.dropped == {"over the limit": 30}
+    ten = {row["id"] for row in table()}
+    shard(rows, limit=20)
+    assert ten < {row["id"] for row in table()}
+
+
+def test_mixed_rows_have_ids_of_their_own_and_spread_over_the_shards(ingested):
+    rows = ingested(40)
+    manifest = shard(rows, {"raw": rows}, limit=20)
+    assert (manifest.rows_in, manifest.rows_out, manifest.dropped) == (80, 60, {"over the limit": 20})
+    halves = [pq.read_table(file)["id"].to_pylist() for file in sorted(SHARDS.iterdir())]
+    assert all(5 <= sum(name.startswith("raw/") for name in half) <= 25 for half in halves)
+    assert set(manifest.inputs) == {"rows", "mix.raw"}
+
+
+def test_a_mix_takes_as_many_rows_as_it_says(ingested):
+    rows = ingested(10)
+    shard(rows, {"raw": rows}, mix={"raw": 3})
+    assert sum(row["id"].startswith("raw/") for row in table()) == 3
+
+
+def test_captions_answer_every_prompt(ingested):
+    shard(ingested(40), caption_prompts=["One.", "Two."])
+    assert {row["messages"][0]["content"] for row in table()} == {"<image>\nOne.", "<image>\nTwo."}
+
+
+def test_rows_without_an_answer_are_dropped_with_the_reason(ingested):
+    texts = [
+        "<__dj__image>\n[[human]]: Q\n[[gpt]]: A",
+        "<__dj__image>\n[[human]]: Q",
+        "<__dj__image>\n",
+        "<__dj__image>\n[[gpt]]: A\n[[human]]: Q",
+        "<__dj__image>\n[[human]]: Q\n[[gpt]]: A\n[[human]]: R",
+        "<__dj__image>\na caption",
+    ]
+    manifest = shard(ingested(texts=texts))
+    assert manifest.dropped == {"no answer": 2, "turns out of order": 2}
+    assert {row["id"] for row in table()} == {"r0", "r5"}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "match"),
+    [
+        (lambda path: path.unlink(), "seed/2.png: cannot be read any more"),
+        (lambda path: path.write_bytes(b"other"), "seed/2.png: changed since the seed was read"),
+    ],
+)
+def test_an_image_that_changed_since_is_refused(ingested, spoil, match):
+    rows = ingested()
+    spoil(Path("seed/2.png"))
+    with pytest.raises(UserError, match=match):
+        shard(rows)
+    assert not SHARDS.exists() and not MANIFEST.exists()
+
+
+def test_fewer_rows_than_shards(ingested):
+    with pytest.raises(UserError, match="datasets.d: 6 rows do not fill 7 shards; lower shards"):
+        shard(ingested(), shards=7)
+
+
+def test_shards_are_a_seed_again(ingested):
+    from syntune.data.ingest import ingest_seed
+    from syntune.settings.seeds import SeedSettings
+
+    shard(ingested(), shards=1)
+    before = table()
+    settings = SeedSettings(format="parquet", path=str(next(SHARDS.iterdir())))
+    ingest_seed("again", settings, Path("results/seed/again"), Path("results/seed/again.manifest.json"))
+    shard(Path("results/seed/again.manifest.json"), shards=1)
+    assert [(row["id"], row["messages"], row["images"][0]["bytes"]) for row in table()] == [
+        (row["id"], row["messages"], row["images"][0]["bytes"]) for row in before
+    ]

@@ -1,0 +1,94 @@
+"""The operators that turn questions into captions, into choices and into prompts."""
+
+from collections import Counter
+
+import pytest
+
+from syntune.errors import UserError
+
+IMAGE, END = "<__dj__image>\n", " <|__dj__eoc|>"
+CAPTION = f"{IMAGE}a caption{END}"
+TWO_TURNS = f"{IMAGE}[[human]]: a?\n[[gpt]]: b\n[[human]]: c?\n[[gpt]]: d{END}"
+
+
+def ask(question, answer):
+    return f"{IMAGE}[[human]]: {question}\n[[gpt]]: {answer}{END}"
+
+
+TEMPLATES = [
+    {"question": r"what color is the (?P<thing>\w+)\?", "answer": r"(?P<color>\w+)", "caption": "A {color} {thing}."},
+    {"question": r"is there a (?P<thing>\w+)\?", "answer": "yes", "caption": "A {thing}."},
+]
+
+
+def test_captions_state_what_the_answer_says(run):
+    texts = [ask("What color is the shape?", "Red"), ask("is there a circle?", "yes"), ask("is there a dog?", "no")]
+    captions = run("qa_caption_mapper", [*texts, CAPTION, TWO_TURNS], templates=TEMPLATES)
+    assert captions == [f"{IMAGE}A Red shape.{END}", f"{IMAGE}A circle.{END}"]
+
+
+def test_rows_that_no_template_fits_can_be_kept(run):
+    texts = [ask("is there a dog?", "no"), CAPTION, TWO_TURNS]
+    assert run("qa_caption_mapper", texts, templates=TEMPLATES, unmatched="keep") == texts
+
+
+@pytest.mark.parametrize(
+    ("parameters", "match"),
+    [
+        ({"templates": [TEMPLATES[1] | {"caption": "A {shape}."}]}, "shape.* is no group of the patterns"),
+        ({"templates": [TEMPLATES[1] | {"question": "("}]}, "qa_caption_mapper: .*unterminated subpattern"),
+        ({"templates": [{"question": "a", "answer": "b"}]}, "caption"),
+        ({"templates": TEMPLATES, "unmatched": "skip"}, "unmatched: 'skip' is not one of drop, keep"),
+    ],
+)
+def test_a_wrong_template_is_named(run, parameters, match):
+    with pytest.raises(UserError, match=match):
+        run("qa_caption_mapper", [CAPTION], **parameters)
+
+
+COLORS = ["black", "blue", "brown", "gray", "green", "red", "teal", "yellow"]
+
+
+def test_choices_stand_beside_the_question_in_the_form_of_mmbench(run):
+    question = ask("what color is it?", "red")
+    original, choice = run("qa_choice_mapper", [question], pools=[COLORS], max_options=4)
+    assert original == question
+    lines = choice.removeprefix(f"{IMAGE}[[human]]: ").removesuffix(END).split("\n")
+    assert lines[0] == "what color is it?"
+    assert [line[:3] for line in lines[1:5]] == ["A. ", "B. ", "C. ", "D. "]
+    assert lines[5] == "Answer with the option's letter from the given choices directly."
+    options = {line[0]: line[3:] for line in lines[1:5]}
+    assert options[lines[6].removeprefix("[[gpt]]: ")] == "red"
+    assert len(set(options.values())) == 4 and set(options.values()) <= set(COLORS)
+
+
+def test_choices_favour_no_letter_and_no_option(run):
+    texts = run("qa_choice_mapper", [ask("what color is it?", "red")] * 400, pools=[COLORS])[1::2]
+    letters = Counter(text.removesuffix(END)[-1] for text in texts)
+    assert set(letters) == set("ABCD") and all(70 < count < 130 for count in letters.values())
+    wrong = Counter(color for text in texts for color in COLORS[:5] + COLORS[6:] if f". {color}\n" in text)
+    assert all(130 < count < 215 for count in wrong.values())
+
+
+def test_choices_need_one_question_whose_answer_is_in_a_pool(run):
+    texts = [ask("how many?", "seven"), CAPTION, TWO_TURNS]
+    assert run("qa_choice_mapper", texts, pools=[["one", "two"]]) == texts
+
+
+@pytest.mark.parametrize(
+    ("parameters", "match"),
+    [
+        ({"pools": [["red"]]}, "two or more texts"),
+        ({"pools": [["red", "blue"], ["Blue", "green"]]}, "Blue is listed twice"),
+        ({"pools": [["red", "blue"]], "max_options": 1}, "max_options: 1 is not between 2 and 8"),
+    ],
+)
+def test_wrong_pools_are_named(run, parameters, match):
+    with pytest.raises(UserError, match=match):
+        run("qa_choice_mapper", [CAPTION], **parameters)
+
+
+def test_prompts_are_added_to_one_line_questions_alone(run):
+    choice = ask("what?\nA. x\nB. y\nAnswer with the letter.", "A")
+    told = run("qa_prompt_mapper", [ask("what?", "x"), choice, CAPTION])
+    assert told == [ask("what?\nAnswer the question using a single word or phrase.", "x"), choice, CAPTION]
