@@ -1,0 +1,1 @@
+"""Benchmarks: questions and prompts, metrics, error bars and comparisons."""

@@ -1,0 +1,125 @@
+"""Metrics: from answers to one score for each question or group of questions."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from syntune.benchmarks.protocol import Question, QuestionId
+from syntune.benchmarks.vqa_accuracy import normalise, vqa_accuracy
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model wrote, and the answer extracted from it."""
+
+    text: str
+    extracted: str
+
+
+@dataclass(frozen=True)
+class Series:
+    """One score of 0 to 1 for each question (or base question), and the cluster that each belongs to."""
+
+    ids: list[QuestionId]
+    values: list[float]
+    clusters: list[QuestionId]
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What a metric found: the first series is the primary one, ``by_category`` are told for each category too."""
+
+    series: dict[str, Series]
+    counts: dict[str, int]
+    by_category: tuple[str, ...] = ()
+
+    @property
+    def primary(self) -> str:
+        """The series that stands for the benchmark."""
+        return next(iter(self.series))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a benchmark's answers are marked, and when two answers are the same."""
+
+    mark: Callable[[Sequence[Question], Sequence[Answer]], Marks]
+    canonical: Callable[[str], str] = str
+
+    def majority(self, questions: Sequence[Question]) -> str:
+        """The most frequent reference answer; of equally frequent ones the first in the alphabet."""
+        counts = Counter(self.canonical(reference) for question in questions for reference in question.references)
+        del counts[""]
+        return min(counts, key=lambda answer: (-counts[answer], answer), default="")
+
+
+def mark_vqa(questions: Sequence[Question], answers: Sequence[Answer]) -> Marks:
+    """The soft accuracy of TextVQA, clustered by image."""
+    scores = [vqa_accuracy(answer.extracted, question.references) for question, answer in _pairs(questions, answers)]
+    distinct = len({normalise(answer.extracted) for answer in answers})
+    series = {"accuracy": _by_question(questions, scores)}
+    return Marks(series, _counts(answers) | {"distinct": distinct}, ("accuracy",))
+
+
+def mark_exact(questions: Sequence[Question], answers: Sequence[Answer]) -> Marks:
+    """Right or wrong, clustered by the questions' groups."""
+    scores = [float(answer.extracted == question.references[0]) for question, answer in _pairs(questions, answers)]
+    unrecognised = sum(not answer.extracted and bool(answer.text.strip()) for answer in answers)
+    series = {"accuracy": _by_question(questions, scores)}
+    return Marks(series, _counts(answers) | {"not recognised": unrecognised}, ("accuracy",))
+
+
+def mark_choice(questions: Sequence[Question], answers: Sequence[Answer]) -> Marks:
+    """The accuracies of MMBench.
+
+    ``circular`` counts a base question if every rotation is right; ``vanilla`` counts every row, clustered by base
+    question; ``first_pass`` counts base rows. ``..._exact`` accepts the bare letter only, as the challenge's scorer
+    does. A table without rotations has no circular accuracy.
+    """
+    right = [answer.extracted == question.references[0] for question, answer in _pairs(questions, answers)]
+    exact = [answer.text.strip() == question.references[0] for question, answer in _pairs(questions, answers)]
+    base = [place for place, question in enumerate(questions) if question.id == question.group]
+    series = {
+        "circular": _by_group(questions, right),
+        "vanilla": _by_question(questions, right),
+        "first_pass": _by_question([questions[place] for place in base], [right[place] for place in base]),
+        "circular_exact": _by_group(questions, exact),
+        "vanilla_exact": _by_question(questions, exact),
+    }
+    if len(base) == len(questions):
+        series = {name: series[name] for name in ("vanilla", "vanilla_exact")}
+    bare = sum(answer.text.strip() == answer.extracted != "" for answer in answers)
+    letters = sum(answer.extracted != "" for answer in answers)
+    counts = {"exact letter": bare, "extracted letter": letters - bare, "no letter": len(answers) - letters}
+    return Marks(series, _counts(answers) | counts, tuple(name for name in ("circular", "vanilla") if name in series))
+
+
+def _pairs(questions: Sequence[Question], answers: Sequence[Answer]) -> zip:
+    """Each question with its answer."""
+    return zip(questions, answers, strict=True)
+
+
+def _counts(answers: Sequence[Answer]) -> dict[str, int]:
+    """How many answers are empty."""
+    return {"empty": sum(not answer.text.strip() for answer in answers)}
+
+
+def _by_question(questions: Sequence[Question], scores: Sequence[float]) -> Series:
+    """A score for each question."""
+    clusters = [question.group for question in questions]
+    return Series([question.id for question in questions], [float(score) for score in scores], clusters)
+
+
+def _by_group(questions: Sequence[Question], right: Sequence[bool]) -> Series:
+    """A score for each group: whether all its questions are right."""
+    groups: dict[QuestionId, bool] = {}
+    for question, good in zip(questions, right, strict=True):
+        groups[question.group] = groups.get(question.group, True) and good
+    return Series(list(groups), [float(good) for good in groups.values()], list(groups))
+
+
+METRICS = {
+    "vqa_accuracy": Metric(mark_vqa, normalise),
+    "choice": Metric(mark_choice),
+    "exact_match": Metric(mark_exact),
+}

@@ -1,0 +1,135 @@
+"""What every benchmark offers: questions, decoding, answer extraction and submission files."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from PIL import Image
+
+from syntune.benchmarks.inputs import listed, repeated
+from syntune.errors import UserError
+from syntune.files import canonical_json, sha256_bytes
+from syntune.images import open_image
+
+QuestionId = int | str
+S = TypeVar("S")
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question about one image.
+
+    Attributes:
+        id: unique in the benchmark.
+        prompt: the text that the model is given with the image.
+        image: the image file's path, or its content.
+        references: the human answers, or the one right answer; empty where they are kept secret.
+        group: what the question shares with others whose scores hang together: its image, its base question.
+        categories: the parts of the benchmark that it belongs to, by kind.
+        options: the answers that it offers, by letter.
+    """
+
+    id: QuestionId
+    prompt: str
+    image: Path | bytes = field(repr=False)
+    references: tuple[str, ...] = ()
+    group: QuestionId = ""
+    categories: dict[str, str] = field(default_factory=dict)
+    options: dict[str, str] = field(default_factory=dict)
+
+    def image_bytes(self) -> bytes:
+        """The image file's content."""
+        return self.image if isinstance(self.image, bytes) else self.image.read_bytes()
+
+    def open_image(self, max_pixels: int) -> Image.Image:
+        """The image, decoded (RGB); a damaged or oversized one is a :class:`UserError`."""
+        name = f"question {self.id}" if isinstance(self.image, bytes) else str(self.image)
+        return open_image(self.image, name, max_pixels=max_pixels)
+
+
+class Protocol(ABC, Generic[S]):
+    """One benchmark, as its settings configure it. Nothing here needs a model, or any image before prediction."""
+
+    metric: ClassVar[str]
+    """The metric of ``metrics.METRICS`` that scores it."""
+    clusters: ClassVar[str]
+    """What the questions of a group share, in the plural."""
+
+    def __init__(self, settings: S, name: str) -> None:
+        """``name`` is the benchmark's name in the config."""
+        self.settings = settings
+        self.name = name
+
+    @abstractmethod
+    def read(self) -> list[Question]:
+        """Read and check every question of the benchmark, in its order."""
+
+    @abstractmethod
+    def label(self) -> str:
+        """The protocol in a few words, with what makes its scores incomparable to others."""
+
+    @abstractmethod
+    def submission(self, questions: Sequence[Question], texts: Sequence[str], path: Path) -> None:
+        """Write the file that the benchmark's own server takes; ``texts`` are the raw answers."""
+
+    def all_questions(self) -> list[Question]:
+        """Every question of the benchmark; ids are checked to be unique."""
+        questions = self.read()
+        if not questions:
+            raise UserError(f"benchmark {self.name}: there are no questions in {listed(self.settings.files())}")
+        if doubled := repeated(question.id for question in questions):
+            raise UserError(f"benchmark {self.name}: {len(doubled)} doubled question ids ({listed(doubled)})")
+        return questions
+
+    def questions(self) -> list[Question]:
+        """The questions that are asked: all, or the first ``limit``."""
+        return self.limited(self.all_questions())
+
+    def limited(self, questions: list[Question]) -> list[Question]:
+        """The first ``limit`` questions."""
+        return questions[: self.settings.limit]
+
+    def size(self, questions: Sequence[Question]) -> int:
+        """The number of scores that ``questions`` come to."""
+        return len(questions)
+
+    def decoding(self) -> dict[str, Any]:
+        """How answers are decoded: greedily, up to a number of tokens."""
+        return {"do_sample": False, "max_new_tokens": self.settings.max_new_tokens}
+
+    def extract(self, question: Question, text: str) -> str:
+        """The answer in the model's raw ``text``; empty where there is none."""
+        return text.strip()
+
+    def metadata(self) -> dict[str, Any]:
+        """What a reader of a score must know of the protocol."""
+        return {}
+
+    def reference_answer(self, question: Question, text: str) -> dict[str, Any]:
+        """The question and its raw answer as the reference's answer files hold them."""
+        return {"question_id": question.id, "prompt": question.prompt, "text": text}
+
+    def check_images(self, questions: Sequence[Question]) -> None:
+        """Refuse questions whose image file is not there."""
+        files = {question.image for question in questions if isinstance(question.image, Path)}
+        missing = sorted(file for file in files if not file.is_file())
+        if missing:
+            raise UserError(
+                f"benchmark {self.name}: {len(missing)} of {len(files)} images are missing ({listed(missing)}); "
+                "put them there or correct the benchmark's images"
+            )
+
+    def content_hash(self, questions: Sequence[Question]) -> str:
+        """SHA-256 over ids, prompts and the content of every image; missing images are refused."""
+        self.check_images(questions)
+        hashes = {image: _image_hash(image) for image in {question.image for question in questions}}
+        return sha256_bytes(
+            canonical_json([[question.id, question.prompt, hashes[question.image]] for question in questions]).encode()
+        )
+
+
+def _image_hash(image: Path | bytes) -> str:
+    """SHA-256 of an image file's content."""
+    return sha256_bytes(image if isinstance(image, bytes) else image.read_bytes())

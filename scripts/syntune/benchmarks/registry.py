@@ -1,0 +1,14 @@
+"""Which class is which protocol."""
+
+from syntune.benchmarks.mmbench import MmBench
+from syntune.benchmarks.nlvr import Nlvr
+from syntune.benchmarks.protocol import Protocol
+from syntune.benchmarks.textvqa import TextVqa
+from syntune.settings.benchmarks import BenchmarkSettings
+
+PROTOCOLS: dict[str, type[Protocol]] = {"textvqa": TextVqa, "mmbench": MmBench, "nlvr": Nlvr}
+
+
+def load_benchmark(settings: BenchmarkSettings, name: str) -> Protocol:
+    """The protocol that ``settings`` configure for the benchmark ``name``."""
+    return PROTOCOLS[settings.protocol](settings, name)

@@ -1,0 +1,122 @@
+"""Prediction files that cannot be trusted, score files, and runs side by side."""
+
+import json
+
+import pytest
+
+import compare
+import score
+from syntune.benchmarks.predictions import read_predictions
+from syntune.errors import UserError
+
+
+def right(question) -> str:
+    return question.references[0]
+
+
+def run_score(protocol, path, *more: str) -> dict:
+    settings = protocol.settings.model_dump_json()
+    output = path.with_suffix(".score.json")
+    command = ["--run", path.stem, "--benchmark", "bench", "--settings", settings, "--predictions", str(path)]
+    score.main(score.parser().parse_args([*command, "--output", str(output), *more]))
+    return json.loads(output.read_text())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: rows[1:], r"1 questions are not answered \(10\)"),
+        (lambda rows: [*rows, rows[0]], r"1 questions are answered more than once \(10\)"),
+        (lambda rows: [*rows, rows[0] | {"question_id": 99}], r"1 answers are to unknown questions \(99\)"),
+        (lambda rows: [rows[0] | {"text": " "}, *rows[1:]], r"1 answers are empty \(10\)"),
+        (lambda rows: [rows[0] | {"prompt": "?"}, *rows[1:]], r"1 answers are to other prompts .* \(10\)"),
+        (lambda rows: [rows[0] | {"adapter": "z"}, *rows[1:]], r"the lines' adapter differs \(2 values: z, a\)"),
+        (lambda rows: [{"question_id": 10}, *rows[1:]], "line 1: prompt: Field required"),
+    ],
+)
+def test_a_prediction_file_that_cannot_be_trusted_is_refused(textvqa, write_predictions, tmp_path, change, message):
+    questions = textvqa().questions()
+    path = write_predictions(tmp_path / "p.jsonl", questions, right, change)
+    with pytest.raises(UserError, match=message):
+        read_predictions(path, questions)
+
+
+def test_answers_to_the_other_prompts_are_not_scored(textvqa, write_predictions, tmp_path):
+    path = write_predictions(tmp_path / "p.jsonl", textvqa(ocr_tokens=False).questions(), right)
+    with pytest.raises(UserError, match="3 answers are to other prompts"):
+        read_predictions(path, textvqa().questions())
+
+
+def test_a_score_file(textvqa, write_predictions, tmp_path):
+    protocol = textvqa(limit=2)
+    path = write_predictions(tmp_path / "raw.jsonl", protocol.questions(), lambda q: "acme")
+    found = run_score(protocol, path)
+    assert found["metrics"]["accuracy"]["value"] == 0.5
+    assert found["questions"] == [[10, 1.0, "i1"], [11, 0.0, "i1"]]
+    assert found["metrics"]["accuracy"]["interval"] is None, "one image tells nothing of the error"
+    assert found["baseline"] == {"majority": 0.5, "answer": "acme", "metrics": {"accuracy": 0.5}}
+    assert found["metadata"]["questions_in_benchmark"] == 3
+    assert found["breakdown"]["answers"] == {"empty": 0, "distinct": 1}
+
+
+def test_circular_scores_by_category(mmbench, write_predictions, tmp_path):
+    protocol = mmbench()
+    path = write_predictions(tmp_path / "raw.jsonl", protocol.questions(), lambda q: "A" if q.group == 7 else right(q))
+    found = run_score(protocol, path)
+    assert found["primary"] == "circular"
+    assert {name: of["value"] for name, of in found["metrics"].items()} == {
+        "circular": 0.5, "vanilla": 0.75, "first_pass": 1.0, "circular_exact": 0.5, "vanilla_exact": 0.75
+    }  # fmt: skip
+    assert found["breakdown"]["circular_by_category"]["kind 7"] == {"value": 0.0, "n": 1}
+    assert found["breakdown"]["vanilla_by_l2-category"]["l2"] == {"value": 0.75, "n": 4}
+    assert found["baseline"]["metrics"]["circular"] == 0 and found["baseline"]["metrics"]["vanilla"] == 0.5
+
+
+def test_empty_answers_may_count_as_wrong(textvqa, write_predictions, tmp_path):
+    protocol = textvqa()
+    path = write_predictions(tmp_path / "raw.jsonl", protocol.questions(), lambda q: "" if q.id == 10 else right(q))
+    found = run_score(protocol, path, "--empty-answers", "wrong")
+    assert found["breakdown"]["answers"]["empty"] == 1
+    assert found["metrics"]["accuracy"]["value"] == pytest.approx(2 / 3)
+
+
+def test_secret_answers_are_submitted_not_scored(mmbench, write_predictions, tmp_path):
+    protocol = mmbench(lambda rows: [row.update(answer="") for row in rows])
+    path = write_predictions(tmp_path / "raw.jsonl", protocol.questions(), lambda q: "A")
+    with pytest.raises(UserError, match="4 of 4 questions have no reference answer"):
+        run_score(protocol, path, "--submission", str(tmp_path / "s.xlsx"), "--reference-answers", str(tmp_path / "r"))
+    assert (tmp_path / "s.xlsx").stat().st_size > 0
+    line = json.loads((tmp_path / "r").read_text().splitlines()[0])
+    assert {"question_id", "prompt", "text", "answer_id", "model_id", "metadata"} <= set(line)
+
+
+def run_compare(paths, folder, baseline="base"):
+    files = [str(folder / name) for name in ("c.json", "c.tsv", "c.txt")]
+    command = ["--scores", *map(str, paths), "--baseline", baseline, "--output", files[0], "--table", files[1]]
+    compare.main(compare.parser().parse_args([*command, "--text", files[2]]))
+    return json.loads((folder / "c.json").read_text()), (folder / "c.txt").read_text()
+
+
+def test_runs_side_by_side(textvqa, write_predictions, tmp_path):
+    protocol = textvqa()
+    for run, answer in (("base", lambda q: "acme"), ("tuned", right)):
+        run_score(protocol, write_predictions(tmp_path / f"{run}.jsonl", protocol.questions(), answer))
+    scores = [tmp_path / "base.score.json", tmp_path / "tuned.score.json"]
+    found, text = run_compare(scores, tmp_path)
+    tuned = found["benchmarks"]["bench"]["runs"]["tuned"]
+    assert tuned["difference"] == pytest.approx(2 / 3)
+    assert found["benchmarks"]["bench"]["majority"]["answer"] == "acme"
+    assert "difference" not in found["benchmarks"]["bench"]["runs"]["base"]
+    assert "+66.7" in text and '"acme"' in text
+    assert max(map(len, text.splitlines())) <= 110
+    assert len((tmp_path / "c.tsv").read_text().splitlines()) == 3
+    with pytest.raises(UserError, match="no score of the baseline run 'other'"):
+        run_compare(scores, tmp_path, "other")
+
+
+def test_runs_with_other_questions_are_not_compared(textvqa, write_predictions, tmp_path):
+    for run, limit in (("base", None), ("tuned", 2)):
+        protocol = textvqa(limit=limit)
+        run_score(protocol, write_predictions(tmp_path / f"{run}.jsonl", protocol.questions(), right))
+    with pytest.raises(UserError, match="answered different questions"):
+        run_compare([tmp_path / "base.score.json", tmp_path / "tuned.score.json"], tmp_path)
