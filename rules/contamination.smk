@@ -1,0 +1,30 @@
+"""Contamination: the benchmarks' questions and images, looked for in the training data before anything trains on it."""
+
+
+rule decontaminate:
+    """Find benchmark questions in a dataset's shards, by text and by image; fail if there are too many."""
+    input:
+        manifest="results/data/{dataset}.manifest.json",
+        shards=ancient("results/data/{dataset}"),
+        benchmarks=all_benchmark_files,
+        images=all_benchmark_images,
+        code=sources("decontaminate"),
+    output:
+        findings="results/contamination/{dataset}.json",
+    log:
+        "results/logs/decontaminate/{dataset}.log",
+    benchmark:
+        "results/timings/decontaminate/{dataset}.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 4
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        settings=as_params(settings.contamination),
+        benchmarks=all_benchmark_params,
+    shell:
+        "python scripts/decontaminate.py --dataset {wildcards.dataset:q} --settings {params.settings:q} "
+        "--benchmarks {params.benchmarks:q} --dataset-manifest {input.manifest:q} --shards {input.shards:q} "
+        "--threads {threads} --output {output.findings:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,60 @@
+"""Find the benchmarks' questions and images in a dataset's shards; too many of them stop the workflow."""
+
+import argparse
+import logging
+from pathlib import Path
+
+from syntune.command import run_command
+
+log = logging.getLogger("decontaminate")
+
+
+def main(args: argparse.Namespace) -> None:
+    """Search the shards, judge what was found, and write it."""
+    from syntune.benchmarks.registry import load_benchmark
+    from syntune.contamination.questions import index_questions
+    from syntune.contamination.search import search_shards
+    from syntune.contamination.verdict import by_benchmark, check_share
+    from syntune.files import write_json
+    from syntune.settings.benchmarks import BenchmarkSettings
+    from syntune.settings.contamination import ContaminationSettings
+    from syntune.settings.reading import read_params
+
+    settings = read_params(args.settings, ContaminationSettings)
+    sections = read_params(args.benchmarks, dict[str, BenchmarkSettings])
+    index = index_questions([load_benchmark(of, name) for name, of in sections.items()], settings, args.threads)
+    findings = search_shards(args.dataset_manifest, args.shards, index, args.threads)
+    benchmarks = by_benchmark(index, findings)
+    for name, of in benchmarks.items():
+        log.info(
+            "%s: of %d questions %d have their text in the data, %d their image, %d a similar image, %d text and image "
+            "in one row",
+            name, of["questions"], of["text"], of["image_exact"], of["image_near"], of["both"],
+        )  # fmt: skip
+    check_share(args.dataset, benchmarks, settings.max_share)
+    write_json(
+        args.output,
+        {
+            "dataset": args.dataset,
+            "settings": settings.model_dump(),
+            "rows": findings.rows,
+            "benchmarks": benchmarks,
+        },
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", required=True, help="name of the dataset")
+    parser.add_argument("--settings", required=True, help="the settings of contamination, as JSON or @FILE")
+    parser.add_argument("--benchmarks", required=True, help="every benchmark's settings by name, as JSON or @FILE")
+    parser.add_argument("--dataset-manifest", type=Path, required=True, help="manifest of the shards")
+    parser.add_argument("--shards", type=Path, required=True, help="folder of the shards")
+    parser.add_argument("--threads", type=int, default=1, help="processes that search; the result is the same")
+    parser.add_argument("--output", type=Path, required=True, help="where the findings are written (JSON)")
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main, parser(), "data")

@@ -1,0 +1,1 @@
+"""Contamination: a benchmark's questions that stand in the training data."""

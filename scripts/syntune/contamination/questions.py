@@ -1,0 +1,119 @@
+"""The benchmarks' questions, ready to be found in training rows."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from syntune.benchmarks.protocol import Protocol, Question, QuestionId
+from syntune.benchmarks.textvqa import OCR
+from syntune.contamination.images import Fingerprint, HammingIndex, fingerprint
+from syntune.contamination.parallel import in_order
+from syntune.contamination.texts import TextIndex
+from syntune.images import open_image
+from syntune.settings.contamination import ContaminationSettings
+
+
+class Asked(NamedTuple):
+    """A question: whose it is, and the places of its text and its image in the index."""
+
+    benchmark: str
+    id: QuestionId
+    text: int
+    image: int
+
+
+class QuestionIndex:
+    """Every benchmark's questions by text and by image.
+
+    Attributes:
+        questions: all of them, in the benchmarks' order.
+        texts: the distinct texts, without instruction, options and OCR tokens.
+    """
+
+    def __init__(
+        self, questions: list[Asked], texts: list[str], images: list[Fingerprint], settings: ContaminationSettings
+    ) -> None:
+        """Index the questions; ``texts`` and ``images`` are distinct."""
+        self.questions = questions
+        self.texts = texts
+        self.hash_size = settings.hash_size
+        self._by_words = TextIndex(texts, settings.ngram)
+        self._by_pixels = {image.pixels: place for place, image in enumerate(images)}
+        self._by_bits = HammingIndex((image.bits for image in images), 2 * settings.hash_size**2, settings.max_distance)
+        self._of_image: list[dict[int, list[int]]] = [defaultdict(list) for _ in images]
+        for place, question in enumerate(questions):
+            self._of_image[question.image][question.text].append(place)
+
+    def texts_in(self, text: str) -> set[int]:
+        """The texts that stand in a training text."""
+        return self._by_words.found_in(text)
+
+    def same_image(self, image: Fingerprint) -> int | None:
+        """The image that is the same, pixel for pixel."""
+        return self._by_pixels.get(image.pixels)
+
+    def near_images(self, image: Fingerprint) -> dict[int, int]:
+        """The images that look the same, and the distance of each; also the one that is the same."""
+        return self._by_bits.near(image.bits)
+
+    def asking(self, texts: set[int], image: int) -> Iterator[int]:
+        """The places of the questions that ask one of ``texts`` about ``image``."""
+        of_image = self._of_image[image]
+        for text in of_image.keys() & texts:
+            yield from of_image[text]
+
+
+def index_questions(benchmarks: list[Protocol], settings: ContaminationSettings, processes: int = 1) -> QuestionIndex:
+    """Read the questions that the benchmarks ask, and decode their images.
+
+    Raises:
+        UserError: a benchmark cannot be read, or an image is missing or damaged.
+    """
+    asked = []
+    for benchmark in benchmarks:
+        questions = benchmark.questions()
+        benchmark.check_images(questions)
+        asked += [(benchmark, question) for question in questions]
+    sources = {question.image: (benchmark, question) for benchmark, question in asked}
+    tasks = [
+        (source, _image_name(*of), of[0].settings.max_pixels, settings.hash_size) for source, of in sources.items()
+    ]
+    fingerprints = dict(zip(sources, _fingerprints(tasks, processes), strict=True))
+    texts: dict[str, int] = {}
+    images: dict[bytes, tuple[int, Fingerprint]] = {}
+    questions = []
+    for benchmark, question in asked:
+        text = texts.setdefault(asked_text(question), len(texts))
+        image = fingerprints[question.image]
+        place, _ = images.setdefault(image.pixels, (len(images), image))
+        questions.append(Asked(benchmark.name, question.id, text, place))
+    return QuestionIndex(questions, list(texts), [image for _, image in images.values()], settings)
+
+
+def asked_text(question: Question) -> str:
+    """A question's prompt without its instruction (the last line, if there are several), OCR tokens and options."""
+    lines = question.prompt.split("\n")
+    options = {f"{letter}. {option}" for letter, option in question.options.items()}
+    kept = [line for line in lines[: max(len(lines) - 1, 1)] if line not in options and not line.startswith(OCR)]
+    return "\n".join(kept)
+
+
+def _fingerprints(tasks: list[tuple], processes: int) -> Iterator[Fingerprint]:
+    """The fingerprint of each image, in order."""
+    return tqdm(in_order(_fingerprint, tasks, processes), "benchmark images", len(tasks), unit="", disable=None)
+
+
+def _fingerprint(task: tuple[Path | bytes, str, int, int]) -> Fingerprint:
+    """Decode one image."""
+    source, name, max_pixels, hash_size = task
+    return fingerprint(open_image(source, name, max_pixels), hash_size)
+
+
+def _image_name(benchmark: Protocol, question: Question) -> str:
+    """What a message calls a question's image."""
+    if isinstance(question.image, Path):
+        return str(question.image)
+    return f"benchmark {benchmark.name}: image of question {question.id}"

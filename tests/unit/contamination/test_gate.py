@@ -1,0 +1,90 @@
+"""The gate from end to end: shards and a benchmark in, findings or one line of error out."""
+
+import json
+
+import pytest
+
+from syntune.errors import UserError
+from syntune.files import sha256_file
+
+QUESTIONS = [
+    (1, "a", "What brand is on the bottle?"),
+    (2, "a", "What does the sign say?"),
+    (3, "b", "What brand is on the bottle?"),
+    (4, "c", "Which number is on the bus?"),
+    (5, "d", "Who wrote it?"),
+]
+ASKED = "<image>\nWHAT BRAND is on the bottle"
+
+
+@pytest.fixture
+def images(picture) -> dict:
+    return {name: picture(seed) for seed, name in enumerate("abcd")}
+
+
+@pytest.fixture
+def benchmark(textvqa, images) -> dict:
+    return textvqa(QUESTIONS, images)
+
+
+@pytest.fixture
+def data(shards, images, picture, encode):
+    """Question 1 with its image recompressed, question 4 with its image as it is, and parts of others."""
+    small = images["a"].resize((120, 90))
+    return shards(
+        [
+            ("plain", [encode(picture(50))], ["<image>\nWhat is this?", "A picture."]),
+            ("near", [encode(small, "JPEG", quality=60)], [ASKED, "Acme"]),
+            ("text only", [], ["Who wrote it?", "Nobody."]),
+            ("image only", [encode(images["d"], "WEBP", lossless=True)], ["<image>\nDescribe it.", "Colours."]),
+            ("two images", [encode(picture(51)), encode(images["c"])], ["Which number is on the bus? <image>", "7"]),
+        ]
+    )
+
+
+def test_text_images_and_both_are_counted(decontaminate, data, benchmark):
+    found = json.loads(decontaminate(data, benchmark, max_share=0.5).read_text())
+    assert (found["dataset"], found["rows"], found["settings"]["ngram"]) == ("d", 5, 8)
+    bench = found["benchmarks"]["bench"]
+    counts = {key: bench[key] for key in ("questions", "text", "image_exact", "image_near", "both", "share")}
+    assert counts == {"questions": 5, "text": 4, "image_exact": 2, "image_near": 2, "both": 2, "share": 0.4}
+    assert bench["question_ids"] == [1, 4] and sorted(bench["row_ids"]) == ["near", "two images"]
+    near, exact = bench["examples"]["both"]
+    assert (near["row"], near["question"]) == ("near", "What brand is on the bottle?") and near["distance"] >= 0
+    assert (exact["row"], exact["question_id"], exact["distance"]) == ("two images", 4, None)
+
+
+def test_the_result_does_not_depend_on_the_processes(decontaminate, data, benchmark):
+    first, second = (sha256_file(decontaminate(data, benchmark, threads, max_share=None)) for threads in (1, 2))
+    assert first == second
+
+
+def test_too_much_is_refused_in_a_line_and_nothing_is_written(decontaminate, data, benchmark, tmp_path):
+    with pytest.raises(
+        UserError, match=r"dataset 'd' .* 2 of the 5 .*'bench'.* 0\.4 .*max_share 0\.01.* 1 in row 'near'"
+    ):
+        decontaminate(data, benchmark)
+    assert not (tmp_path / "findings.json").exists()
+
+
+def test_a_share_at_the_limit_passes(decontaminate, data, benchmark):
+    decontaminate(data, benchmark, max_share=0.4)
+
+
+def test_only_asked_questions_count(decontaminate, data, benchmark):
+    found = json.loads(decontaminate(data, {**benchmark, "limit": 3}, max_share=0.4).read_text())
+    assert found["benchmarks"]["bench"]["question_ids"] == [1]
+
+
+def test_a_missing_shard_and_a_damaged_image_are_named(decontaminate, shards, benchmark):
+    manifest, folder = shards([("ok", [], ["text"]), ("bad", [b"no image"], ["text"])])
+    with pytest.raises(UserError, match=r"shard-00001-of-00002.parquet: row bad: image: not an image"):
+        decontaminate((manifest, folder), benchmark)
+    (folder / "shard-00000-of-00002.parquet").unlink()
+    with pytest.raises(UserError, match=r"shard-00000-of-00002.parquet: missing or changed"):
+        decontaminate((manifest, folder), benchmark)
+
+
+def test_a_missing_benchmark_image_is_named(decontaminate, data, textvqa):
+    with pytest.raises(UserError, match=r"benchmark bench: 1 of 1 images are missing .*z\.jpg"):
+        decontaminate(data, textvqa([(1, "z", "What?")], {}))
