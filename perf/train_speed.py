@@ -1,0 +1,529 @@
+"""Training speed and memory of MGM-2B at full size, with random weights: from a stock run to this project's own.
+
+    python perf/train_speed.py --output out                 # on a GPU, all cases
+    python perf/train_speed.py --output out --cases zero3   # those whose name begins so
+    python perf/train_speed.py --output out --size tiny     # the same code in seconds, on a CPU
+
+Each case runs in a process of its own (DeepSpeed's engines leak) with its memory capped, and adds one line to
+OUT/results.jsonl as it ends; a case that fails adds its error, and the others go on. OUT/results.md is the table.
+"""
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+
+GIB = 2**30
+RANK, ALPHA = 16, 32
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to train.
+
+    Attributes:
+        name: what the table calls it.
+        engine: "none", "zero3" (this project's configuration), or "stock-zero3" (the one of the run to beat).
+        fast: fused adapters, packed rows and chunked loss instead of PEFT, padding mask and all of the logits.
+        checkpointing: recompute activations.
+        vision: "cached" image features (towers, mining and projector are not run) or "on-the-fly".
+        dropout: of the adapters.
+        rows: per optimizer step.
+        micro_batches: per optimizer step.
+        steps: timed optimizer steps, after one that warms up.
+        plain_loss: keep the chunked loss, but no other part of the fast path (for the comparison of losses).
+    """
+
+    name: str
+    engine: str = "none"
+    fast: bool = True
+    checkpointing: bool = False
+    vision: str = "cached"
+    dropout: float = 0.0
+    rows: int = 132
+    micro_batches: int = 12
+    steps: int = 2
+    plain_loss: bool = False
+
+
+def ladder() -> list[Case]:
+    """All cases, the most telling first."""
+    ours = [
+        Case("zero3 fast", engine="zero3", rows=120),
+        Case("no-deepspeed fast"),
+        Case("no-deepspeed low-memory", checkpointing=True, rows=96),
+    ]
+    stock = Case("stock zero3", engine="stock-zero3", fast=False, checkpointing=True, rows=12, micro_batches=3, steps=1)
+    cases = [
+        replace(case, vision=vision, dropout=dropout, name=f"{case.name} {vision} dropout-{dropout:g}")
+        for dropout in (0.0, 0.1)
+        for vision in ("cached", "on-the-fly")
+        for case in ours
+    ]
+    cases += [
+        replace(stock, vision=vision, dropout=dropout, name=f"{stock.name} {vision} dropout-{dropout:g}")
+        for dropout, vision in ((0.1, "cached"), (0.0, "cached"), (0.1, "on-the-fly"), (0.0, "on-the-fly"))
+    ]
+    # vision on the fly needs memory of its own
+    return [replace(case, micro_batches=14) if case.fast and case.vision == "on-the-fly" else case for case in cases]
+
+
+LOSSES = "losses fast-against-plain"
+"""The case that compares the two ways' losses, step by step."""
+
+
+# ------------------------------------------------------------------------------------------------------------- one case
+
+
+class Bench:
+    """Builds what the cases share; ``size`` is "full" or "tiny"."""
+
+    def __init__(self, size: str, cap: float) -> None:
+        import torch
+
+        from syntune.models.mgm.configuration_mgm import MgmConfig
+        from syntune.models.mgm.tiny import tiny_config
+
+        self.full = size == "full"
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.config = MgmConfig() if self.full else tiny_config(503, hidden_size=64, num_hidden_layers=2)
+        self.dtype = torch.bfloat16 if self.full else torch.float32
+        if self.device.type == "cuda":
+            total = torch.cuda.get_device_properties(0).total_memory
+            torch.cuda.set_per_process_memory_fraction(min(1.0, cap * GIB / total))
+
+    def lengths(self, count: int) -> list[int]:
+        """Text tokens of each row: log-normal, 24 to 900, 150 in the mean."""
+        import numpy
+
+        drawn = numpy.exp(numpy.random.default_rng(0).normal(math.log(126), 0.6, count)).clip(24, 900)
+        return (drawn if self.full else drawn / 8).astype(int).tolist()
+
+    def model(self, case: Case) -> Any:
+        """The model with its adapter, ready to train."""
+        import torch
+        from peft import LoraConfig, get_peft_model
+
+        from syntune.models.attention import choose_attention
+        from syntune.models.mgm.modeling_mgm import LORA_TARGETS, MgmForConditionalGeneration
+        from syntune.models.packing import pack_in_training
+        from syntune.training.fused import fuse_adapters
+
+        torch.manual_seed(0)
+        standard = torch.get_default_dtype()
+        torch.set_default_dtype(self.dtype)
+        try:
+            with self.device:
+                model = MgmForConditionalGeneration(self.config)
+        finally:
+            torch.set_default_dtype(standard)
+        attention = None
+        if case.fast:
+            attention = choose_attention("auto", self.device, self.dtype)
+            pack_in_training(model, attention)
+        projector = ["mm_projector"] if case.vision == "on-the-fly" else None
+        lora = LoraConfig(
+            r=RANK, lora_alpha=ALPHA, lora_dropout=case.dropout, target_modules=LORA_TARGETS, modules_to_save=projector
+        )
+        model = get_peft_model(model, lora)
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.float()
+        if case.fast:
+            done = fuse_adapters(model, compiled=self.device.type == "cuda")
+            print("fused:", done, "attention:", attention.name, file=sys.stderr)
+        if case.checkpointing:
+            model.base_model.model.model.gradient_checkpointing_enable({"use_reentrant": False})
+        return model.train()
+
+    def batch(self, rows: list[int], lengths: list[int], vision: str) -> dict[str, Any]:
+        """Rows of an image, a question and a supervised answer of 60% of the text, padded on the right."""
+        import torch
+
+        generator = torch.Generator().manual_seed(rows[0])
+        vocabulary = self.config.text_config.vocab_size
+        ids = torch.zeros(len(rows), max(lengths[row] for row in rows) + 1, dtype=torch.long)
+        labels, mask = torch.full_like(ids, -100), torch.zeros_like(ids)
+        for place, row in enumerate(rows):
+            text = torch.randint(5, vocabulary, (lengths[row],), generator=generator)
+            end, question = lengths[row] + 1, 1 + int(0.4 * lengths[row])
+            ids[place, 0], ids[place, 1:end], mask[place, :end] = -200, text, 1
+            labels[place, question:end] = ids[place, question:end]
+        batch = {"input_ids": ids, "labels": labels, "attention_mask": mask}
+        tokens, width = self.config.tokens_per_image, self.config.text_config.hidden_size
+        if vision == "cached":
+            features = 0.02 * torch.randn(len(rows), tokens, width, generator=generator)
+            batch["image_features"] = features.to(self.dtype)
+        else:
+            for name, side in (
+                ("images", self.config.vision_config.image_size),
+                ("images_aux", self.config.image_size_aux),
+            ):
+                batch[name] = torch.randn(len(rows), 3, side, side, generator=generator).to(self.dtype)
+        batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
+        if vision == "cached":
+            batch["image_features"].requires_grad_()  # as if the projector before it were trained
+        return batch
+
+    def flops(self, text_tokens: int) -> float:
+        """Of one row, forward and backward: frozen weights twice, adapters three times; no recomputation, no vision."""
+        text = self.config.text_config
+        width, inner, heads, kv = (
+            text.hidden_size,
+            text.intermediate_size,
+            text.num_attention_heads * text.head_dim,
+            text.num_key_value_heads * text.head_dim,
+        )
+        weights = text.num_hidden_layers * (2 * width * heads + 2 * width * kv + 3 * width * inner)
+        adapters = text.num_hidden_layers * RANK * (2 * (width + heads) + 2 * (width + kv) + 3 * (width + inner))
+        tokens = text_tokens + self.config.tokens_per_image
+        attention = text.num_hidden_layers * heads * tokens**2 * 6
+        supervised = text_tokens - int(0.4 * text_tokens)
+        return (4 * weights + 6 * adapters) * tokens + attention + 4 * text.vocab_size * width * supervised
+
+    def synchronize(self) -> None:
+        """Wait for the GPU."""
+        import torch
+
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def ceiling(self) -> float:
+        """FLOP/s of a product of two bfloat16 matrices, 8192 a side."""
+        import torch
+
+        side = 8192 if self.device.type == "cuda" else 512
+        left, right = (torch.randn(side, side, device=self.device, dtype=torch.bfloat16) for _ in range(2))
+        times = []
+        for _ in range(13):
+            self.synchronize()
+            start = time.perf_counter()
+            left @ right
+            self.synchronize()
+            times.append(time.perf_counter() - start)
+        return 2 * side**3 / sorted(times[3:])[5]
+
+
+class Plain:
+    """An engine without DeepSpeed: autocast, AdamW, clipping."""
+
+    def __init__(self, model: Any, device: Any, autocast: bool) -> None:
+        import torch
+
+        self.model = model
+        self.trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.AdamW(self.trained, lr=1e-4, fused=True)
+        self.context = torch.autocast(device.type, torch.bfloat16) if autocast else nullcontext()
+
+    def __call__(self, **batch: Any) -> Any:
+        """Run the model."""
+        with self.context:
+            return self.model(**batch)
+
+    def backward(self, loss: Any) -> None:
+        """Accumulate gradients."""
+        loss.backward()
+
+    def step(self, is_last: bool) -> None:
+        """Update the parameters after the last micro-batch."""
+        import torch
+
+        if is_last:
+            torch.nn.utils.clip_grad_norm_(self.trained, 1.0)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+
+
+class Zero:
+    """An engine of DeepSpeed."""
+
+    def __init__(self, model: Any, case: Case, bf16: bool) -> None:
+        import deepspeed
+        import torch
+
+        from syntune.training.zero import mark_leaves, prepare_deepspeed, zero_config
+
+        for name, value in {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "MASTER_PORT": 29677}.items():
+            os.environ.setdefault(name, str(value))
+        os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
+        prepare_deepspeed()
+        deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo", verbose=False)
+        config = zero_config(3)
+        if case.engine == "stock-zero3":  # the run to beat's, with the sizes that "auto" gave it
+            config["zero_optimization"] = {
+                "stage": 3, "overlap_comm": True, "contiguous_gradients": True, "sub_group_size": 10**9,
+                "reduce_bucket_size": 2048**2, "stage3_prefetch_bucket_size": 3774873,
+                "stage3_param_persistence_threshold": 10 * 2048, "stage3_max_live_parameters": 10**9,
+                "stage3_max_reuse_distance": 10**9, "stage3_gather_16bit_weights_on_model_save": True,
+            }  # fmt: skip
+        else:
+            mark_leaves(model)
+        del config["train_batch_size"]
+        config |= {
+            "train_micro_batch_size_per_gpu": 1,
+            "gradient_accumulation_steps": case.micro_batches,
+            "gradient_clipping": 1.0,
+            "bf16": {"enabled": bf16},
+        }
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
+        self.engine = deepspeed.initialize(model=model, optimizer=optimizer, config=config)[0]
+        self.micro_batches = case.micro_batches
+
+    def __call__(self, **batch: Any) -> Any:
+        """Run the model."""
+        return self.engine(**batch)
+
+    def backward(self, loss: Any) -> None:
+        """Accumulate gradients; DeepSpeed divides by the number of micro-batches, and the loss is divided already."""
+        self.engine.backward(loss * self.micro_batches)
+
+    def step(self, is_last: bool) -> None:
+        """Count a micro-batch; DeepSpeed updates after the last."""
+        self.engine.step()
+
+
+def loss_of(engine: Any, model: Any, case: Case, batch: dict[str, Any], items: int) -> Any:
+    """The batch's share of the step's loss, which is normalised by all of its supervised tokens."""
+    if case.fast or case.plain_loss:
+        return engine(**batch, num_items_in_batch=items).loss
+    import torch
+
+    from syntune.models.mgm.expansion import expand_images
+
+    config = model.base_model.model.config
+    rest = {name: tensor for name, tensor in batch.items() if name != "labels"}
+    logits = engine(**rest).logits.float()
+    labels = expand_images(
+        batch["input_ids"], batch["attention_mask"], batch["labels"], config.tokens_per_image,
+        config.tokenizer_model_max_length, "right",
+    ).labels  # fmt: skip
+    labels = torch.nn.functional.pad(labels, (0, 1), value=-100)[:, 1:]
+    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum") / items
+
+
+def measure(case: Case, bench: Bench) -> dict[str, Any]:
+    """Run a case: samples per second, memory, share of the chip's speed, first loss."""
+    import numpy
+    import torch
+
+    from syntune.training.batching import StepPlan
+
+    begun = time.perf_counter()
+    ceiling = bench.ceiling()
+    model = bench.model(case)
+    engine = Plain(model, bench.device, bench.full) if case.engine == "none" else Zero(model, case, bench.full)
+    lengths = bench.lengths(4000)
+    image = bench.config.tokens_per_image
+    plan = StepPlan(numpy.array(lengths) + image, numpy.ones(4000, int), case.rows, 1, case.micro_batches)
+    losses, rows_timed, flops, tokens = [], 0, 0.0, 0
+    for step in range(1 + case.steps):
+        taken = [ranks[0].tolist() for ranks in plan.micro_batches_of(step)]
+        batches = [bench.batch(rows, lengths, case.vision) for rows in taken]
+        items = sum(int((batch["labels"] != -100).sum()) for batch in batches)
+        bench.synchronize()
+        if step == 0:
+            if bench.device.type == "cuda":
+                torch.cuda.empty_cache()
+                torch.cuda.reset_peak_memory_stats()
+            setup = time.perf_counter() - begun
+        if step == 1:
+            spent = 0.0
+        start = time.perf_counter()
+        total = torch.zeros((), device=bench.device)
+        for number, batch in enumerate(batches):
+            loss = loss_of(engine, model, case, batch, items)
+            engine.backward(loss)
+            engine.step(number + 1 == len(batches))
+            total += loss.detach()
+        bench.synchronize()
+        losses.append(round(total.item(), 5))
+        if step == 0:
+            warm_up = time.perf_counter() - start
+            continue
+        spent += time.perf_counter() - start
+        rows_timed += case.rows
+        chosen = [lengths[row] for rows in taken for row in rows]
+        flops += sum(bench.flops(length) for length in chosen)
+        tokens += sum(length + image for length in chosen)
+    on_gpu = bench.device.type == "cuda"
+    return {
+        "samples_per_second": round(rows_timed / spent, 2),
+        "tokens_per_second": round(tokens / spent),
+        "mfu": round(flops / spent / ceiling, 4),
+        "peak_gib": round(torch.cuda.max_memory_allocated() / GIB, 2) if on_gpu else None,
+        "reserved_gib": round(torch.cuda.max_memory_reserved() / GIB, 2) if on_gpu else None,
+        "losses": losses,
+        "first_loss": losses[0],
+        "ceiling_tflops": round(ceiling / 1e12, 1),
+        "rows_per_micro_batch": round(case.rows / case.micro_batches, 2),
+        "setup_seconds": round(setup, 1),
+        "warm_up_seconds": round(warm_up, 1),
+    }
+
+
+def compare_losses(bench: Bench, steps: int) -> dict[str, Any]:
+    """Losses of the fast way against the plain one over so many optimizer steps of four rows, without dropout.
+
+    Plain: PEFT, padding mask, transformers' SDPA, the loss over all of the logits. What bfloat16 alone does is measured
+    beside it: the plain way again, with the rows of each batch the other way round.
+    """
+    import gc
+
+    import torch
+
+    lengths = bench.lengths(4 * steps)
+    losses: dict[str, list[float]] = {}
+    for name, fast in (("plain", False), ("plain reversed", False), ("fast", True)):
+        case = Case(name, fast=fast, checkpointing=True)
+        model = bench.model(case)
+        engine = Plain(model, bench.device, bench.full)
+        losses[name] = []
+        for step in range(steps):
+            rows = list(range(4 * step, 4 * step + 4))
+            batch = bench.batch(rows, lengths, "cached")
+            if name == "plain reversed":
+                batch = {key: tensor.detach().flip(0) for key, tensor in batch.items()}
+            loss = loss_of(engine, model, case, batch, int((batch["labels"] != -100).sum()))
+            engine.backward(loss)
+            engine.step(True)
+            losses[name].append(loss.item())
+        del model, engine, loss
+        gc.collect()
+        if bench.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def apart(name: str) -> dict[str, float]:
+        apart = [abs(one - other) for one, other in zip(losses[name], losses["plain"], strict=True)]
+        return {"mean": round(sum(apart) / steps, 5), "max": round(max(apart), 5)}
+
+    return {
+        "steps": steps,
+        "fast_against_plain": apart("fast"),
+        "plain_against_itself_reversed": apart("plain reversed"),
+        "losses": {name: [round(loss, 4) for loss in values] for name, values in losses.items()},
+    }
+
+
+def run_case(name: str, size: str, cap: float, steps: int) -> dict[str, Any]:
+    """One case in this process; a failure becomes its result."""
+    import platform
+
+    import torch
+
+    found: dict[str, Any] = {"case": name}
+    try:
+        bench = Bench(size, cap)
+        device = torch.cuda.get_device_name() if bench.device.type == "cuda" else platform.processor() or "cpu"
+        found |= {"device": device, "torch": torch.__version__, "cap_gib": cap}
+        if name == LOSSES:
+            return found | compare_losses(bench, steps)
+        case = next(case for case in ladder() if case.name == name)
+        if not bench.full:
+            case = replace(case, rows=case.micro_batches, steps=1)
+        return found | {"settings": asdict(case)} | measure(case, bench)
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()
+        return found | {"error": f"{type(error).__name__}: {error}"[:400]}
+
+
+# ------------------------------------------------------------------------------------------------------------ all cases
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """The results as Markdown."""
+    lines = [
+        "| case | rows per micro-batch | samples/s | tokens/s | peak GiB | MFU % | first loss |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for found in results:
+        if "error" in found:
+            lines.append(f"| {found['case']} | {found['error'].replace('|', '/')[:80]} | | | | | |")
+        elif "samples_per_second" in found:
+            peak = "" if found["peak_gib"] is None else found["peak_gib"]
+            lines.append(
+                f"| {found['case']} | {found['rows_per_micro_batch']:g} | {found['samples_per_second']:g} "
+                f"| {found['tokens_per_second']:,} | {peak} | {100 * found['mfu']:.1f} | {found['first_loss']:.2f} |"
+            )
+    for found in results:
+        if "fast_against_plain" in found:
+            fast, noise = found["fast_against_plain"], found["plain_against_itself_reversed"]
+            lines.append(
+                f"\nLosses over {found['steps']} steps, in nats: fast against plain {fast['mean']:g} in the mean, "
+                f"{fast['max']:g} at most; plain against itself with rows reversed {noise['mean']:g}, {noise['max']:g}."
+            )
+    return "\n".join(lines) + "\n"
+
+
+def main(args: argparse.Namespace) -> None:
+    """Run the cases one after another, each in a process of its own."""
+    if args.case:
+        print("RESULT " + json.dumps(run_case(args.case, args.size, args.cap, args.loss_steps)), flush=True)
+        return
+    args.output.mkdir(parents=True, exist_ok=True)
+    names = [case.name for case in ladder()]
+    names.insert(2, LOSSES)
+    names = [name for name in names if any(name.startswith(start) for start in args.cases.split(","))]
+    results, begun = [], time.monotonic()
+    for name in names:
+        left = args.seconds - (time.monotonic() - begun)
+        if left < args.least_seconds:
+            found: dict[str, Any] = {"case": name, "error": "no time left"}
+        else:
+            found = in_process(name, args, min(left, args.case_seconds))
+        results.append(found)
+        with (args.output / "results.jsonl").open("a") as file:
+            file.write(json.dumps(found) + "\n")
+        (args.output / "results.md").write_text(table(results))
+        print(json.dumps({key: value for key, value in found.items() if key != "settings"})[:900], flush=True)
+    print(table(results), flush=True)
+
+
+def in_process(name: str, args: argparse.Namespace, seconds: float) -> dict[str, Any]:
+    """Run one case in a new process."""
+    command = [sys.executable, __file__, "--case", name, "--size", args.size, "--cap", str(args.cap)]
+    environment = {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True", "TOKENIZERS_PARALLELISM": "false"}
+    log = args.output / f"{name.replace(' ', '_')}.log"
+    with log.open("w") as errors:
+        try:
+            done = subprocess.run(
+                [*command, "--loss-steps", str(args.loss_steps)],
+                stdout=subprocess.PIPE, stderr=errors, text=True, timeout=seconds, env={**os.environ, **environment},
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return {"case": name, "error": f"not done after {seconds:.0f} s"}
+    said = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    if not said:
+        return {"case": name, "error": f"exit status {done.returncode}; see {log.name}"}
+    return json.loads(said[-1].removeprefix("RESULT "))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--output", type=Path, default=Path("train-speed"), help="folder for the results")
+    arguments.add_argument("--cases", default="", help="run the cases whose names begin with one of these, a,b,c")
+    arguments.add_argument("--size", choices=("full", "tiny"), default="full", help="MGM-2B, or a toy for a CPU")
+    arguments.add_argument("--cap", type=float, default=23.0, help="GPU memory that may be used, GiB")
+    arguments.add_argument("--seconds", type=float, default=3600, help="start no case after so long")
+    arguments.add_argument("--least-seconds", type=float, default=15, help="start none with less left")
+    arguments.add_argument("--case-seconds", type=float, default=300, help="stop a case after so long")
+    arguments.add_argument("--loss-steps", type=int, default=50, help="steps of the comparison of losses")
+    arguments.add_argument("--case", help=argparse.SUPPRESS)
+    return arguments
+
+
+if __name__ == "__main__":
+    main(parser().parse_args())

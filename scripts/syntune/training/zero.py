@@ -1,0 +1,120 @@
+"""DeepSpeed ZeRO: its configuration, what the model must be told, and whole tensors to save."""
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import nn
+
+from syntune.errors import UserError
+
+_EVERYTHING = 10**12
+"""More parameters than any model has."""
+
+_BUCKET = 2**25
+"""Elements that are reduced or gathered at a time: 64 MiB in bfloat16."""
+
+
+def zero_config(stage: int, offload: bool = False, ranks: int = 1) -> dict[str, Any]:
+    """DeepSpeed's configuration for the Trainer (``TrainingArguments.deepspeed``).
+
+    "auto" stands where the Trainer fills in its own arguments. All else is explicit, and whole numbers where DeepSpeed
+    refuses fractions, so that no size is derived from the model's config.
+
+    On one GPU, ZeRO-3 has no other to share parameters with: they stay where they are after their first use instead of
+    being released and gathered for every layer.
+
+    Args:
+        stage: 0 shares nothing between GPUs, 2 the optimizer's state and gradients, 3 the parameters too.
+        offload: keep the optimizer's state (and with stage 3 the parameters) in the computer's memory.
+        ranks: GPUs.
+
+    Raises:
+        UserError: the stage is unknown, or has nothing to offload.
+    """
+    if stage not in (0, 2, 3):
+        raise UserError(f"zero: stage {stage} is not one of 0, 2, 3")
+    if offload and stage == 0:
+        raise UserError("zero: stage 0 has nothing to offload; take stage 2 or 3, or offload: false")
+    zero: dict[str, Any] = {"stage": stage}
+    if stage:
+        zero |= {
+            "overlap_comm": ranks > 1,
+            "contiguous_gradients": True,
+            "reduce_bucket_size": _BUCKET,
+            "allgather_bucket_size": _BUCKET,
+        }
+    if stage == 3:
+        resident = ranks == 1 and not offload
+        zero |= {
+            "stage3_prefetch_bucket_size": _BUCKET,
+            "stage3_param_persistence_threshold": _EVERYTHING if resident else 10**5,
+            "stage3_max_live_parameters": _EVERYTHING if resident else 10**9,
+            "stage3_max_reuse_distance": _EVERYTHING if resident else 10**9,
+            "stage3_gather_16bit_weights_on_model_save": True,
+        }
+    if offload:
+        where = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
+        zero |= {"offload_optimizer": where} | ({"offload_param": where} if stage == 3 else {})
+    return {
+        "train_batch_size": "auto",
+        "train_micro_batch_size_per_gpu": "auto",
+        "gradient_accumulation_steps": "auto",
+        "gradient_clipping": "auto",
+        "bf16": {"enabled": "auto"},
+        "zero_optimization": zero,
+        "zero_allow_untested_optimizer": True,  # PyTorch's own AdamW
+        "zero_force_ds_cpu_optimizer": False,  # DeepSpeed's would be compiled on the spot
+        "steps_per_print": _EVERYTHING,
+    }
+
+
+def prepare_deepspeed() -> None:
+    """Call before DeepSpeed starts on a CPU: keep it from compiling collectives, for minutes, that gloo has."""
+    import deepspeed
+
+    if deepspeed.get_accelerator().device_name() == "cpu":
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+
+
+def mark_leaves(model: nn.Module) -> None:
+    """Call before DeepSpeed wraps the model: a layer's parameters are gathered together, as the layer begins.
+
+    ``_no_split_modules`` names the layers. It saves a gathering for each small linear, and lets a fused layer read the
+    parameters of its children (:mod:`syntune.training.fused`).
+    """
+    from deepspeed.utils import set_z3_leaf_modules
+
+    names = {name for module in model.modules() for name in getattr(module, "_no_split_modules", None) or ()}
+    if classes := {type(module) for module in model.modules() if type(module).__name__ in names}:
+        set_z3_leaf_modules(model, list(classes))
+
+
+def trained_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The trained parameters by name, whole and on the CPU, under any stage. Every rank must call it."""
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    with _gathered(list(trained.values())):
+        return {name: parameter.detach().cpu().clone() for name, parameter in trained.items()}
+
+
+def refuse_empty_tensors(path: Path) -> None:
+    """Check a safetensors file, reading no tensor.
+
+    Raises:
+        RuntimeError: a tensor has no elements: it was saved without gathering its shards.
+    """
+    with safe_open(path, "pt") as file:
+        empty = [name for name in file.keys() if 0 in file.get_slice(name).get_shape()]  # noqa: SIM118
+    if empty:
+        raise RuntimeError(f"{path}: {len(empty)} tensors are empty, first {empty[0]}: they were saved ungathered")
+
+
+def _gathered(parameters: list[nn.Parameter]) -> AbstractContextManager:
+    """Within it, parameters that ZeRO-3 has split are whole."""
+    if not any(hasattr(parameter, "ds_id") for parameter in parameters):
+        return nullcontext()
+    import deepspeed
+
+    return deepspeed.zero.GatheredParameters(parameters)

@@ -1,0 +1,246 @@
+import copy
+from functools import partial
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import nn
+from transformers import GemmaConfig, GemmaModel
+
+from syntune.models.attention import choose_attention, packed_arguments, row_bounds
+from syntune.training import dropout as seeded
+from syntune.training import fused
+from syntune.training.fused import fuse_adapters
+
+LENGTHS = torch.tensor([5, 1, 9])
+MLP, ATTENTION = ("gate_proj", "up_proj", "down_proj"), ("q_proj", "k_proj", "v_proj", "o_proj")
+
+
+def adapted(dropout=0.0, dtype=torch.float64, act="gelu_pytorch_tanh", targets=(*MLP, *ATTENTION), **lora):
+    torch.manual_seed(0)
+    config = GemmaConfig(
+        vocab_size=50, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=8, pad_token_id=0,
+    )  # fmt: skip
+    config.hidden_act = act
+    model = GemmaModel(config).to(dtype)
+    model.set_attn_implementation(choose_attention("sdpa", "cpu", torch.float32).implementation)
+    lora = LoraConfig(target_modules=list(targets), lora_dropout=dropout, **{"r": 4, "lora_alpha": 12, **lora})
+    model = get_peft_model(model, lora, autocast_adapter_dtype=False)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name or "norm" in name:
+            nn.init.normal_(parameter, std=0.3)
+    return model.train()
+
+
+def run(model):
+    """Outputs and gradients of the adapters and of the input."""
+    dtype = next(model.parameters()).dtype
+    inputs = torch.randn(1, int(LENGTHS.sum()), 32, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    inputs = inputs.to(dtype).requires_grad_()
+    places = torch.cat([torch.arange(length) for length in LENGTHS])[None]
+    arguments = packed_arguments(row_bounds(LENGTHS), int(LENGTHS.max()))
+    output = model(inputs_embeds=inputs, position_ids=places, use_cache=False, **arguments)[0]
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    gradients = torch.autograd.grad(output.sin().sum(), [inputs, *trained.values()])
+    return {"output": output, **dict(zip(["inputs", *trained], gradients, strict=True))}
+
+
+def agree(found, wanted, tolerance):
+    assert found.keys() == wanted.keys()
+    for name, tensor in found.items():
+        error = ((tensor - wanted[name]).norm() / wanted[name].norm().clamp(min=1e-30)).item()
+        assert error <= tolerance, (name, error)
+
+
+class Masked(nn.Module):
+    """PEFT's dropout with the masks that the fused layer makes."""
+
+    def __init__(self, seed, probability):
+        super().__init__()
+        self.seed, self.probability = seed, probability
+
+    def forward(self, x):
+        return seeded.dropped(x.flatten(0, -2), self.seed, self.probability).view(x.shape)
+
+
+def with_the_same_masks(model, monkeypatch, probability):
+    """A copy of a PEFT model with known masks, which the fused one is made to draw, layer by layer."""
+    seeds = seeded.draw_seeds(14, torch.device("cpu")).view(2, 7, 2)
+    queue = [part for layer in seeds for part in (layer[:4], layer[4:])]
+    monkeypatch.setattr(seeded, "draw_seeds", lambda count, device: queue.pop(0))
+    twin = copy.deepcopy(model)
+    for layer, row in zip(twin.base_model.model.layers, seeds, strict=True):
+        linears = [getattr(layer.self_attn, name) for name in ATTENTION] + [getattr(layer.mlp, name) for name in MLP]
+        for linear, seed in zip(linears, row, strict=True):
+            linear.lora_dropout["default"] = Masked(seed, probability)
+    return twin
+
+
+@pytest.mark.parametrize("act", ["gelu_pytorch_tanh", "gelu"])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_the_fused_mlp_is_exact(monkeypatch, act, dropout):
+    model = adapted(dropout, act=act, targets=MLP)
+    plain = copy.deepcopy(model).base_model.model.layers[0].mlp
+    if dropout:
+        seeds = seeded.draw_seeds(3, torch.device("cpu"))
+        for name, seed in zip(MLP, seeds, strict=True):
+            getattr(plain, name).lora_dropout["default"] = Masked(seed, dropout)
+        monkeypatch.setattr(seeded, "draw_seeds", lambda count, device: seeds)
+    done = fuse_adapters(model)
+    assert (done.mlps, done.attentions) == (2, 0)
+    mlp = model.base_model.model.layers[0].mlp
+    x = torch.randn(2, 7, 32, dtype=torch.float64, requires_grad=True)
+    results = []
+    for module in (mlp, plain):
+        output = module(x)
+        trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        results.append([output, *torch.autograd.grad(output.sin().sum(), [x, *trained])])
+    torch.testing.assert_close(*results, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_fused_layers_equal_pefts(monkeypatch, dropout, compiled):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    fused._block.cache_clear()
+    model = adapted(dropout)
+    plain = with_the_same_masks(model, monkeypatch, dropout) if dropout else copy.deepcopy(model)
+    names = [name for name, _ in model.named_parameters()]
+    done = fuse_adapters(model, compiled=compiled)
+    assert (done.mlps, done.attentions, done.left) == (2, 2, ())
+    assert [name for name, _ in model.named_parameters()] == names
+    agree(run(model), run(plain), 1e-6)  # Gemma's norms round to float32 inside
+
+
+def test_bfloat16_stays_within_its_noise():
+    model = adapted(dtype=torch.bfloat16)
+    plain, exact = copy.deepcopy(model), run(copy.deepcopy(model).double())
+    fuse_adapters(model, compiled=False)
+    of_fused, of_plain = (
+        {name: (tensor.double() - exact[name]).norm() / exact[name].norm() for name, tensor in run(which).items()}
+        for which in (model, plain)
+    )
+    for name, error in of_fused.items():
+        assert error <= 1.5 * of_plain[name] + 0.005, name
+
+
+def test_adapters_in_float32_on_a_half_precision_base():
+    model = adapted(dtype=torch.bfloat16)
+    for name, parameter in model.named_parameters():
+        if "lora" in name:
+            parameter.data = parameter.data.float()
+    plain = copy.deepcopy(model)
+    fuse_adapters(model, compiled=False)
+    found = run(model)
+    assert {tensor.dtype for name, tensor in found.items() if "lora" in name} == {torch.float32}
+    agree(found, run(plain), 0.05)
+
+
+def test_checkpointing_and_another_run_change_no_bit():
+    model = adapted(0.3)
+    fuse_adapters(model, compiled=False)
+    results = []
+    for checkpointing in (False, False, True):
+        if checkpointing:
+            model.base_model.model.gradient_checkpointing_enable({"use_reentrant": False})
+        torch.manual_seed(5)
+        results.append(run(model))
+    for other in results[1:]:
+        assert all(torch.equal(results[0][name], other[name]) for name in results[0])
+
+
+def test_evaluation_drops_nothing_and_merged_or_disabled_adapters_take_pefts_way():
+    model = adapted(0.3)
+    plain = copy.deepcopy(model)
+    fuse_adapters(model, compiled=False)
+    for both in (model, plain):
+        both.eval()
+    agree(run(model), run(plain), 1e-6)
+    with model.disable_adapter(), plain.disable_adapter():
+        ids = torch.arange(1, 9)[None]
+        assert torch.equal(model(ids)[0], plain(ids)[0])
+    model.merge_adapter()
+    plain.merge_adapter()
+    assert torch.equal(model(ids)[0], plain(ids)[0])
+
+
+@pytest.mark.parametrize(
+    ("lora", "why"),
+    [
+        ({"use_dora": True}, "not plain LoRA"),
+        ({"rank_pattern": {"up_proj": 8, "k_proj": 8}}, "differ in rank"),
+        ({"targets": ("gate_proj", "q_proj")}, "not all are plain linears with LoRA"),
+        ({"act": "silu"}, "not GELU"),
+    ],
+)
+def test_what_cannot_be_fused_is_left_with_a_reason(lora, why):
+    model = adapted(**lora)
+    wanted = run(copy.deepcopy(model))
+    done = fuse_adapters(model, compiled=False)
+    assert done.mlps == 0
+    assert any(why in reason for reason in done.left)
+    agree(run(model), wanted, 1e-6)
+
+
+def test_a_second_backward_pass_is_refused():
+    model = adapted()
+    fuse_adapters(model, attention=False)
+    x = torch.randn(1, 3, 32, dtype=torch.float64, requires_grad=True)
+    loss = model.base_model.model.layers[0].mlp(x).sum()
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="one backward pass only"):
+        loss.backward()
+
+
+def test_masks_are_independent_coins():
+    seeds = seeded.draw_seeds(4, torch.device("cpu"))
+    masks = torch.stack([seeded.keep_mask((500, 2000), seed, 0.1).flatten().double() for seed in seeds])
+    assert torch.allclose(masks.mean(1), torch.tensor(0.9).double(), atol=0.0015)  # five standard errors
+    between = torch.corrcoef(masks) - torch.eye(4)
+    assert between.abs().max() < 0.005
+    for distance in (1, 2, 500, 2000, 4096):
+        assert abs(torch.corrcoef(torch.stack([masks[0, distance:], masks[0, :-distance]]))[0, 1]) < 0.005
+    kept = seeded.dropped(torch.ones(500, 2000), seeds[0], 0.1)
+    assert set(kept.unique().tolist()) == {0.0, torch.tensor(1 / 0.9).item()}
+
+
+@pytest.mark.parametrize("tanh", [True, False])
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+@pytest.mark.parametrize("rank", [4, 24])
+def test_the_triton_kernels_equal_plain_torch(monkeypatch, rank, dropout, tanh):
+    pytest.importorskip("triton", reason="Triton is not in this environment")
+    on_gpu = torch.cuda.is_available()
+    if not on_gpu:
+        monkeypatch.setenv("TRITON_INTERPRET", "1")  # read where the kernels are first imported
+    from syntune.training import fused_kernels
+
+    dtype, tolerance = (torch.bfloat16, 0.01) if on_gpu else (torch.float32, 1e-5)
+    generator = torch.Generator().manual_seed(0)
+    shapes = [
+        (37, 200),
+        (37, 200),
+        (37, rank),
+        (37, rank),
+        (200, rank),
+        (200, rank),
+        (37, 200),
+        (37, rank),
+        (rank, 200),
+    ]
+    tensors = [0.5 * torch.randn(shape, generator=generator) for shape in shapes]
+    gate, up, gate_low, up_low, gate_b, up_b, d, down_low, down_a = (
+        t.to("cuda" if on_gpu else "cpu", dtype) for t in tensors
+    )
+    seed = seeded.draw_seeds(1, gate.device)[0] if dropout else None
+    rest, narrow = (2.0, tanh, seed, dropout), (gate_low, up_low, gate_b, up_b)
+    found = [*fused_kernels.geglu_forward(gate, up, *narrow, *rest)]
+    doubles = [tensor.double() for tensor in (d, gate, up, *narrow, down_low, down_a)]
+    wanted = [*fused.geglu_forward(*doubles[1:7], *rest)]
+    fused_kernels.geglu_backward_(d, gate, up, *narrow, down_low, down_a, *rest)
+    fused.geglu_backward_(*doubles, *rest)
+    for one, other in zip([*found, d, gate, up], [*wanted, *doubles[:3]], strict=True):
+        assert (one.double() - other).norm() / other.norm() < tolerance
+    if dropout:
+        kept = fused_kernels.dropped(gate, seed, dropout) != 0
+        assert torch.equal(kept, seeded.keep_mask(gate.shape, seed, dropout) & (gate != 0))
