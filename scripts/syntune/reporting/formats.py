@@ -1,16 +1,18 @@
 """Numbers as people read them: with units, thousands separators and no more digits than they carry."""
 
 import math
+import re
 from collections.abc import Sequence
 
 NOT_RECORDED = "not recorded"
 MINUS = "\N{MINUS SIGN}"
-NARROW_SPACE = "\N{NO-BREAK SPACE}"
+EXPONENT = re.compile(r"e\+?(-?)0*(?=\d)")
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
-def count(value: float | None) -> str:
+def count(value: float | None, none: str = NOT_RECORDED) -> str:
     """``12345`` as ``12,345``."""
-    return NOT_RECORDED if value is None else _signed(f"{value:,.0f}")
+    return none if value is None else _signed(f"{value:,.0f}")
 
 
 def plural(number: int, noun: str, nouns: str | None = None) -> str:
@@ -27,22 +29,16 @@ def number(value: float | None, digits: int = 3) -> str:
     if value == 0 or 1e-3 <= abs(value) < 1e6:
         decimals = 0 if value == 0 else max(0, digits - 1 - math.floor(math.log10(abs(value))))
         return _signed(f"{value:,.{decimals}f}")
-    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
-    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-    return _signed(f"{mantissa}e{int(exponent)}")
+    return _signed(EXPONENT.sub(r"e\1", f"{value:.{digits}g}"))
 
 
 def size(value: float | None) -> str:
     """Bytes in binary units: ``1.5 MiB``."""
     if value is None:
         return NOT_RECORDED
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(value) < 1024:
-            break
-        value /= 1024
-    else:
-        unit = "TiB"
-    return f"{value:.0f}{NARROW_SPACE}B" if unit == "B" else f"{value:,.1f}{NARROW_SPACE}{unit}"
+    units = ("B", "KiB", "MiB", "GiB", "TiB")
+    power = min(len(units) - 1, math.floor(math.log(value, 1024))) if value >= 1 else 0
+    return f"{value / 1024**power:,.{1 if power else 0}f}{NO_BREAK}{units[power]}"
 
 
 def gibibytes(value: float | None) -> str:
@@ -55,21 +51,21 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return NOT_RECORDED
     if seconds < 59.95:
-        return f"{seconds:.1f}{NARROW_SPACE}s"
+        return f"{seconds:.1f}{NO_BREAK}s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{minutes}{NARROW_SPACE}min {rest:02d}{NARROW_SPACE}s"
-    return f"{minutes // 60:,}{NARROW_SPACE}h {minutes % 60:02d}{NARROW_SPACE}min"
+        return f"{minutes}{NO_BREAK}min {rest:02d}{NO_BREAK}s"
+    return f"{minutes // 60:,}{NO_BREAK}h {minutes % 60:02d}{NO_BREAK}min"
 
 
 def percent(share: float | None, decimals: int = 1) -> str:
-    """A share of 1 as ``63.4 %``."""
-    return NOT_RECORDED if share is None else f"{100 * share:.{decimals}f}{NARROW_SPACE}%"
+    """A share of 1 as ``63.4%``."""
+    return NOT_RECORDED if share is None else f"{100 * share:.{decimals}f}%"
 
 
-def points(share: float | None) -> str:
+def points(share: float | None, none: str = NOT_RECORDED) -> str:
     """A difference of two shares in percentage points, signed: ``+12.3``."""
-    return NOT_RECORDED if share is None else _signed(f"{100 * share:+.1f}")
+    return none if share is None else _signed(f"{100 * share:+.1f}")
 
 
 def interval(bounds: Sequence[float] | None, form=points) -> str:
@@ -107,7 +103,7 @@ def plain(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return number(value, 6).rstrip("0").rstrip(".") if "e" not in f"{value:g}" else f"{value:g}"
+        return _signed(EXPONENT.sub(r"e\1", f"{value:g}"))
     if isinstance(value, dict):
         return ", ".join(f"{key} {plain(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):

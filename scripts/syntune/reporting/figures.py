@@ -1,0 +1,339 @@
+"""The six figures, as SVG: the same input gives the same bytes."""
+
+import io
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from syntune.files import atomic_file
+from syntune.reporting import formats
+from syntune.reporting.palette import light, run_colours, run_dashes
+from syntune.reporting.records import Manifest, Records, Step
+
+WIDTH = 8.6  # inches
+LONGEST_LINE = 1200  # points of a drawn curve; longer ones keep each stretch's lowest and highest point
+STYLE = {
+    "svg.hashsalt": "syntune",
+    "svg.fonttype": "none",
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "text.color": light("ink"),
+    "text.parse_math": False,
+    "axes.edgecolor": light("rule"),
+    "axes.facecolor": "none",
+    "axes.labelcolor": light("soft"),
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10.5,
+    "axes.titlecolor": light("ink"),
+    "axes.titlepad": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "grid.color": light("rule"),
+    "grid.linewidth": 0.7,
+    "xtick.color": light("rule"),
+    "ytick.color": light("rule"),
+    "xtick.labelcolor": light("soft"),
+    "ytick.labelcolor": light("soft"),
+    "ytick.major.size": 0,
+    "figure.facecolor": light("paper"),
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+    "legend.handlelength": 1.6,
+    "hatch.linewidth": 0.6,
+}
+FONTS = re.compile(r"'DejaVu Sans'")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure: its SVG text, and what it shows in words."""
+
+    name: str
+    svg: str
+    alt: str
+
+
+def draw_figures(records: Records, folder: Path) -> dict[str, Drawing]:
+    """Draw every figure into ``folder`` as NAME.svg and return them by name."""
+    drawings = {}
+    for name, draw in FIGURES.items():
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            mpl.rcParams.update(STYLE)
+            figure, alt = draw(records)
+            drawings[name] = Drawing(name, _svg(figure, alt), alt)
+        with atomic_file(folder / f"{name}.svg") as temporary:
+            temporary.write_text(drawings[name].svg, encoding="utf-8")
+    return drawings
+
+
+def draw_loss(records: Records) -> tuple[Figure, str]:
+    """Training loss, with ln(vocabulary), the loss of a uniform guess, where the vocabulary is recorded."""
+    figure, axes = _panels("Loss, nats a supervised token")
+    _curves(axes, records, lambda step: step.loss)
+    for label, guess in uniform_guesses(records).items():
+        axes.axhline(guess, color=light("soft"), linewidth=1, linestyle=(0, (4, 3)))
+        axes.annotate(
+            f"uniform guess over {label}: {formats.number(guess)}",
+            (1, guess), (-2, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
+            ha="right", color=light("soft"), fontsize=8.5,
+        )  # fmt: skip
+    axes.set_ylim(bottom=0)
+    return _finished(figure, records), _told("Training loss by step", records, lambda step: step.loss, "")
+
+
+def draw_learning_rate(records: Records) -> tuple[Figure, str]:
+    """The learning rate that each step was taken with."""
+    figure, axes = _panels("Learning rate", height=2.7)
+    _curves(axes, records, lambda step: step.learning_rate, smooth=False)
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: formats.plain(value)))
+    told = _told("Learning rate by step", records, lambda step: step.learning_rate, "")
+    return _finished(figure, records), told
+
+
+def draw_gradient_norm(records: Records) -> tuple[Figure, str]:
+    """The gradient's norm before clipping, on a logarithmic scale."""
+    figure, axes = _panels("Gradient norm before clipping, logarithmic", height=2.9)
+    _curves(axes, records, lambda step: step.grad_norm)
+    if any(step.grad_norm and step.grad_norm > 0 for steps in records.metrics.values() for step in steps):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: formats.plain(value)))
+        axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+    return _finished(figure, records), _told("Gradient norm by step", records, lambda step: step.grad_norm, "")
+
+
+def draw_throughput(records: Records) -> tuple[Figure, str]:
+    """Samples and tokens a second."""
+    figure, samples, tokens = _panels("Samples a second", "Tokens a second", height=2.9)
+    _curves(samples, records, lambda step: step.samples_per_second)
+    _curves(tokens, records, lambda step: step.tokens_per_second)
+    for axes in (samples, tokens):
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    told = _told("Training throughput by step", records, lambda step: step.samples_per_second, " samples a second")
+    return _finished(figure, records), told
+
+
+def draw_data(records: Records) -> tuple[Figure, str]:
+    """For each stage of the data two bars: rows in + added, and rows out + dropped, which are as long."""
+    stages = [stage for stage in data_stages(records) if stage[1].rows_out is not None]
+    figure = Figure(figsize=(WIDTH, 0.9 + 0.52 * max(1, len(stages))), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title("Rows: in + added = out + dropped")
+    widest = max([stage.rows_out + sum(stage.dropped.values()) for _, stage in stages], default=1)
+    for place, (_, stage) in enumerate(stages):
+        dropped = sum(stage.dropped.values())
+        rows_in = stage.rows_out + dropped - stage.added if stage.rows_in is None else stage.rows_in
+        _bar_pair(axes, place - 0.2, widest, (rows_in, "rows-in"), (stage.added, "rows-added"))
+        _bar_pair(axes, place + 0.2, widest, (stage.rows_out, "rows-out"), (dropped, "rows-dropped"))
+    axes.set_yticks(range(len(stages)), [f"{label} {stage.name}" for label, stage in stages])
+    axes.set_ylim(len(stages) - 0.4, -0.6)
+    axes.set_xlim(0, 1.12 * widest)
+    axes.tick_params(axis="y", labelcolor=light("ink"))
+    axes.grid(axis="y", visible=False)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: formats.count(value)))
+    handles = [
+        mpl.patches.Patch(color=light(name), label=label)
+        for name, label in (
+            ("rows-in", "in"), ("rows-added", "added"), ("rows-out", "out"), ("rows-dropped", "dropped"),
+        )
+    ]  # fmt: skip
+    figure.legend(handles=handles, loc="outside upper left", ncols=4)
+    told = [
+        f"{label} {stage.name}: {formats.count(stage.rows_in)} in, {formats.count(stage.added)} added, "
+        f"{formats.count(stage.rows_out)} out, {formats.count(sum(stage.dropped.values()))} dropped"
+        for label, stage in stages
+    ]
+    return figure, "Rows of each data stage. " + "; ".join(told) + "."
+
+
+def draw_scores(records: Records) -> tuple[Figure, str]:
+    """For each benchmark the runs' scores and, beside them, their paired differences to the baseline run."""
+    runs, benchmarks = records.runs, records.benchmarks
+    rows = max(1, len(benchmarks))
+    figure = Figure(figsize=(WIDTH, 0.5 + rows * (0.75 + 0.3 * max(1, len(runs)))), layout="constrained")
+    figure.get_layout_engine().set(hspace=0.08)
+    grid = figure.subplots(rows, 2, squeeze=False, width_ratios=(3, 2))
+    colours, told = run_colours(runs), []
+    for (left, right), benchmark in zip(grid, benchmarks, strict=False):
+        left.set_title(benchmark)
+        right.set_title(f"difference to {records.comparison.baseline}, points")
+        for place, run in enumerate(runs):
+            colour = light(colours[run])
+            if score := records.scores.get((run, benchmark)):
+                _estimate(left, place, score.main.value, score.main.interval, colour)
+                told.append(f"{run} on {benchmark} {formats.percent(score.main.value)}")
+                if score.majority is not None and place == 0:
+                    _majority(left, score.majority)
+            if difference := records.comparison.difference(run, benchmark):
+                _estimate(right, place, difference.difference, difference.difference_interval, colour)
+        right.axvline(0, color=light("soft"), linewidth=1)
+        left.set_xlim(0, 100)
+        for axes, labels in ((left, runs), (right, [""] * len(runs))):
+            axes.set_yticks(range(len(runs)), labels)
+            axes.set_ylim(len(runs) - 0.5, -0.9)
+            axes.grid(axis="y", visible=False)
+            axes.tick_params(axis="y", labelcolor=light("ink"))
+        left.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}%"))
+        right.xaxis.set_major_formatter(FuncFormatter(lambda value, _: formats.plain(value)))
+        right.xaxis.set_major_locator(MaxNLocator(5))
+    return figure, "Scores with 95% intervals. " + "; ".join(told) + "."
+
+
+FIGURES: dict[str, Callable[[Records], tuple[Figure, str]]] = {
+    "loss": draw_loss,
+    "learning-rate": draw_learning_rate,
+    "gradient-norm": draw_gradient_norm,
+    "throughput": draw_throughput,
+    "data": draw_data,
+    "scores": draw_scores,
+}
+
+
+def data_stages(records: Records) -> list[tuple[str, Manifest]]:
+    """The stages of the data, each with what it is called, in the order of the data."""
+    stages = [("seed", records.seeds), ("synthesis", records.syntheses), ("dataset", records.datasets)]
+    return [(label, manifest) for label, manifests in stages for manifest in manifests]
+
+
+def uniform_guesses(records: Records) -> dict[str, float]:
+    """ln(vocabulary) for each vocabulary size that the models' manifests record, by description."""
+    sizes = {manifest.details.get("vocab_size") for manifest in records.models}
+    return {
+        f"{formats.count(size)} tokens": math.log(size) for size in sorted(size for size in sizes if size and size > 1)
+    }
+
+
+def smoothing_window(steps: int) -> int:
+    """Steps in the running mean that is drawn over a curve: a twenty-fifth of them, an odd number."""
+    return 2 * (steps // 50) + 1
+
+
+def smoothing(records: Records) -> str:
+    """How the curves were smoothed."""
+    windows = {run: smoothing_window(len(steps)) for run, steps in records.metrics.items()}
+    smoothed = [f"{window} steps for {run}" for run, window in windows.items() if window > 1]
+    return f"Faint: each step; strong: running mean over {formats.listing(smoothed)}." if smoothed else ""
+
+
+def running_mean(values: np.ndarray, window: int) -> np.ndarray:
+    """Centred mean over ``window`` values, over fewer at the ends; shape unchanged."""
+    half = window // 2
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    first = np.maximum(np.arange(len(values)) - half, 0)
+    last = np.minimum(np.arange(len(values)) + half + 1, len(values))
+    return (sums[last] - sums[first]) / (last - first)
+
+
+def thinned(x: np.ndarray, y: np.ndarray, longest: int = LONGEST_LINE) -> tuple[np.ndarray, np.ndarray]:
+    """A curve of at most ``longest`` points that keeps the lowest and the highest of each stretch: no spike is lost."""
+    if len(x) <= longest:
+        return x, y
+    stretches = np.array_split(np.arange(len(x)), longest // 2)
+    kept = sorted({int(pick) for part in stretches for pick in (part[y[part].argmin()], part[y[part].argmax()])})
+    return x[kept], y[kept]
+
+
+def _panels(*titles: str, height: float = 3.4) -> tuple:
+    """A figure and an axes for each title, side by side."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    panels = figure.subplots(1, len(titles), squeeze=False)[0]
+    for axes, title in zip(panels, titles, strict=True):
+        axes.set_title(title)
+        axes.set_xlabel("optimizer step")
+        axes.margins(x=0.01)
+        axes.grid(axis="x", visible=False)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return (figure, *panels)
+
+
+def _curves(axes: Axes, records: Records, of: Callable[[Step], float | None], smooth: bool = True) -> None:
+    """Each trained run's curve: the steps faintly, their running mean strongly; a single step as a dot."""
+    colours, dashes = run_colours(records.runs), run_dashes(records.runs)
+    for place, (run, steps) in enumerate(records.metrics.items()):
+        points = _points(steps, of)
+        if not points:
+            continue
+        x, y = (np.array(values, dtype=float) for values in zip(*points, strict=True))
+        window = smoothing_window(len(x)) if smooth else 1
+        colour = light(colours[run])
+        if window > 1:
+            axes.plot(*thinned(x, y), color=colour, alpha=0.28, linewidth=0.8)
+        dash = dashes[run] if smooth else (0, (6, 3 * place)) if place else "solid"  # equal curves stay visible
+        marker = "o" if len(x) == 1 else None
+        mean = thinned(x, running_mean(y, window))
+        axes.plot(*mean, color=colour, linestyle=dash, linewidth=1.7, marker=marker, label=run)
+
+
+def _points(steps: list[Step], of: Callable[[Step], float | None]) -> list[tuple[int, float]]:
+    """Step and value wherever a finite value is recorded."""
+    values = ((step.step, of(step)) for step in steps)
+    return [(step, value) for step, value in values if value is not None and math.isfinite(value)]
+
+
+def _told(what: str, records: Records, of: Callable[[Step], float | None], unit: str) -> str:
+    """A figure of curves in words: each run's first and last value."""
+    told = []
+    for run, steps in records.metrics.items():
+        if points := _points(steps, of):
+            first, last = formats.number(points[0][1]), formats.number(points[-1][1])
+            told.append(f"{run} from {first} to {last}{unit} in {formats.plural(len(points), 'step')}")
+    return f"{what}. " + ("; ".join(told) + "." if told else "Nothing was recorded.")
+
+
+def _finished(figure: Figure, records: Records) -> Figure:
+    """The figure with one legend for its runs, or a word where there is nothing to draw."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside upper left", ncols=min(len(labels), 6))
+    else:
+        word = "not recorded" if records.metrics else "no run was trained"
+        figure.axes[0].text(0.5, 0.5, word, transform=figure.axes[0].transAxes, ha="center", color=light("soft"))
+    return figure
+
+
+def _bar_pair(axes: Axes, place: float, widest: float, *bars: tuple[int, str]) -> None:
+    """Bars end to end, the sum's parts written after them."""
+    left = 0
+    for rows, colour in bars:
+        axes.barh(place, rows, left=left, height=0.34, color=light(colour))
+        left += rows
+    text = " + ".join(formats.count(rows) for rows, _ in bars if rows) or "0"
+    axes.text(left + 0.008 * widest, place, text, va="center", fontsize=8, color=light("soft"))
+
+
+def _estimate(axes: Axes, place: int, value: float, interval: tuple[float, float] | None, colour: str) -> None:
+    """A dot, and a line over its interval; shares drawn in percent."""
+    if interval is not None:
+        axes.plot([100 * bound for bound in interval], [place, place], color=colour, linewidth=2.2)
+    axes.plot(100 * value, place, "o", color=colour, markersize=6.5, markeredgecolor=light("paper"))
+
+
+def _majority(axes: Axes, value: float) -> None:
+    """The line of always giving the most frequent answer."""
+    axes.axvline(100 * value, color=light("soft"), linewidth=1, linestyle=(0, (4, 3)))
+    axes.annotate(
+        "majority answer", (100 * value, 1), (3, 0), xycoords=("data", "axes fraction"), textcoords="offset points",
+        va="top", fontsize=8, color=light("soft"),
+    )  # fmt: skip
+
+
+def _svg(figure: Figure, alt: str) -> str:
+    """The figure as SVG with ``alt`` as its description, without date or version."""
+    stream = io.StringIO()
+    metadata = {"Date": None, "Creator": None, "Description": alt}
+    figure.savefig(stream, format="svg", metadata=metadata)
+    return FONTS.sub("system-ui, 'Segoe UI', 'Helvetica Neue', Arial", stream.getvalue())

@@ -1,0 +1,58 @@
+"""The page: one HTML file that needs nothing else."""
+
+import re
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from syntune.files import atomic_file
+from syntune.reporting import findings, formats, tables
+from syntune.reporting.examples import examples
+from syntune.reporting.figures import Drawing, smoothing
+from syntune.reporting.palette import css_variables, themed
+from syntune.reporting.records import Records
+from syntune.reporting.suspicions import suspicions
+
+HERE = Path(__file__).parent
+PROLOG = re.compile(r"^.*?(?=<svg)", re.DOTALL)
+METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
+SVG_TAG = re.compile(r"<svg [^>]*?viewBox=\"([^\"]*)\"[^>]*>")
+IDS = re.compile(r'(\bid="|href="#|url\(#)')
+
+
+def render_page(records: Records, drawings: dict[str, Drawing], *, title: str, description: str, output: Path) -> None:
+    """Write the page; every text from the input is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    page = environment.get_template("page.html.j2").render(
+        title=title,
+        description=description,
+        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
+        light=Markup(css_variables(0)),
+        dark=Markup(css_variables(1)),
+        figures={name: inline_svg(drawing) for name, drawing in drawings.items()},
+        alts={name: drawing.alt for name, drawing in drawings.items()},
+        smoothing=smoothing(records),
+        suspicions=suspicions(records),
+        records=records,
+        findings=findings,
+        tables=tables,
+        formats=formats,
+        examples={benchmark: examples(records, benchmark) for benchmark in records.benchmarks},
+    )
+    with atomic_file(output) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def inline_svg(drawing: Drawing) -> Markup:
+    """A figure for the page: no prolog or metadata, ids of its own, the page's colours."""
+    svg = METADATA.sub("", PROLOG.sub("", drawing.svg))
+    svg = SVG_TAG.sub(r'<svg viewBox="\1" aria-hidden="true" focusable="false">', svg, count=1)
+    return Markup(themed(IDS.sub(rf"\g<1>{drawing.name}-", svg)))

@@ -1,0 +1,130 @@
+"""What a careful reader would ask about before believing the scores."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+
+from syntune.reporting import formats
+from syntune.reporting.findings import Finding
+from syntune.reporting.records import Prediction, Records, Score, Step
+
+SAME_ANSWER_SHARE = 0.9  # from this share of one and the same answer on, it is worth a look
+EMPTY_SHARE = 0.01  # so is this share of empty answers
+LOST_SHARE = 0.05  # so is this share of texts in which no answer is recognised
+CUT_SHARE = 0.05  # and this share of answers that ran to the longest length
+
+
+def suspicions(records: Records) -> list[Finding]:
+    """Everything odd about metrics, answers and scores."""
+    found = [
+        *(finding for run, steps in records.metrics.items() for finding in _odd_metrics(run, steps)),
+        *(finding for pair, answers in records.predictions.items() for finding in _odd_answers(*pair, answers)),
+        *_same_answers(records),
+        *_different_questions(records),
+        *_parts(records),
+        *(finding for score in records.scores.values() for finding in _odd_score(score)),
+        *_missing(records),
+    ]
+    if found:
+        return found
+    answers = sum(map(len, records.predictions.values()))
+    return [Finding("good", f"Nothing suspicious was found in {formats.plural(answers, 'answer')}.")]
+
+
+def _odd_metrics(run: str, steps: list[Step]) -> Iterator[Finding]:
+    """Gaps, repeats and values that are not numbers in a run's metrics."""
+    numbers = [step.step for step in steps]
+    if not steps:
+        yield Finding("look", f"{run}: metrics.jsonl is empty.")
+    elif numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+        yield Finding("look", f"{run}: steps are missing from metrics.jsonl, or stand there twice.")
+    endless = [step.step for step in steps if step.loss is not None and not math.isfinite(step.loss)]
+    if endless:
+        yield Finding("bad", f"{run}: the loss is not a number at {formats.plural(len(endless), 'step')}.")
+    losses = [step.loss for step in steps if step.loss is not None and math.isfinite(step.loss)]
+    tenth = max(1, len(losses) // 10)
+    if len(losses) > 1 and sum(losses[-tenth:]) >= sum(losses[:tenth]):
+        yield Finding("look", f"{run}: the loss did not fall from the first tenth of the steps to the last.")
+
+
+def _odd_answers(run: str, benchmark: str, predictions: list[Prediction]) -> Iterator[Finding]:
+    """Answers that are empty, all the same, or cut off."""
+    where = f"{run} on {benchmark}"
+    if not predictions:
+        yield Finding("bad", f"{where}: there are no answers.")
+        return
+    total = len(predictions)
+    texts = [prediction.text.strip() for prediction in predictions]
+    empty = texts.count("")
+    if empty > EMPTY_SHARE * total:
+        yield Finding("look", f"{where}: {formats.percent(empty / total)} of {formats.count(total)} answers are empty.")
+    lost = sum(prediction.answer == "" != text for prediction, text in zip(predictions, texts, strict=True))
+    if lost > LOST_SHARE * total:
+        yield Finding("look", f"{where}: no answer is recognised in {formats.percent(lost / total)} of the texts.")
+    answer, times = Counter(filter(None, texts)).most_common(1)[0] if empty < total else ("", 0)
+    if total > 1 and times == total:
+        yield Finding("bad", f"{where}: every answer is “{formats.words(answer, 60)}”.")
+    elif times >= SAME_ANSWER_SHARE * total:
+        share = formats.percent(times / total)
+        yield Finding("look", f"{where}: {share} of the answers are “{formats.words(answer, 60)}”.")
+    cut = sum(
+        prediction.tokens is not None and prediction.tokens == (prediction.decoding or {}).get("max_new_tokens")
+        for prediction in predictions
+    )
+    if cut > CUT_SHARE * total:
+        yield Finding("look", f"{where}: {formats.percent(cut / total)} of the answers ran to the longest length.")
+
+
+def _same_answers(records: Records) -> Iterator[Finding]:
+    """Runs that answer exactly as the baseline run does: an adapter that is not applied looks like that."""
+    baseline = records.comparison.baseline
+    for (run, benchmark), predictions in records.predictions.items():
+        others = records.predictions.get((baseline, benchmark))
+        if run == baseline or not others or not predictions:
+            continue
+        if [(one.question_id, one.text) for one in predictions] == [(one.question_id, one.text) for one in others]:
+            yield Finding("bad", f"{run} on {benchmark}: every answer equals {baseline}'s; was the adapter applied?")
+
+
+def _different_questions(records: Records) -> Iterator[Finding]:
+    """Benchmarks whose questions were not the same for all runs."""
+    for benchmark in records.benchmarks:
+        asked = {
+            prediction.benchmark
+            for (_, of), predictions in records.predictions.items()
+            for prediction in predictions
+            if of == benchmark
+        }
+        if len(asked) > 1:
+            yield Finding("bad", f"{benchmark}: the runs did not answer the same questions.")
+
+
+def _odd_score(score: Score) -> Iterator[Finding]:
+    """Scores that do not beat an answer without looking."""
+    where, main = f"{score.run} on {score.benchmark}", score.main
+    if score.majority is not None and (main.interval or (main.value,))[0] <= score.majority:
+        yield Finding(
+            "look",
+            f"{where}: {formats.percent(main.value)} is not shown to be better than always giving the most frequent "
+            f"answer ({formats.percent(score.majority)}).",
+        )
+
+
+def _parts(records: Records) -> Iterator[Finding]:
+    """Benchmarks of which only a part was asked."""
+    parts = {
+        score.benchmark: (score.main.n, there)
+        for score in records.scores.values()
+        if (there := score.metadata.get("questions_in_benchmark")) is not None and (score.main.n or there) < there
+    }
+    for benchmark, (asked, there) in parts.items():
+        part = f"{formats.count(asked)} of {formats.count(there)} questions"
+        yield Finding("look", f"{benchmark}: scored on {part}; only the score on all of them counts.")
+
+
+def _missing(records: Records) -> Iterator[Finding]:
+    """Runs that were not scored on every benchmark."""
+    for run in records.runs:
+        for benchmark in records.benchmarks:
+            if (run, benchmark) not in records.scores:
+                yield Finding("look", f"{run} was not scored on {benchmark}.")

@@ -1,0 +1,439 @@
+"""The page's tables: what each column and row says."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from syntune.manifests import Manifest
+from syntune.reporting import formats
+from syntune.reporting.figures import data_stages
+from syntune.reporting.findings import OUTCOMES, outcome, passed
+from syntune.reporting.palette import run_colours
+from syntune.reporting.records import Records, Summary, Timing
+
+_STEP_COLUMNS = ("rows_in", "added", "dropped", "rows_out")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table's cell; ``colour`` puts the run's dot before the text, ``share`` draws a bar under it."""
+
+    text: str
+    numeric: bool = False
+    colour: str | None = None
+    share: float | None = None
+    level: str | None = None
+    code: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: the first cell of each row is its heading."""
+
+    caption: str
+    columns: list[Cell]
+    rows: list[list[Cell]] = field(default_factory=list)
+
+
+def num(text: str, **more: Any) -> Cell:
+    """A number's cell."""
+    return Cell(text, numeric=True, **more)
+
+
+def _columns(text: str) -> list[Cell]:
+    """Headings from ``"a | b > | c"``, where ``>`` marks a column of numbers."""
+    return [Cell(name.strip(" >"), numeric=name.rstrip().endswith(">")) for name in text.split("|")]
+
+
+def _run(records: Records, run: str) -> Cell:
+    """A run's name with its colour."""
+    return Cell(run, colour=run_colours(records.runs).get(run))
+
+
+def scores(records: Records, benchmark: str) -> Table:
+    """Every metric of every run on a benchmark, the primary metric first."""
+    rows = []
+    for run in records.runs:
+        if (score := records.scores.get((run, benchmark))) is None:
+            continue
+        for name in sorted(score.metrics, key=lambda name: (name != score.primary, name)):
+            metric, primary = score.metrics[name], name == score.primary
+            rows.append(
+                [
+                    _run(records, run) if primary else Cell(""),
+                    Cell(name.replace("_", " ")),
+                    num(formats.percent(metric.value)),
+                    num(formats.interval(metric.interval, formats.percent)),
+                    num(formats.count(metric.n)),
+                    num(formats.count(metric.clusters)),
+                ]
+            )
+    rows.extend(_majority(records, benchmark))
+    columns = _columns("run | metric | score > | 95% interval > | n > | clusters >")
+    return Table(f"Scores on {benchmark}", columns, rows)
+
+
+def labels(records: Records, benchmark: str) -> list[str]:
+    """What a benchmark is, in its protocol's own words: protocol, what makes it incomparable, how much was asked."""
+    scores = [score for (_, of), score in records.scores.items() if of == benchmark]
+    return list(dict.fromkeys(str(score.metadata.get("label", score.protocol)) for score in scores))
+
+
+def primary(records: Records, benchmark: str) -> str:
+    """The name of a benchmark's primary metric."""
+    names = dict.fromkeys(score.primary for (_, of), score in records.scores.items() if of == benchmark)
+    return formats.listing([name.replace("_", " ") for name in names])
+
+
+def _majority(records: Records, benchmark: str) -> list[list[Cell]]:
+    """What always giving the most frequent answer scores."""
+    scored = [score for (_, of), score in records.scores.items() if of == benchmark and score.majority is not None]
+    if not scored:
+        return []
+    first, blank = scored[0], Cell("")
+    answer = first.baseline.get("answer")
+    name = "majority answer" if answer is None else f"majority answer, “{formats.words(str(answer), 40)}”"
+    shares = {first.primary: first.majority, **first.baseline.get("metrics", {})}
+    return [
+        [Cell(name if metric == first.primary else ""), Cell(metric.replace("_", " ")), num(formats.percent(share)),
+         blank, blank, blank]
+        for metric, share in shares.items()
+    ]  # fmt: skip
+
+
+def differences(records: Records) -> Table:
+    """Every run beside the baseline run, with what it would take to be sure."""
+    rows = []
+    for benchmark in records.benchmarks:
+        for run in records.runs:
+            if difference := records.comparison.difference(run, benchmark):
+                rows.append(
+                    [
+                        _run(records, run),
+                        Cell(benchmark),
+                        num(formats.points(difference.difference), level=OUTCOMES[outcome(difference)].level),
+                        num(formats.interval(difference.difference_interval)),
+                        num(formats.p_value(difference.p_value)),
+                        num(formats.count(difference.questions_needed, "none")),
+                        num(formats.points(difference.detectable_difference, "none").lstrip("+")),
+                    ]
+                )
+    columns = _columns(
+        "run | benchmark | difference, points > | 95% interval > | p > | questions needed > | detectable, points >"
+    )
+    return Table(f"Paired differences to {records.comparison.baseline}", columns, rows)
+
+
+def data(records: Records) -> Table:
+    """Rows, images and size of every data stage."""
+    rows = [
+        [
+            Cell(f"{label} {stage.name}"),
+            num(formats.count(stage.rows_in)),
+            num(formats.count(stage.added)),
+            num(formats.count(sum(stage.dropped.values()))),
+            num(formats.count(stage.rows_out)),
+            num(formats.count(_images(stage))),
+            num(formats.count(len(stage.parts))),
+            num(formats.size(sum(part.bytes for part in stage.parts))),
+        ]
+        for label, stage in data_stages(records)
+    ]
+    columns = _columns("stage | rows in > | added > | dropped > | rows out > | images > | files > | size >")
+    return Table("Data stages", columns, rows)
+
+
+def _images(stage: Manifest) -> int | None:
+    """The images that a stage recorded."""
+    images = stage.details.get("images")
+    return images if isinstance(images, int) else None
+
+
+def contents(records: Records) -> Table:
+    """The figures that the datasets' manifests record of their rows."""
+    figures = {
+        dataset.name: {key: value for key, value in dataset.details.items() if isinstance(value, int | float)}
+        for dataset in records.datasets
+    }
+    keys = list(dict.fromkeys(key for of in figures.values() for key in of))
+    rows = [[Cell(name), *(num(_figure(key, of.get(key))) for key in keys)] for name, of in figures.items()]
+    return Table("Datasets", [Cell("dataset"), *(num(key.replace("_", " ")) for key in keys)], rows)
+
+
+def _figure(key: str, value: float | None) -> str:
+    """A figure of a manifest's details; a key that ends in bytes holds a size."""
+    if key.endswith("bytes"):
+        return formats.size(value)
+    return formats.number(value) if isinstance(value, float) else formats.count(value)
+
+
+def operators(records: Records) -> list[Table]:
+    """For each synthesis, what every operator of its recipe did."""
+    columns = _columns("operator | rows in > | added > | dropped > | rows out >")
+    return [
+        Table(
+            f"Recipe of {synthesis.name}, operator by operator",
+            columns,
+            [
+                [
+                    Cell(str(step.get("operator")), code=True),
+                    *(num(formats.count(step.get(key))) for key in _STEP_COLUMNS),
+                ]
+                for step in synthesis.details["operators"]
+            ],
+        )
+        for synthesis in records.syntheses
+        if synthesis.details.get("operators")
+    ]
+
+
+def drops(records: Records) -> Table:
+    """Every reason for dropping rows."""
+    rows = [
+        [Cell(f"{label} {stage.name}"), Cell(reason), num(formats.count(number)), _share(number, stage)]
+        for label, stage in data_stages(records)
+        for reason, number in sorted(stage.dropped.items(), key=lambda item: -item[1])
+        if number
+    ]
+    return Table("Dropped rows by reason", _columns("stage | reason | rows > | of the stage's rows >"), rows)
+
+
+def _share(number: int, stage: Manifest) -> Cell:
+    """A part of the rows that a stage saw."""
+    seen = (stage.rows_in or 0) + stage.added
+    return num(formats.percent(number / seen if seen else None))
+
+
+def _by_run(caption: str, records: Records, lines: Sequence[tuple[str, Callable[[Summary], str]]]) -> Table:
+    """A table with a column for each trained run."""
+    summaries = list(records.summaries.values())
+    columns = [Cell(""), *(num(run.run, colour=run_colours(records.runs).get(run.run)) for run in summaries)]
+    rows = [[Cell(label), *(num(of(summary)) for summary in summaries)] for label, of in lines]
+    return Table(caption, columns, rows)
+
+
+def training(records: Records) -> Table:
+    """What each run did."""
+    lines = [
+        ("method", lambda run: run.method or formats.NOT_RECORDED),
+        ("rows trained on", lambda run: formats.count(run.rows)),
+        ("rows without supervision", lambda run: formats.count(run.masked_rows)),
+        ("optimizer steps", lambda run: formats.count(run.steps)),
+        ("epochs", lambda run: formats.number(run.epochs)),
+        ("first loss", lambda run: formats.number(run.first_loss, 4)),
+        ("final loss", lambda run: formats.number(run.final_loss, 4)),
+        ("training time", lambda run: formats.duration(run.seconds)),
+        ("samples a second", lambda run: formats.number(run.samples_per_second)),
+        ("tokens a second", lambda run: formats.count(run.tokens_per_second)),
+        ("peak memory", _memory),
+        ("device", lambda run: run.device or formats.NOT_RECORDED),
+        ("precision", lambda run: run.precision or formats.NOT_RECORDED),
+        ("attention", lambda run: run.attention or formats.NOT_RECORDED),
+        ("resumed from", lambda run: "started afresh" if run.resumed_from is None else f"step {run.resumed_from}"),
+    ]
+    return _by_run("Training runs", records, lines)
+
+
+def _memory(summary: Summary) -> str:
+    """Peak memory and what was measured."""
+    kind = f" ({summary.memory.kind})" if summary.memory.kind else ""
+    return formats.gibibytes(summary.memory.peak_gib) + kind
+
+
+def parameters(records: Records) -> Table:
+    """Parameters of each run's model."""
+    lines = [
+        ("total", lambda run: formats.count(run.parameters.total)),
+        ("trainable", lambda run: formats.count(run.parameters.trainable)),
+        ("trainable share", _trainable_share),
+        ("in LoRA adapters", lambda run: formats.count(run.parameters.lora)),
+        ("trained beside LoRA", lambda run: formats.count(run.parameters.beside_lora)),
+    ]
+    return _by_run("Parameters", records, lines)
+
+
+def _trainable_share(summary: Summary) -> str:
+    """Trainable parameters of all."""
+    total, trainable = summary.parameters.total, summary.parameters.trainable
+    return formats.percent(trainable / total if total and trainable is not None else None, 2)
+
+
+def hyperparameters(records: Records) -> Table:
+    """Settings of each run; rows in which the runs differ are marked."""
+    settings = {run: _flat(summary.hyperparameters) for run, summary in records.summaries.items()}
+    keys = list(dict.fromkeys(key for of in settings.values() for key in of))
+    columns = [Cell("setting"), *(num(run, colour=run_colours(records.runs).get(run)) for run in settings)]
+    rows = []
+    for key in keys:
+        values = [formats.plain(of[key]) if key in of else formats.NOT_RECORDED for of in settings.values()]
+        level = "differs" if len(set(values)) > 1 else None
+        rows.append([Cell(key.replace("_", " "), level=level), *(num(value) for value in values)])
+    return Table("Hyperparameters", columns, rows)
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as ``section.key``."""
+    flat = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def checks(records: Records) -> Table:
+    """Every health check of every run."""
+    rows = []
+    for run, summary in records.summaries.items():
+        for check in summary.verdicts:
+            status = Cell(check.status, level="good" if passed(check.status) else "bad")
+            rows.append([_run(records, run), Cell(check.name.replace("_", " ")), status, Cell(check.detail)])
+    return Table("Health checks", _columns("run | check | status | detail"), rows)
+
+
+def files(manifest: Manifest) -> Table:
+    """The files of one output."""
+    rows = [
+        [Cell(part.path), num(formats.size(part.bytes)), num(_optional(part.rows)), Cell(part.sha256[:12], code=True)]
+        for part in manifest.parts
+    ]
+    return Table(f"Files of {manifest.stage} {manifest.name}", _columns("file | size > | rows > | SHA-256"), rows)
+
+
+def _optional(rows: int | None) -> str:
+    """Rows, or nothing for a file that has none."""
+    return "" if rows is None else formats.count(rows)
+
+
+def rules(records: Records) -> Table:
+    """Time and memory of each rule's jobs together."""
+    by_rule: dict[str, list[Timing]] = {}
+    for timing in records.timings:
+        by_rule.setdefault(timing.rule, []).append(timing)
+    longest = max((_total(jobs, "seconds") or 0 for jobs in by_rule.values()), default=0)
+    rows = []
+    for rule, jobs in by_rule.items():
+        seconds = _total(jobs, "seconds")
+        rows.append(
+            [
+                Cell(rule, code=True),
+                num(formats.count(len(jobs))),
+                num(formats.duration(seconds), share=(seconds or 0) / longest if longest else 0),
+                *_cost(_total(jobs, "cpu_seconds"), _peak(jobs), _load(jobs)),
+            ]
+        )
+    total = [*_cost(_total(records.timings, "cpu_seconds"), _peak(records.timings), _load(records.timings))]
+    rows.append(
+        [Cell("all", level="total"), num(formats.count(len(records.timings))),
+         num(formats.duration(_total(records.timings, "seconds"))), *total]
+    )  # fmt: skip
+    columns = _columns("rule | jobs > | time > | CPU time > | peak memory > | mean load >")
+    return Table("Time by rule", columns, rows)
+
+
+def jobs(records: Records) -> Table:
+    """Time and memory of each job."""
+    longest = max((timing.seconds or 0 for timing in records.timings), default=0)
+    rows = [
+        [
+            Cell(timing.rule, code=True),
+            Cell(timing.job, code=True),
+            num(formats.duration(timing.seconds), share=(timing.seconds or 0) / longest if longest else 0),
+            *_cost(timing.cpu_seconds, timing.peak_bytes, timing.mean_load),
+        ]
+        for timing in records.timings
+    ]
+    return Table("Time by job", _columns("rule | job | time > | CPU time > | peak memory > | mean load >"), rows)
+
+
+def _cost(cpu_seconds: float | None, peak: float | None, load: float | None) -> tuple[Cell, Cell, Cell]:
+    """CPU time, memory and load; Snakemake gives the load in percent of one core."""
+    return (
+        num(formats.duration(cpu_seconds)),
+        num(formats.size(peak)),
+        num(formats.percent(None if load is None else load / 100, 0)),
+    )
+
+
+def _total(jobs: Sequence[Timing], name: str) -> float | None:
+    """The sum over jobs of what was measured."""
+    values = [value for timing in jobs if (value := getattr(timing, name)) is not None]
+    return sum(values) if values else None
+
+
+def _peak(jobs: Sequence[Timing]) -> float | None:
+    """The largest memory of a job."""
+    return max((timing.peak_bytes for timing in jobs if timing.peak_bytes is not None), default=None)
+
+
+def _load(jobs: Sequence[Timing]) -> float | None:
+    """CPU time by time, in percent, over the jobs for which both were measured."""
+    measured = [timing for timing in jobs if timing.seconds and timing.cpu_seconds is not None]
+    seconds = sum(timing.seconds for timing in measured)
+    return 100 * sum(timing.cpu_seconds for timing in measured) / seconds if seconds else None
+
+
+def environments(records: Records) -> Table:
+    """Every interpreter that the manifests record, with its packages and what it made."""
+    used: dict[tuple, list[str]] = {}
+    manifests = [manifest for _, manifest in data_stages(records)] + records.models + records.trained
+    for manifest in manifests:
+        used.setdefault(tuple(sorted(manifest.interpreter.items())), []).append(f"{manifest.stage} {manifest.name}")
+    rows = []
+    for interpreter, makers in used.items():
+        found = dict(interpreter)
+        path, python = found.pop("executable", formats.NOT_RECORDED), found.pop("python", formats.NOT_RECORDED)
+        packages = ", ".join(f"{name} {version}" for name, version in found.items()) or formats.NOT_RECORDED
+        rows.append([Cell(path, code=True), Cell(python), Cell(packages), Cell(", ".join(makers))])
+    return Table("Interpreters", _columns("interpreter | Python | packages | made"), rows)
+
+
+def outputs(records: Records) -> Table:
+    """Every output's identity and what it was made from."""
+    manifests = [*(stage for _, stage in data_stages(records)), *records.models, *records.trained]
+    rows = [
+        [
+            Cell(f"{manifest.stage} {manifest.name}"),
+            Cell(formats.short_hash(manifest.content), code=True),
+            num(formats.count(len(manifest.parts))),
+            num(formats.size(sum(part.bytes for part in manifest.parts))),
+            Cell(", ".join(f"{name} {formats.short_hash(content)}" for name, content in manifest.inputs.items())),
+        ]
+        for manifest in manifests
+    ]
+    return Table("Outputs", _columns("output | content hash | files > | size > | made from"), rows)
+
+
+def breakdowns(records: Records, benchmark: str, primary: bool) -> list[Table]:
+    """The primary metric by each kind of category and the counts of answers, or the other metrics' breakdowns."""
+    scores = [score for (_, of), score in records.scores.items() if of == benchmark]
+    kinds = dict.fromkeys(
+        kind
+        for score in scores
+        for kind in score.breakdown
+        if primary == ("_by_" not in kind or kind.startswith(f"{score.primary}_by_"))
+    )
+    return [_breakdown(records, benchmark, kind) for kind in kinds]
+
+
+def _breakdown(records: Records, benchmark: str, kind: str) -> Table:
+    """One kind of breakdown: a row for each part, a column for each run."""
+    found = {
+        run: score.breakdown.get(kind, {})
+        for run in records.runs
+        if (score := records.scores.get((run, benchmark))) is not None
+    }
+    parts = list(dict.fromkeys(part for of in found.values() for part in of))
+    columns = [Cell(""), *(num(run, colour=run_colours(records.runs)[run]) for run in found)]
+    rows = [[Cell(part), *(num(_part(of.get(part))) for of in found.values())] for part in parts]
+    return Table(kind.replace("_", " ").capitalize(), columns, rows)
+
+
+def _part(value: Any) -> str:
+    """A part's value: a share with its n, a count, or a share."""
+    if value is None:
+        return formats.NOT_RECORDED
+    if isinstance(value, dict):
+        return f"{formats.percent(value.get('value'))} of {formats.count(value.get('n'))}"
+    return formats.count(value) if isinstance(value, int) else formats.percent(value)

@@ -1,0 +1,53 @@
+"""The figures hold what the input holds, in each run's colour."""
+
+import math
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+from syntune.reporting.figures import LONGEST_LINE, running_mean, smoothing_window, thinned
+from syntune.reporting.palette import COLOURS, RUNS, light
+
+NAMES = {"loss", "learning-rate", "gradient-norm", "throughput", "data", "scores"}
+
+
+@pytest.fixture
+def figures(reported) -> dict[str, str]:
+    return {file.stem: file.read_text(encoding="utf-8") for file in reported.figures.iterdir()}
+
+
+def test_six_figures_with_their_texts(figures):
+    assert set(figures) == NAMES
+    for svg in figures.values():
+        assert ET.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
+        assert "var(" not in svg and "<dc:date>" not in svg
+    assert "uniform guess over 400 tokens: 5.99" in figures["loss"]
+    assert "11,800 + 6,000" in figures["data"] and "15,000 + 2,800" in figures["data"]
+    assert figures["scores"].count("majority answer") == 2
+
+
+@pytest.mark.parametrize("name", ["loss", "learning-rate", "gradient-norm", "throughput", "scores"])
+def test_every_run_is_drawn_in_its_colour(figures, name):
+    for run, colour in zip(("pretrained", "raw", "synthetic"), RUNS, strict=False):
+        assert run in figures[name]
+        assert re.search(rf'<path d="M [^"]*L [^"]*"[^>]*stroke: {light(colour)}', figures[name]), (run, colour)
+
+
+def test_colours_are_all_different():
+    values = [pair[0] for pair in COLOURS.values()]
+    assert len(values) == len(set(values))
+
+
+def test_running_mean():
+    assert running_mean(np.array([1.0, 2.0, 6.0]), 1).tolist() == [1, 2, 6]
+    assert running_mean(np.array([1.0, 2.0, 6.0, 4.0]), 3).tolist() == [1.5, 3, 4, 5]
+    assert [smoothing_window(steps) for steps in (1, 49, 50, 400)] == [1, 1, 3, 17]
+
+
+def test_long_curves_keep_their_spikes():
+    x, y = np.arange(50_000), np.zeros(50_000)
+    y[31_234] = 7
+    kept_x, kept_y = thinned(x, y)
+    assert len(kept_x) <= LONGEST_LINE and kept_y.max() == 7 and math.isclose(kept_x[kept_y.argmax()], 31_234)

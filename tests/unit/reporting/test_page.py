@@ -1,0 +1,154 @@
+"""The page: well-formed, whole without any other file, safe against what is in the input, the same every time."""
+
+import json
+from html.parser import HTMLParser
+
+import pytest
+
+from syntune.errors import UserError
+
+VOID = {"meta", "br", "hr", "img", "link", "input"}
+OUTSIDE = {"href", "src", "srcset", "xlink:href", "action", "poster", "data"}
+
+
+class Structure(HTMLParser):
+    """Checks nesting while it reads; keeps elements, ids, references, headings and text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open, self.elements, self.ids, self.references, self.headings, self.text = [], [], [], [], [], []
+        self.feed(page)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        self.ids += [value for name, value in attributes if name == "id"]
+        self.references += [value for name, value in attributes if name in OUTSIDE]
+        if tag in {"h1", "h2", "h3", "h4"}:
+            self.headings.append(int(tag[1]))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+
+def test_page_is_well_formed_and_accessible(reported):
+    page = Structure(reported.page.read_text())
+    assert page.headings[:2] == [1, 2] and page.headings.count(1) == 1
+    steps = zip(page.headings, page.headings[1:], strict=False)
+    assert all(after - before <= 1 for before, after in steps)
+    assert len(page.ids) == len(set(page.ids))
+    drawings = [attributes for _, attributes in page.elements if attributes.get("role") == "img"]
+    assert len(drawings) == 6 and all(len(attributes["aria-label"]) > 40 for attributes in drawings)
+
+
+def test_page_refers_to_nothing_outside(reported):
+    html = reported.page.read_text()
+    page = Structure(html)
+    assert all(reference.startswith("#") for reference in page.references)
+    assert {reference[1:] for reference in page.references} <= set(page.ids)
+    assert not {"script", "link", "iframe", "object", "img"} & {tag for tag, _ in page.elements}
+    assert "http" not in html.replace("http-equiv", "") and "@import" not in html
+    assert all(part.startswith("#") for part in html.split("url(")[1:])
+
+
+def test_answers_and_settings_are_escaped(project):
+    attack = '</q><script>alert("x")</script>'
+    project.write_predictions("raw", "open", answer=attack)
+    project.write_summary("raw", hyperparameters={"<img src=x>": attack})
+    html = project.report(title=attack, description=attack)
+    assert "<script" not in html and "<img" not in html
+    assert Structure(html).words.count(attack) >= 4
+
+
+def test_page_tells_everything(reported):
+    words = Structure(reported.page.read_text()).words
+    for told in (
+        "synthetic beats pretrained on open and choice.",
+        "raw cannot be told apart from pretrained on open and choice.",
+        "Training was healthy",
+        "synthetic open +40.0 +25.0 to +55.0 < 0.001 12 20.0",
+        "3 runs (1 trained in full and 2 trained as a LoRA adapter) answered 2 benchmarks",
+        "textvqa, in a few words",
+        "Accuracy by category pretrained raw synthetic shape 40.0% of 20 60.0% of 20 80.0% of 20",
+        "mapper 11,700 6,000 0 17,700",
+        "synthetic 2,900 4.3 MiB 15,000 1.02",
+        "Nothing suspicious was found in 240 answers.",
+        "with seed 42",
+        "majority answer, “circle” accuracy 25.0%",
+        "synthesis synthetic 11,800 6,000 2,800 15,000 2,900",
+        "deduplicator 2,700 15.2%",
+        "in LoRA adapters 0 50,000 50,000",
+        "8 min 00 s",
+        "931.8 MiB (resident)",
+        "adapter_model.safetensors 120.6 KiB",
+        "optimizer.learning rate 0.001 2e−5",
+        ".snakemake/conda/e/bin/python 3.11.7 some-package 1.2.3",
+        "8 questions with this pattern",
+    ):
+        assert told.replace("\N{NO-BREAK SPACE}", " ") in words.replace("\N{NO-BREAK SPACE}", " "), told
+
+
+def test_missing_values_are_said_to_be_missing(project):
+    for run in ("pretrained", "raw", "synthetic"):
+        project.write(f"checkpoints/{run}/summary.json", json.dumps({"run": run}))
+        project.write(f"checkpoints/{run}/metrics.jsonl", "")
+    words = Structure(project.report()).words
+    assert "peak memory not recorded not recorded not recorded" in words
+    assert "whether training was healthy is not recorded" in words
+
+
+def test_a_project_without_training_is_reported(project):
+    words = Structure(project.report(run_manifests=[], summaries=[], metrics=[])).words
+    assert "No run was trained." in words
+
+
+def test_same_input_same_bytes(project):
+    def outputs():
+        return [project.page.read_bytes(), *(file.read_bytes() for file in sorted(project.figures.iterdir()))]
+
+    project.report()
+    first = outputs()
+    project.report()
+    assert outputs() == first and len(first) == 7
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("checkpoints/raw/metrics.jsonl", '{"step": 1}\n{"step": 2', r"raw/metrics\.jsonl: line 2: not JSON"),
+        ("checkpoints/raw/metrics.jsonl", '{"loss": 1}\n', r"line 1: step: Field required"),
+        ("checkpoints/raw/summary.json", "[]", r"summary\.json: the object"),
+        ("scores/raw/open.json", "{}", r"open\.json: run: Field required"),
+        ("scores/compare.json", "", r"compare\.json: not JSON"),
+        ("timings/train/raw.tsv", "", r"raw\.tsv: not a benchmark file"),
+        ("timings/train/raw.tsv", "s\tmax_rss\nfast\t1\n", r"raw\.tsv: column s"),
+        ("data/synthetic.manifest.json", "{}", r"not a readable manifest"),
+    ],
+)
+def test_malformed_input_is_one_line(project, file, text, message):
+    project.write(file, text)
+    with pytest.raises(UserError, match=message) as caught:
+        project.report()
+    assert "\n" not in str(caught.value)
+    assert not project.page.exists()
+
+
+def test_missing_input_is_one_line(project):
+    (project.results / "predictions/raw/open.jsonl").unlink()
+    with pytest.raises(UserError, match=r"open\.jsonl: cannot be read .*run snakemake"):
+        project.report()

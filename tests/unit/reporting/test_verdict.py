@@ -1,0 +1,107 @@
+"""The verdict says what is odd, and does not cry wolf."""
+
+import json
+
+import pytest
+
+from syntune.reporting.examples import examples
+from syntune.reporting.findings import headline, health
+from syntune.reporting.records import read_records
+from syntune.reporting.suspicions import suspicions
+
+
+@pytest.fixture
+def records(project):
+    """Read the project as it is now."""
+
+    def read():
+        given = project.arguments
+        kinds = {"seeds": "seed", "syntheses": "synthesis", "datasets": "dataset", "models": "model", "runs": "run"}
+        manifests = {name: given[f"{kind}_manifests"] for name, kind in kinds.items()}
+        rest = ("summaries", "metrics", "scores", "predictions", "comparison", "timings")
+        return read_records(**manifests, **{name: given[name] for name in rest})
+
+    return read
+
+
+def texts(findings) -> str:
+    return " | ".join(f"{finding.level}: {finding.text}" for finding in findings)
+
+
+def test_a_sound_project_raises_no_suspicion(records):
+    assert [finding.level for finding in suspicions(records())] == ["good"]
+    assert [finding.level for finding in health(records())] == ["good"]
+    assert [finding.level for finding in headline(records())] == ["note", "good", "good"]
+
+
+def test_empty_and_constant_answers(project, records):
+    project.write_predictions("raw", "open", answer=" ")
+    project.write_predictions("synthetic", "open", answer="yes")
+    lines = (project.results / "predictions/synthetic/choice.jsonl").read_text().splitlines()
+    unrecognised = [json.loads(line) | {"answer": ""} for line in lines]
+    project.write("predictions/synthetic/choice.jsonl", "\n".join(map(json.dumps, unrecognised)))
+    told = texts(suspicions(records()))
+    assert "look: raw on open: 100.0% of 40 answers are empty." in told
+    assert "bad: synthetic on open: every answer is “yes”." in told
+    assert "look: synthetic on choice: no answer is recognised in 100.0% of the texts." in told
+
+
+def test_an_adapter_that_is_not_applied(project, records):
+    text = (project.results / "predictions/pretrained/open.jsonl").read_text()
+    project.write("predictions/raw/open.jsonl", text)
+    assert "raw on open: every answer equals pretrained's; was the adapter applied?" in texts(suspicions(records()))
+
+
+def test_answers_cut_off_and_other_questions(project, records):
+    file = project.results / "predictions/raw/open.jsonl"
+    rows = [json.loads(line) | {"tokens": 8, "benchmark": "another"} for line in file.read_text().splitlines()]
+    project.write("predictions/raw/open.jsonl", "\n".join(map(json.dumps, rows)))
+    told = texts(suspicions(records()))
+    assert "raw on open: 100.0% of the answers ran to the longest length." in told
+    assert "open: the runs did not answer the same questions." in told
+
+
+def test_no_better_than_the_majority_answer(project, records):
+    project.write_score("raw", "open", baseline={"majority": 0.55, "answer": "yes"})
+    assert "raw on open: 60.0% is not shown to be better than always" in texts(suspicions(records()))
+
+
+def test_broken_metrics(project, records):
+    file = project.results / "checkpoints/raw/metrics.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    rows[100]["loss"] = float("nan")
+    project.write("checkpoints/raw/metrics.jsonl", "\n".join(json.dumps(row) for row in rows[::-1][:150]))
+    told = texts(suspicions(records()))
+    assert "raw: the loss is not a number at 1 step." in told
+    assert "raw: steps are missing from metrics.jsonl" in told
+    assert "raw: the loss did not fall" in told
+
+
+def test_sick_training_and_masked_rows(project, records):
+    check = {"name": "loss rise", "status": "failed", "detail": "step 7 rose by 4.1 nats"}
+    project.write_summary("raw", healthy=False, verdicts=[check], masked_rows=12)
+    told = texts(health(records()))
+    assert "bad: raw: loss rise (failed): step 7 rose by 4.1 nats." in told
+    assert "look: raw: 12 rows without a supervised token" in told
+    assert "Training of raw is not known to have been healthy." in texts(headline(records()))
+
+
+def test_runs_of_one_outcome_share_a_sentence(project, records):
+    better = {"difference": 0.3, "difference_interval": [0.1, 0.5]}
+    runs = {"pretrained": {}, "raw": better, "synthetic": better}
+    comparison = {"baseline": "pretrained", "benchmarks": {name: {"runs": runs} for name in ("open", "choice")}}
+    project.write("scores/compare.json", json.dumps(comparison))
+    assert "good: raw and synthetic beat pretrained on open and choice." in texts(headline(records()))
+
+
+def test_a_part_of_a_benchmark(project, records):
+    project.write_score("raw", "open", metadata={"questions_in_benchmark": 5000})
+    assert "open: scored on 40 of 5,000 questions" in texts(suspicions(records()))
+
+
+def test_examples_show_only_questions_with_a_score(project, records):
+    marks = [["q3", 0.0, 1], ["q4", 0.0, 2]]
+    for run in ("pretrained", "raw", "synthetic"):
+        project.write_score(run, "choice", questions=marks)
+    shown = examples(records(), "choice")
+    assert [example.alike for example in shown] == [2] and shown[0].question_id in {"q3", "q4"}
