@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -58,24 +58,18 @@ class Case:
 
 def ladder() -> list[Case]:
     """All cases, the most telling first."""
-    ours = [
-        Case("zero3 fast", engine="zero3", rows=120),
+    kinds = [
+        Case("zero3 fast", engine="zero3", rows=126),
         Case("no-deepspeed fast"),
         Case("no-deepspeed low-memory", checkpointing=True, rows=96),
+        Case("stock zero3", engine="stock-zero3", fast=False, checkpointing=True, rows=8, micro_batches=2, steps=1),
     ]
-    stock = Case("stock zero3", engine="stock-zero3", fast=False, checkpointing=True, rows=12, micro_batches=3, steps=1)
-    cases = [
+    return [
         replace(case, vision=vision, dropout=dropout, name=f"{case.name} {vision} dropout-{dropout:g}")
-        for dropout in (0.0, 0.1)
         for vision in ("cached", "on-the-fly")
-        for case in ours
+        for case in kinds
+        for dropout in (0.0, 0.1)
     ]
-    cases += [
-        replace(stock, vision=vision, dropout=dropout, name=f"{stock.name} {vision} dropout-{dropout:g}")
-        for dropout, vision in ((0.1, "cached"), (0.0, "cached"), (0.1, "on-the-fly"), (0.0, "on-the-fly"))
-    ]
-    # vision on the fly needs memory of its own
-    return [replace(case, micro_batches=14) if case.fast and case.vision == "on-the-fly" else case for case in cases]
 
 
 LOSSES = "losses fast-against-plain"
@@ -118,6 +112,7 @@ class Bench:
         from syntune.models.mgm.modeling_mgm import LORA_TARGETS, MgmForConditionalGeneration
         from syntune.models.packing import pack_in_training
         from syntune.training.fused import fuse_adapters
+        from syntune.training.towers import speed_up_towers
 
         torch.manual_seed(0)
         standard = torch.get_default_dtype()
@@ -142,6 +137,8 @@ class Bench:
         if case.fast:
             done = fuse_adapters(model, compiled=self.device.type == "cuda")
             print("fused:", done, "attention:", attention.name, file=sys.stderr)
+            if case.vision == "on-the-fly" and self.device.type == "cuda":
+                speed_up_towers(model.base_model.model, 4 if case.checkpointing else None)
         if case.checkpointing:
             model.base_model.model.model.gradient_checkpointing_enable({"use_reentrant": False})
         return model.train()
@@ -150,29 +147,27 @@ class Bench:
         """Rows of an image, a question and a supervised answer of 60% of the text, padded on the right."""
         import torch
 
-        generator = torch.Generator().manual_seed(rows[0])
+        generator = torch.Generator(self.device).manual_seed(rows[0])
+        random = {"generator": generator, "device": self.device}
         vocabulary = self.config.text_config.vocab_size
-        ids = torch.zeros(len(rows), max(lengths[row] for row in rows) + 1, dtype=torch.long)
+        ids = torch.zeros(len(rows), max(lengths[row] for row in rows) + 1, dtype=torch.long, device=self.device)
         labels, mask = torch.full_like(ids, -100), torch.zeros_like(ids)
         for place, row in enumerate(rows):
-            text = torch.randint(5, vocabulary, (lengths[row],), generator=generator)
+            text = torch.randint(5, vocabulary, (lengths[row],), **random)
             end, question = lengths[row] + 1, 1 + int(0.4 * lengths[row])
             ids[place, 0], ids[place, 1:end], mask[place, :end] = -200, text, 1
             labels[place, question:end] = ids[place, question:end]
         batch = {"input_ids": ids, "labels": labels, "attention_mask": mask}
         tokens, width = self.config.tokens_per_image, self.config.text_config.hidden_size
         if vision == "cached":
-            features = 0.02 * torch.randn(len(rows), tokens, width, generator=generator)
-            batch["image_features"] = features.to(self.dtype)
+            features = 0.02 * torch.randn(len(rows), tokens, width, dtype=self.dtype, **random)
+            batch["image_features"] = features.requires_grad_()  # as if the projector before it were trained
         else:
             for name, side in (
                 ("images", self.config.vision_config.image_size),
                 ("images_aux", self.config.image_size_aux),
             ):
-                batch[name] = torch.randn(len(rows), 3, side, side, generator=generator).to(self.dtype)
-        batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
-        if vision == "cached":
-            batch["image_features"].requires_grad_()  # as if the projector before it were trained
+                batch[name] = torch.randn(len(rows), 3, side, side, dtype=self.dtype, **random)
         return batch
 
     def flops(self, text_tokens: int) -> float:
@@ -341,10 +336,10 @@ def measure(case: Case, bench: Bench) -> dict[str, Any]:
             spent = 0.0
         start = time.perf_counter()
         total = torch.zeros((), device=bench.device)
-        for number, batch in enumerate(batches):
-            loss = loss_of(engine, model, case, batch, items)
+        while batches:
+            loss = loss_of(engine, model, case, batches.pop(0), items)
             engine.backward(loss)
-            engine.step(number + 1 == len(batches))
+            engine.step(not batches)
             total += loss.detach()
         bench.synchronize()
         losses.append(round(total.item(), 5))
@@ -470,6 +465,8 @@ def table(results: list[dict[str, Any]]) -> str:
 def main(args: argparse.Namespace) -> None:
     """Run the cases one after another, each in a process of its own."""
     if args.case:
+        load_libraries()
+        sys.stdin.readline()  # until the case before is done
         print("RESULT " + json.dumps(run_case(args.case, args.size, args.cap, args.loss_steps)), flush=True)
         return
     args.output.mkdir(parents=True, exist_ok=True)
@@ -477,12 +474,15 @@ def main(args: argparse.Namespace) -> None:
     names.insert(2, LOSSES)
     names = [name for name in names if any(name.startswith(start) for start in args.cases.split(","))]
     results, begun = [], time.monotonic()
-    for name in names:
+    starting = start(names[0], args)
+    for name, following in zip(names, [*names[1:], None], strict=True):
+        process, starting = starting, start(following, args) if following else None
         left = args.seconds - (time.monotonic() - begun)
         if left < args.least_seconds:
+            process.kill()
             found: dict[str, Any] = {"case": name, "error": "no time left"}
         else:
-            found = in_process(name, args, min(left, args.case_seconds))
+            found = finish(process, name, min(left, args.case_seconds))
         results.append(found)
         with (args.output / "results.jsonl").open("a") as file:
             file.write(json.dumps(found) + "\n")
@@ -491,23 +491,37 @@ def main(args: argparse.Namespace) -> None:
     print(table(results), flush=True)
 
 
-def in_process(name: str, args: argparse.Namespace, seconds: float) -> dict[str, Any]:
-    """Run one case in a new process."""
+def start(name: str, args: argparse.Namespace) -> subprocess.Popen:
+    """A process that imports its libraries, while the case before runs, and waits."""
     command = [sys.executable, __file__, "--case", name, "--size", args.size, "--cap", str(args.cap)]
     environment = {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True", "TOKENIZERS_PARALLELISM": "false"}
-    log = args.output / f"{name.replace(' ', '_')}.log"
-    with log.open("w") as errors:
-        try:
-            done = subprocess.run(
-                [*command, "--loss-steps", str(args.loss_steps)],
-                stdout=subprocess.PIPE, stderr=errors, text=True, timeout=seconds, env={**os.environ, **environment},
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return {"case": name, "error": f"not done after {seconds:.0f} s"}
-    said = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
-    if not said:
-        return {"case": name, "error": f"exit status {done.returncode}; see {log.name}"}
-    return json.loads(said[-1].removeprefix("RESULT "))
+    with (args.output / f"{name.replace(' ', '_')}.log").open("w") as errors:
+        return subprocess.Popen(
+            [*command, "--loss-steps", str(args.loss_steps)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env={**os.environ, **environment},
+        )  # fmt: skip
+
+
+def finish(process: subprocess.Popen, name: str, seconds: float) -> dict[str, Any]:
+    """Let the process run its case."""
+    try:
+        said, _ = process.communicate("\n", timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return {"case": name, "error": f"not done after {seconds:.0f} s"}
+    lines = [line for line in said.splitlines() if line.startswith("RESULT ")]
+    if not lines:
+        return {"case": name, "error": f"exit status {process.returncode}; see its log"}
+    return json.loads(lines[-1].removeprefix("RESULT "))
+
+
+def load_libraries() -> None:
+    """Import what a case needs, and DeepSpeed if it is there."""
+    import importlib
+
+    for module in ("peft", "deepspeed", "syntune.models.mgm.modeling_mgm", "syntune.training.towers"):
+        with suppress(ImportError):
+            importlib.import_module(module)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -31,6 +31,7 @@ wildcard_constraints:
     run="|".join(settings.runs),
     benchmark="|".join(settings.benchmarks),
     chunk=r"\d{5}",
+    shard=r"\d{3}",
 
 
 def sources(script: str) -> list[str]:
@@ -145,9 +146,22 @@ def tokenizer_shards(wildcards) -> list[str]:
 
 
 def local_checkpoint(wildcards) -> list[str]:
-    """The folder that a local model is read from."""
-    path = getattr(settings.models[wildcards.model], "path", None)
-    return [ancient(path)] if path else []
+    """The local files that a model is read from; of a folder, those that lie in it."""
+    files = []
+    for path in map(Path, settings.models[wildcards.model].paths().values()):
+        files += sorted(filter(Path.is_file, path.iterdir())) if path.is_dir() else [path]
+    return [str(file) for file in files]
+
+
+def base_of_model(wildcards) -> list[str]:
+    """The folder of the base that an adapter is merged into; its manifest says when it changed."""
+    name = getattr(settings.models[wildcards.model], "base", None)
+    return [ancient(f"results/models/{name}")] if name else []
+
+
+def base_of_model_manifest(wildcards) -> list[str]:
+    """The manifest of that base."""
+    return manifests_of(base_of_model(wildcards))
 
 
 def checkpoint_chain(names: list[str]) -> list[str]:
@@ -158,7 +172,7 @@ def checkpoint_chain(names: list[str]) -> list[str]:
             chain = [f"results/models/{name}"]
         elif settings.runs[name].method == "full":
             chain = [f"results/checkpoints/{name}"]
-        elif settings.runs[name].method == "lora":
+        elif settings.runs[name].method in ("lora", "qlora", "align"):
             chain.append(f"results/checkpoints/{name}")
     return chain
 
@@ -261,9 +275,48 @@ def rehearsed_manifest(wildcards) -> list[str]:
     return manifests_of(rehearsed_checkpoint(wildcards))
 
 
+def searched_datasets() -> list[str]:
+    """The datasets that some run trains on; benchmarks are looked for in these."""
+    return list(dict.fromkeys(settings.runs[name].dataset for name in trained_runs()))
+
+
+def contamination_of(wildcards) -> list[str]:
+    """The findings of every dataset that a run, or a run that it builds on, is trained on."""
+    trained = [name for name in settings.ancestry(wildcards.run) if name in trained_runs()]
+    datasets = list(dict.fromkeys(settings.runs[name].dataset for name in trained))
+    return expand("results/contamination/{dataset}.json", dataset=datasets)
+
+
+def contamination_before(wildcards) -> list[str]:
+    """The same before a run is trained: a gate, not an ingredient, hence ancient."""
+    return [ancient(findings) for findings in contamination_of(wildcards)]
+
+
 def benchmark_params(wildcards) -> str:
     """The settings of a benchmark, as JSON."""
     return as_params(settings.benchmarks[wildcards.benchmark])
+
+
+def per_prediction_shard(path: str) -> str:
+    """``path`` with the wildcard of a shard of questions before its ending; without, where there is one shard."""
+    stem, ending = path.rsplit(".", 1)
+    return path if settings.prediction.shards == 1 else f"{stem}.{{shard}}.{ending}"
+
+
+def prediction_shards() -> list[str]:
+    """The shards that each benchmark's questions are dealt out to: 000, 001, ..."""
+    return [f"{index:03d}" for index in range(settings.prediction.shards)]
+
+
+def prediction_shard(wildcards) -> int:
+    """The number of a job's shard."""
+    return int(getattr(wildcards, "shard", 0))
+
+
+def predicted_shards(wildcards) -> list[str]:
+    """The predictions of each shard of a benchmark."""
+    path = per_prediction_shard("results/predictions/{run}/{benchmark}.jsonl")
+    return expand(path, shard=prediction_shards(), **wildcards)
 
 
 def all_benchmark_params(wildcards) -> str:
@@ -280,6 +333,13 @@ def benchmark_files(wildcards) -> list[str]:
 def benchmark_images(wildcards) -> list[str]:
     """The folders of images of a benchmark; the questions' hash covers what is asked, so their time says nothing."""
     return [ancient(folder) for folder in settings.benchmarks[wildcards.benchmark].folders()]
+
+
+def asked_params(wildcards) -> str:
+    """What every benchmark asks, as one JSON object by name: its settings without the length of the answers."""
+    without = {"max_new_tokens"}
+    sections = (f'"{name}": {of.model_dump_json(exclude=without)}' for name, of in settings.benchmarks.items())
+    return "{" + ", ".join(sections) + "}"
 
 
 def all_benchmark_files(wildcards) -> list[str]:
@@ -306,16 +366,19 @@ def timings() -> list[str]:
     """The timing file of every job before the report."""
     chunks = [f"{name}.{chunk}" for name in recipe_datasets() for chunk in chunks_of(name)]
     pairs = expand("{run}.{benchmark}", run=settings.runs, benchmark=settings.benchmarks)
+    scattered = settings.prediction.shards > 1
     jobs = {
         "ingest_seed": settings.seeds,
         "synthesize": chunks,
         "gather_synthesis": recipe_datasets(),
         "shard": settings.datasets,
+        "decontaminate": searched_datasets(),
         "prepare_base": settings.models,
         "rehearse_training": trained_runs(),
         "rehearse_evaluation": settings.runs,
         "train": trained_runs(),
-        "predict": pairs,
+        "predict": expand("{pair}.{shard}", pair=pairs, shard=prediction_shards()) if scattered else pairs,
+        "gather_predictions": pairs if scattered else [],
         "score": pairs,
     }
     return [f"results/timings/{rule}/{name}.tsv" for rule, names in jobs.items() for name in names]

@@ -23,7 +23,7 @@ rule decontaminate:
         runtime=240,
     params:
         settings=as_params(settings.contamination),
-        benchmarks=all_benchmark_params,
+        benchmarks=asked_params,
     shell:
         "python scripts/decontaminate.py --dataset {wildcards.dataset:q} --settings {params.settings:q} "
         "--benchmarks {params.benchmarks:q} --dataset-manifest {input.manifest:q} --shards {input.shards:q} "

@@ -7,6 +7,8 @@ rule prepare_base:
         dataset=tokenizer_dataset,
         shards=tokenizer_shards,
         checkpoint=local_checkpoint,
+        base=base_of_model,
+        base_manifest=base_of_model_manifest,
         code=sources("prepare_base"),
     output:
         model=directory("results/models/{model}"),
@@ -25,5 +27,6 @@ rule prepare_base:
         settings=model_params,
     shell:
         "python scripts/prepare_base.py --name {wildcards.model:q} --settings {params.settings:q} "
-        "--dataset-manifest {input.dataset:q} --model {output.model:q} --manifest {output.manifest:q} "
+        "--dataset-manifest {input.dataset:q} --base {input.base:q} --base-manifest {input.base_manifest:q} "
+        "--model {output.model:q} --manifest {output.manifest:q} "
         "2>&1 | tee {log:q}"

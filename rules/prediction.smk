@@ -1,8 +1,8 @@
-"""Prediction: a run's answers to a benchmark's questions."""
+"""Prediction: a run's answers to a benchmark's questions, made by one job or, dealt out, by several."""
 
 
 rule predict:
-    """Answer every question of a benchmark; answers are cached by the content of model, question and decoding."""
+    """Answer the questions of a benchmark; answers are cached by the content of model, question and decoding."""
     input:
         manifests=answering_manifests,
         folders=answering_folders,
@@ -10,11 +10,11 @@ rule predict:
         images=benchmark_images,
         code=sources("predict"),
     output:
-        predictions="results/predictions/{run}/{benchmark}.jsonl",
+        predictions=per_prediction_shard("results/predictions/{run}/{benchmark}.jsonl"),
     log:
-        "results/logs/predict/{run}.{benchmark}.log",
+        per_prediction_shard("results/logs/predict/{run}.{benchmark}.log"),
     benchmark:
-        "results/timings/predict/{run}.{benchmark}.tsv"
+        per_prediction_shard("results/timings/predict/{run}.{benchmark}.tsv")
     conda:
         "../envs/eval.yaml"
     threads: run_threads
@@ -25,10 +25,38 @@ rule predict:
     params:
         settings=as_params(settings.prediction),
         benchmark=benchmark_params,
+        shard=prediction_shard,
         device=run_gpus,
         cache="results/cache/predictions",
     shell:
         "python scripts/predict.py --run {wildcards.run:q} --benchmark {wildcards.benchmark:q} "
-        "--benchmark-settings {params.benchmark:q} --settings {params.settings:q} "
+        "--benchmark-settings {params.benchmark:q} --settings {params.settings:q} --shard {params.shard:q} "
         "--checkpoints {input.folders:q} --manifests {input.manifests:q} --gpus {params.device:q} "
         "--threads {threads} --cache {params.cache:q} --output {output.predictions:q} 2>&1 | tee {log:q}"
+
+
+if settings.prediction.shards > 1:
+
+    rule gather_predictions:
+        """Put the shards' answers together, in the benchmark's order."""
+        input:
+            shards=predicted_shards,
+            benchmark=benchmark_files,
+            code=sources("gather_predictions"),
+        output:
+            predictions="results/predictions/{run}/{benchmark}.jsonl",
+        log:
+            "results/logs/gather_predictions/{run}.{benchmark}.log",
+        benchmark:
+            "results/timings/gather_predictions/{run}.{benchmark}.tsv"
+        conda:
+            "../envs/eval.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=30,
+        params:
+            settings=benchmark_params,
+        shell:
+            "python scripts/gather_predictions.py --benchmark {wildcards.benchmark:q} --settings {params.settings:q} "
+            "--shards {input.shards:q} --output {output.predictions:q} 2>&1 | tee {log:q}"

@@ -28,8 +28,8 @@ rule rehearse_training:
         environment=training_environment,
     shell:
         "python scripts/rehearse_training.py --run {wildcards.run:q} --settings {params.settings:q} "
-        "--dataset-manifest {input.dataset:q} --start {input.folder:q} --checkpoint {output.checkpoint:q} "
-        "--manifest {output.manifest:q} --environment {params.environment:q} 2>&1 | tee {log:q}"
+        "--dataset-manifest {input.dataset:q} --start {input.folder:q} --start-manifest {input.base:q} "
+        "--checkpoint {output.checkpoint:q} --manifest {output.manifest:q} --environment {params.environment:q} 2>&1 | tee {log:q}"
 
 
 rule rehearse_evaluation:
@@ -56,10 +56,9 @@ rule rehearse_evaluation:
         runtime=30,
         gpu=run_gpus,
     params:
-        settings=as_params(settings.prediction),
         benchmarks=all_benchmark_params,
         device=run_gpus,
     shell:
         "python scripts/rehearse_evaluation.py --run {wildcards.run:q} --start {input.folder:q} "
-        "--checkpoint {input.checkpoint:q} --benchmarks {params.benchmarks:q} --settings {params.settings:q} "
+        "--checkpoint {input.checkpoint:q} --benchmarks {params.benchmarks:q} "
         "--gpus {params.device:q} --threads {threads} --output {output.passed:q} 2>&1 | tee {log:q}"

@@ -16,6 +16,7 @@ rule report:
         ),
         scores=expand("results/scores/{run}/{benchmark}.json", run=settings.runs, benchmark=settings.benchmarks),
         comparison="results/scores/compare.json",
+        contamination=expand("results/contamination/{dataset}.json", dataset=searched_datasets()),
         timings=timings(),
         code=sources("report"),
     output:
@@ -49,9 +50,10 @@ rule report:
         summaries=run_files("results/checkpoints/{run}/summary.json"),
         metrics=run_files("results/checkpoints/{run}/metrics.jsonl"),
     shell:
-        "python scripts/report.py --title {params.title:q} --description {params.description:q} "
+        "python scripts/report.py --title={params.title:q} --description={params.description:q} "
         "--seed-manifests {input.seeds:q} --synthesis-manifests {input.syntheses:q} "
         "--dataset-manifests {input.datasets:q} --model-manifests {input.models:q} --run-manifests {input.runs:q} "
         "--summaries {params.summaries:q} --metrics {params.metrics:q} --scores {input.scores:q} "
-        "--predictions {input.predictions:q} --comparison {input.comparison:q} --timings {input.timings:q} "
+        "--predictions {input.predictions:q} --comparison {input.comparison:q} "
+        "--contamination {input.contamination:q} --timings {input.timings:q} "
         "--output {output.page:q} --figures {params.figures:q} 2>&1 | tee {log:q}"

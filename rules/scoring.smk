@@ -2,10 +2,11 @@
 
 
 rule score:
-    """Score a run's answers to a benchmark, with error bars."""
+    """Score a run's answers to a benchmark, with error bars, with and without the questions in its training data."""
     input:
         predictions="results/predictions/{run}/{benchmark}.jsonl",
         benchmark=benchmark_files,
+        contamination=contamination_of,
         code=sources("score"),
     output:
         scores="results/scores/{run}/{benchmark}.json",
@@ -23,8 +24,8 @@ rule score:
         settings=benchmark_params,
     shell:
         "python scripts/score.py --run {wildcards.run:q} --benchmark {wildcards.benchmark:q} "
-        "--settings {params.settings:q} --predictions {input.predictions:q} --output {output.scores:q} "
-        "2>&1 | tee {log:q}"
+        "--settings {params.settings:q} --predictions {input.predictions:q} "
+        "--contamination {input.contamination:q} --output {output.scores:q} 2>&1 | tee {log:q}"
 
 
 rule compare:

@@ -9,6 +9,7 @@ rule train:
         start=start_manifests,
         folders=start_folders,
         rehearsals=rehearsals_before,
+        findings=contamination_before,
         code=sources("train"),
     output:
         checkpoint=directory("results/checkpoints/{run}"),

@@ -23,6 +23,7 @@ def main(args: argparse.Namespace) -> None:
         scores=args.scores,
         predictions=args.predictions,
         comparison=args.comparison,
+        contamination=args.contamination,
         timings=args.timings,
     )
     drawings = draw_figures(records, args.figures)
@@ -45,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--scores", **files, help="scores: one file for each run and benchmark")
     parser.add_argument("--predictions", **files, help="predictions/RUN/BENCHMARK.jsonl for each run and benchmark")
     parser.add_argument("--comparison", type=Path, required=True, help="the runs beside the baseline run (JSON)")
+    parser.add_argument("--contamination", **files, help="what was found of the benchmarks in each training dataset")
     parser.add_argument("--timings", **files, help="timings/RULE/JOB.tsv, Snakemake's benchmark files")
     parser.add_argument("--output", type=Path, required=True, help="the page")
     parser.add_argument("--figures", type=Path, required=True, help="folder for the figures (SVG)")

@@ -11,9 +11,7 @@ def main(args: argparse.Namespace) -> None:
     from syntune.benchmarks.predictions import read_predictions
     from syntune.benchmarks.reference_answers import write_reference_answers
     from syntune.benchmarks.registry import load_benchmark
-    from syntune.benchmarks.scoring import score_run
     from syntune.errors import UserError
-    from syntune.files import write_json
     from syntune.settings.benchmarks import BenchmarkSettings
     from syntune.settings.reading import read_params
 
@@ -22,14 +20,20 @@ def main(args: argparse.Namespace) -> None:
     protocol = load_benchmark(read_params(args.settings, BenchmarkSettings), args.benchmark)
     every = protocol.all_questions()
     questions = protocol.limited(every)
-    predictions = read_predictions(args.predictions, questions, args.empty_answers)
+    predictions = read_predictions(args.predictions, questions, protocol.settings.empty_answers)
     texts = [prediction.text for prediction in predictions]
     if args.submission:
         protocol.submission(questions, texts, args.submission)
     if args.reference_answers:
         write_reference_answers(protocol, questions, texts, args.run, args.reference_answers)
     if args.output:
-        write_json(args.output, score_run(args.run, protocol, every, predictions))
+        # imported here because statistics take seconds, and submissions do without them
+        from syntune.benchmarks.findings import read_findings
+        from syntune.benchmarks.scoring import score_run
+        from syntune.files import write_json
+
+        findings = [read_findings(path, protocol.name, questions) for path in args.contamination]
+        write_json(args.output, score_run(args.run, protocol, every, predictions, findings))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,13 +43,13 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--benchmark", required=True, help="name of the benchmark")
     parser.add_argument("--settings", required=True, help="the benchmark's settings, as JSON or @FILE")
     parser.add_argument("--predictions", type=Path, required=True, help="the run's answers (JSON lines)")
+    parser.add_argument(
+        "--contamination", type=Path, nargs="*", default=[], help="findings of each dataset that the run is trained on"
+    )
     parser.add_argument("--output", type=Path, help="where the score is written (JSON)")
     parser.add_argument("--submission", type=Path, help="write the file for the benchmark's server too")
     parser.add_argument(
         "--reference-answers", type=Path, help="write the answers in the reference's format too (JSON lines)"
-    )
-    parser.add_argument(
-        "--empty-answers", choices=("refuse", "wrong"), default="refuse", help="an answer without text: stop, or wrong"
     )
     return parser
 

@@ -18,7 +18,7 @@ def _umask() -> int:
     return mask
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
     """Flush a file or folder entry to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -38,9 +38,9 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
-        _fsync(temporary)
+        fsync(temporary)
         os.replace(temporary, path)
-        _fsync(path.parent)
+        fsync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -55,11 +55,13 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
         for file in temporary.rglob("*"):
-            _fsync(file)
+            if file.is_file():
+                file.chmod(0o666 & ~_umask())  # some writers keep what they write to their user
+            fsync(file)
         if path.exists():
             shutil.rmtree(path)
         os.replace(temporary, path)
-        _fsync(path.parent)
+        fsync(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -40,8 +40,7 @@ def own_seed(workflow: Workflow, lines: list[str]) -> None:
     (workflow.folder / "data").mkdir()
     (workflow.folder / "data/seed.jsonl").write_text("\n".join(lines) + "\n")
     config = workflow.folder / "small.yaml"
-    text = config.read_text().replace("results/easy-vqa/seed.jsonl", "data/seed.jsonl")
-    config.write_text(text.replace("images: results/easy-vqa,", "images: data,"))
+    config.write_text(config.read_text().replace("results/easy-vqa/seed.jsonl", "data/seed.jsonl"))
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,10 @@ LONGEST_REFERENCE = 20
 """A cell of digits alone, no longer than this, names the row that holds the image."""
 
 _ALONE = re.compile(r"\W*([A-D])\W*", re.IGNORECASE)
-_LEADING = re.compile(r"\(?([A-D])(?:[.):：、]|\s*\n)")
-_STATED = re.compile(r"\b(?i:answer|option|choice)(?i:\s+is)?\s*[:：]?\s*\(?([A-D])\b(?!')")
+_LEADING = re.compile(r"[(（]?([A-D])(?:[.):：、）．]|\s*\n)")
+_STATED = re.compile(
+    r"(?:\b(?i:answer|option|choice)(?i:\s+is)?|答案[是为]?|(?<!不)选项?)\s*[:：]?\s*[(（]?([A-D])(?![A-Za-z0-9_'])"
+)
 
 
 class MmBench(Protocol[MmBenchSettings]):
@@ -88,7 +90,8 @@ class MmBench(Protocol[MmBenchSettings]):
         1. The text is one letter, whatever its case and the marks around it: ``B``, ``(b).``
         2. It is the text of exactly one option, whatever its case and the marks around it.
         3. It begins with a capital letter set off by a mark or a new line: ``B. a cat``, ``(B) a cat``.
-        4. It states one capital letter as its answer, option or choice: ``The answer is B.``, ``Option (B)``
+        4. It states one capital letter as its answer, option or choice: ``The answer is B.``, ``Option (B)``,
+           ``答案是B``, ``选B``.
         """
         text = text.strip()
         if alone := _ALONE.fullmatch(text):

@@ -39,16 +39,20 @@ def read_predictions(
     answered = {prediction.question_id: prediction for prediction in predictions}
     reworded = [id for id, of in answered.items() if id in asked and of.prompt != asked[id].prompt]
     empty = [id for id, of in answered.items() if not of.text.strip()]
+    refused = empty if empty_answers == "refuse" else []
     faults = {
         "questions are not answered": [id for id in asked if id not in answered],
         "questions are answered more than once": repeated(of.question_id for of in predictions),
         "answers are to unknown questions": [id for id in answered if id not in asked],
         "answers are to other prompts than the benchmark's": reworded,
-        "answers are empty": empty if empty_answers == "refuse" else [],
+        "answers are empty": refused,
     }
     found = [f"{len(ids)} {fault} ({listed(ids)})" for fault, ids in faults.items() if ids]
     if found:
-        raise UserError(f"{path}: {'; '.join(found)}; of {len(questions)} questions. Predict again")
+        # greedy decoding would leave the same answers empty again
+        only_empty = len(found) == 1 and refused
+        advice = "the benchmark's empty_answers: wrong counts them as wrong" if only_empty else "predict again"
+        raise UserError(f"{path}: {len(questions)} questions asked: {'; '.join(found)}; {advice}")
     _of_one_kind(path, predictions, "adapter", lambda of: of.adapter)
     _of_one_kind(path, predictions, "benchmark", lambda of: of.benchmark)
     return [answered[question.id] for question in questions]

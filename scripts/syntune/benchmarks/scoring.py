@@ -5,15 +5,21 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from syntune.benchmarks.findings import Findings
 from syntune.benchmarks.metrics import METRICS, Answer, Marks, Series
 from syntune.benchmarks.predictions import Prediction
 from syntune.benchmarks.protocol import Protocol, Question, QuestionId
 from syntune.benchmarks.statistics import estimate
+from syntune.benchmarks.uncontaminated import score_without
 from syntune.errors import UserError
 
 
 def score_run(
-    run: str, protocol: Protocol, questions: Sequence[Question], predictions: Sequence[Prediction]
+    run: str,
+    protocol: Protocol,
+    questions: Sequence[Question],
+    predictions: Sequence[Prediction],
+    findings: Sequence[Findings] = (),
 ) -> dict[str, Any]:
     """The score file of ``run``: metrics as shares of 1, with error bars, and what they rest on.
 
@@ -22,6 +28,7 @@ def score_run(
         protocol: the benchmark.
         questions: all its questions; those within its limit are scored.
         predictions: the answers to those within its limit, in their order.
+        findings: what was found of the benchmark in each dataset that the run is trained on.
     """
     asked = protocol.limited(list(questions))
     check_references(protocol, asked)
@@ -40,6 +47,7 @@ def score_run(
         "primary": marks.primary,
         "questions": [list(row) for row in zip(main.ids, main.values, main.clusters, strict=True)],
         "breakdown": _breakdown(asked, marks),
+        "contamination": score_without(asked, main, findings),
         "baseline": _baseline(protocol, asked),
         "metadata": {
             "label": protocol.label(),

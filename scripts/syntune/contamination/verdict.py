@@ -14,7 +14,8 @@ EXAMPLES = 10
 def by_benchmark(index: QuestionIndex, findings: Findings) -> dict[str, dict[str, Any]]:
     """Counts, contaminated questions and rows, and examples of each benchmark, as they are written.
 
-    A question counts as ``image_near`` where its image is not there pixel for pixel.
+    A question counts as ``image_near`` where its image is not there pixel for pixel; ``question_ids`` of ``image`` are
+    those of both.
     """
     places: dict[str, list[int]] = {}
     for place, question in enumerate(index.questions):
@@ -38,7 +39,11 @@ def _of_benchmark(name: str, places: list[int], index: QuestionIndex, findings: 
         "questions": len(places),
         **{kind: len(found) for kind, found in kinds.items()},
         "share": len(kinds["both"]) / len(places),
-        "question_ids": [asked[place].id for place in kinds["both"]],
+        "question_ids": {
+            "text": [asked[place].id for place in kinds["text"]],
+            "image": [asked[place].id for place in sorted(kinds["image_exact"] | kinds["image_near"])],
+            "both": [asked[place].id for place in kinds["both"]],
+        },
         "row_ids": findings.rows_of.get(name, []),
         "examples": {kind: _examples(found.items(), index) for kind, found in kinds.items()},
     }

@@ -38,8 +38,8 @@ OVER_LIMIT = "over the limit"
 
 _AGAIN = "read the seed again: snakemake --forcerun ingest_seed"
 
-_GROUP_ROWS, _GROUP_BYTES = 256, 64 * 2**20
-"""A row group ends at either."""
+_GROUP_ROWS, _GROUP_BYTES = 256, 2**20
+"""A row group ends at either: small enough to read one row of it at random, as training does."""
 
 
 class Source(NamedTuple):

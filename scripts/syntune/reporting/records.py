@@ -99,6 +99,22 @@ class Metric(Record):
     clusters: int | None = None
 
 
+class ScoreWithout(Record):
+    """The primary metric without contaminated questions; the value is None where none is left."""
+
+    left_out: int
+    value: float | None = None
+    interval: tuple[float, float] | None = None
+    n: int | None = None
+
+
+class Uncontaminated(Record):
+    """A run's score without the questions in its training data, by the kind of contamination."""
+
+    datasets: list[str]
+    without: dict[str, ScoreWithout]
+
+
 class Score(Record):
     """scores/RUN/BENCHMARK.json."""
 
@@ -109,6 +125,7 @@ class Score(Record):
     primary: str
     questions: list[list[Any]] = []
     breakdown: dict[str, Any] = {}
+    contamination: Uncontaminated | None = None
     baseline: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
 
@@ -144,6 +161,35 @@ class Difference(Record):
     p_value: float | None = None
     questions_needed: int | None = None
     detectable_difference: float | None = None
+
+
+class Sighting(Record):
+    """A benchmark's question, and the training row that holds it; the bits that differ, where images are near."""
+
+    question_id: str | int
+    question: str
+    row: str
+    distance: int | None = None
+
+
+class Contamination(Record):
+    """A benchmark's questions that were found in a dataset, counted; examples by kind."""
+
+    questions: int
+    text: int
+    image_exact: int
+    image_near: int
+    both: int
+    share: float
+    examples: dict[str, list[Sighting]] = {}
+
+
+class Search(Record):
+    """contamination/DATASET.json."""
+
+    dataset: str
+    rows: int
+    benchmarks: dict[str, Contamination]
 
 
 class BenchmarkComparison(Record):
@@ -191,6 +237,7 @@ class Records:
     metrics: dict[str, list[Step]] = field(default_factory=dict)
     scores: dict[tuple[str, str], Score] = field(default_factory=dict)
     predictions: dict[tuple[str, str], list[Prediction]] = field(default_factory=dict)
+    contamination: list[Search] = field(default_factory=list)
     timings: list[Timing] = field(default_factory=list)
 
     @property
@@ -219,6 +266,7 @@ def read_records(
     scores: Sequence[Path],
     predictions: Sequence[Path],
     comparison: Path,
+    contamination: Sequence[Path],
     timings: Sequence[Path],
 ) -> Records:
     """Read every file; ``summaries`` and ``metrics`` are parallel, predictions lie at ``RUN/BENCHMARK.jsonl``."""
@@ -237,6 +285,7 @@ def read_records(
         metrics={summary.run: _read_lines(path, Step) for summary, path in zip(summary_of, metrics, strict=True)},
         scores={(score.run, score.benchmark): score for score in score_of},
         predictions={(path.parent.name, path.stem): _read_lines(path, Prediction) for path in predictions},
+        contamination=[_read_json(path, Search) for path in contamination],
         timings=[_read_timing(path) for path in timings],
     )
 

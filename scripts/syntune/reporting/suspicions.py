@@ -11,6 +11,7 @@ from syntune.reporting.records import Prediction, Records, Score, Step
 SAME_ANSWER_SHARE = 0.9  # from this share of one and the same answer on, it is worth a look
 EMPTY_SHARE = 0.01  # so is this share of empty answers
 LOST_SHARE = 0.05  # so is this share of texts in which no answer is recognised
+CONTAMINATED_SHARE = 0.01  # so is this share of questions that stand in the training data with their image
 CUT_SHARE = 0.05  # and this share of answers that ran to the longest length
 
 
@@ -23,6 +24,7 @@ def suspicions(records: Records) -> list[Finding]:
         *_different_questions(records),
         *_parts(records),
         *(finding for score in records.scores.values() for finding in _odd_score(score)),
+        *(finding for score in records.scores.values() for finding in _contaminated(score)),
         *_missing(records),
     ]
     if found:
@@ -107,6 +109,19 @@ def _odd_score(score: Score) -> Iterator[Finding]:
             "look",
             f"{where}: {formats.percent(main.value)} is not shown to be better than always giving the most frequent "
             f"answer ({formats.percent(score.majority)}).",
+        )
+
+
+def _contaminated(score: Score) -> Iterator[Finding]:
+    """Scores that rest on questions of which text and image stand in one row of the training data."""
+    found = score.contamination.without.get("both") if score.contamination else None
+    if found and score.main.n and found.left_out > CONTAMINATED_SHARE * score.main.n:
+        share = formats.percent(found.left_out / score.main.n)
+        clean = f"{formats.percent(found.value)} without them" if found.n else "nothing without them"
+        yield Finding(
+            "look",
+            f"{score.run} on {score.benchmark}: {share} of the questions stand in its training data with an image that "
+            f"is the same or similar; the score is {formats.percent(score.main.value)} with all and {clean}.",
         )
 
 

@@ -9,8 +9,15 @@ from syntune.reporting import formats
 from syntune.reporting.figures import data_stages
 from syntune.reporting.findings import OUTCOMES, outcome, passed
 from syntune.reporting.palette import run_colours
-from syntune.reporting.records import Records, Summary, Timing
+from syntune.reporting.records import Records, Sighting, Summary, Timing
 
+_KINDS = {
+    "both": "text and image",
+    "text": "text",
+    "image": "image, same or similar",
+    "image_exact": "same image",
+    "image_near": "similar image",
+}
 _STEP_COLUMNS = ("rows_in", "added", "dropped", "rows_out")
 
 
@@ -122,6 +129,74 @@ def differences(records: Records) -> Table:
         "run | benchmark | difference, points > | 95% interval > | p > | questions needed > | detectable, points >"
     )
     return Table(f"Paired differences to {records.comparison.baseline}", columns, rows)
+
+
+def contamination(records: Records) -> Table:
+    """How many questions of each benchmark stand in each dataset that was trained on."""
+    kinds = ("text", "image_exact", "image_near", "both")
+    rows = [
+        [
+            Cell(search.dataset),
+            Cell(benchmark),
+            num(formats.count(of.questions)),
+            *(num(formats.count(getattr(of, kind))) for kind in kinds),
+            num(formats.percent(of.share)),
+        ]
+        for search in records.contamination
+        for benchmark, of in search.benchmarks.items()
+    ]
+    columns = _columns("dataset | benchmark | questions >")
+    columns += [*(num(_KINDS[kind]) for kind in kinds), num("share with text and image")]
+    return Table("Questions found in the training data", columns, rows)
+
+
+def scores_without(records: Records) -> Table:
+    """The primary metric of each trained run, with all questions and without those in its training data."""
+    rows = []
+    for (run, benchmark), score in records.scores.items():
+        if score.contamination is None:
+            continue
+        main = score.main
+        estimates = [("nothing", 0, main.n, main.value, main.interval)] + [
+            (_KINDS.get(kind, kind), of.left_out, of.n, of.value, of.interval)
+            for kind, of in score.contamination.without.items()
+        ]
+        for place, (kind, left_out, n, value, interval) in enumerate(estimates):
+            rows.append(
+                [
+                    Cell("") if place else _run(records, run),
+                    Cell("" if place else benchmark),
+                    Cell(kind),
+                    num(formats.count(left_out)),
+                    num(formats.count(n)),
+                    num(formats.percent(value) if n else "none left"),
+                    num(formats.interval(interval, formats.percent) if n else ""),
+                ]
+            )
+    columns = _columns("run | benchmark | left out for | left out > | n > | score > | 95% interval >")
+    return Table("Scores without the questions in the training data", columns, rows)
+
+
+def contaminated_questions(records: Records) -> list[Table]:
+    """For each dataset and benchmark, examples of the questions that were found."""
+    columns = _columns("found | question | id | in row | bits that differ >")
+    return [
+        Table(f"{benchmark} in {search.dataset}", columns, rows)
+        for search in records.contamination
+        for benchmark, of in search.benchmarks.items()
+        if (rows := [_sighting(kind, seen) for kind, found in of.examples.items() for seen in found])
+    ]
+
+
+def _sighting(kind: str, seen: Sighting) -> list[Cell]:
+    """One example."""
+    return [
+        Cell(_KINDS.get(kind, kind)),
+        Cell(formats.words(seen.question)),
+        Cell(str(seen.question_id), code=True),
+        Cell(seen.row, code=True),
+        num(formats.count(seen.distance, "")),
+    ]
 
 
 def data(records: Records) -> Table:

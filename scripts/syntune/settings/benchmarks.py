@@ -19,6 +19,10 @@ class _BenchmarkSettings(Strict):
         default=50_000_000, ge=1, description="largest image that is decoded, in pixels; a larger one is an error"
     )
 
+    empty_answers: Literal["refuse", "wrong"] = Field(
+        default="refuse", description="an answer without text: stop before scoring, or count it as wrong"
+    )
+
     def files(self) -> list[str]:
         """The files of questions and annotations."""
         raise NotImplementedError

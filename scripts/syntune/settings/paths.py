@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from syntune.errors import UserError
-from syntune.settings.models import LocalModelSettings
 from syntune.settings.tree import Settings
 
 
@@ -25,8 +24,8 @@ def _named_paths(settings: Settings) -> Iterator[tuple[str, str]]:
         if dataset.recipe:
             yield f"datasets.{name}.recipe", dataset.recipe
     for name, model in settings.models.items():
-        if isinstance(model, LocalModelSettings):
-            yield f"models.{name}.path", model.path
+        for key, path in model.paths().items():
+            yield f"models.{name}.{key}", path
     for name, benchmark in settings.benchmarks.items():
         for key, path in benchmark.paths().items():
             yield f"benchmarks.{name}.{key}", path

@@ -13,6 +13,29 @@ class LoraSettings(Strict):
     r: int = Field(default=16, ge=1, description="rank of the adapter")
     alpha: int = Field(default=32, ge=1, description="scale of the adapter: its output is multiplied by alpha / r")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="dropout on the adapter's input, a probability")
+    bias: Literal["none", "lora_only"] = Field(
+        default="none", description="lora_only trains the biases of the adapted linears too"
+    )
+    targets: str | None = Field(
+        default=None,
+        description="regular expression of the linears that get an adapter; null takes the language model's, without "
+        "the output layer",
+    )
+    train_connector: bool = Field(
+        default=True,
+        description="train the connector between vision and language (projector, mining) beside the adapter",
+    )
+
+
+class ZeroSettings(Strict):
+    """DeepSpeed ZeRO (Rajbhandari et al., 2020): what GPUs share, and what they keep in the computer's memory."""
+
+    stage: Literal[0, 2, 3] = Field(
+        default=3, description="0 shares nothing, 2 optimizer state and gradients, 3 the parameters too"
+    )
+    offload: bool = Field(
+        default=False, description="keep the optimizer's state (stage 3: the parameters too) in the computer's memory"
+    )
 
 
 class OptimizerSettings(Strict):
@@ -51,41 +74,65 @@ class HealthSettings(Strict):
 class TrainedRunSettings(Strict):
     """A run that trains."""
 
-    method: Literal["lora", "full"] = Field(
-        description="lora: an adapter on the language model, with the projector trained beside it; full: every weight"
+    method: Literal["lora", "qlora", "full", "align"] = Field(
+        description="lora: an adapter on the language model; qlora: the same on a base held in 4 bits; full: every "
+        "weight of the language model and the connector; align: the connector alone (stage 1)"
     )
     start: Name = Field(description="the model, or the earlier run, that training starts from")
     dataset: Name = Field(description="the dataset that it is trained on")
-    lora: LoraSettings = Field(default_factory=LoraSettings, description="the adapter, for method lora")
+    lora: LoraSettings = Field(default_factory=LoraSettings, description="the adapter, for methods lora and qlora")
     optimizer: OptimizerSettings = Field(default_factory=OptimizerSettings, description="AdamW and its schedule")
     health: HealthSettings = Field(default_factory=HealthSettings, description="when the run is stopped")
     train_vision: bool = Field(default=False, description="train the vision towers too (method full only)")
-    global_batch_size: int = Field(default=128, ge=1, description="rows per optimizer step, over all ranks")
-    micro_batch_size: int = Field(default=1, ge=1, description="rows per forward pass")
+    global_batch_size: int = Field(default=128, ge=1, description="rows per optimizer step, over all GPUs")
+    micro_batch_tokens: int = Field(
+        default=8192,
+        ge=16,
+        description="tokens per forward pass and GPU, image tokens included: what memory allows; rows are packed up "
+        "to it and the result does not depend on it but for rounding",
+    )
     epochs: float = Field(default=1.0, gt=0, description="passes over the dataset")
     max_steps: int | None = Field(default=None, ge=1, description="stop after this many optimizer steps; null: epochs")
     max_length: int = Field(default=2048, ge=16, description="longest row, in tokens, image tokens included")
+    too_long: Literal["truncate", "drop", "refuse"] = Field(
+        default="truncate",
+        description="a row above max_length: cut its text at the end (never image tokens), drop it, or stop; counted",
+    )
     precision: Literal["bf16", "fp32"] = Field(default="bf16", description="arithmetic of the forward pass")
+    attention: Literal["auto", "flash-attn", "torch-varlen", "sdpa", "eager"] = Field(
+        default="auto", description="implementation of attention; auto takes the fastest that works here"
+    )
     gradient_checkpointing: bool = Field(default=False, description="recompute activations to save memory")
+    zero: ZeroSettings | None = Field(
+        default=None, description="train under DeepSpeed ZeRO; null trains without DeepSpeed"
+    )
     save_steps: int = Field(default=50, ge=1, description="optimizer steps between checkpoints of the work folder")
+    keep_checkpoints: int = Field(default=2, ge=1, description="checkpoints that the work folder keeps, the newest")
     seed: int = Field(default=42, description="seed of the row order, the adapter's weights and dropout")
-    gpus: int = Field(default=1, ge=0, le=1, description="GPUs for training and prediction; 0 uses the CPU")
+    gpus: int = Field(default=1, ge=0, le=64, description="GPUs of one machine for training; 0 uses the CPU")
     threads: int = Field(default=2, ge=1, description="CPU threads; on a CPU the arithmetic depends on it")
+    workers: int = Field(default=4, ge=0, description="processes that decode images ahead of training; 0: none")
+    timeout: int = Field(default=30, ge=1, description="minutes that a GPU waits for the others before the run stops")
     cuda_kernels: bool = Field(
-        default=False, description="train in envs/train-cuda.yaml, which holds flash-attn and liger-kernel"
+        default=False, description="train in envs/train-cuda.yaml, which holds flash-attn and bitsandbytes"
     )
 
     @model_validator(mode="after")
     def _consistent(self) -> "TrainedRunSettings":
-        if self.global_batch_size % self.micro_batch_size:
-            raise ValueError(
-                f"global_batch_size {self.global_batch_size} is not a multiple of micro_batch_size "
-                f"{self.micro_batch_size}"
-            )
         if self.train_vision and self.method != "full":
             raise ValueError("train_vision needs method: full")
         if self.cuda_kernels and not self.gpus:
             raise ValueError("cuda_kernels needs a GPU: set gpus: 1")
+        if self.gpus > 1 and self.global_batch_size < self.gpus:
+            raise ValueError(
+                f"global_batch_size {self.global_batch_size} leaves some of {self.gpus} GPUs without a row"
+            )
+        if self.micro_batch_tokens < self.max_length:
+            raise ValueError(
+                f"micro_batch_tokens {self.micro_batch_tokens} cannot hold a row of max_length {self.max_length}"
+            )
+        if self.method == "qlora" and self.zero and self.zero.stage == 3:
+            raise ValueError("qlora's 4-bit weights cannot be shared by zero stage 3; take stage 2 or null")
         return self
 
 

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, model_validator
 
 from syntune.settings.benchmarks import BenchmarkSettings
+from syntune.settings.contamination import ContaminationSettings
 from syntune.settings.datasets import DatasetSettings
-from syntune.settings.models import ModelSettings, TinyModelSettings
+from syntune.settings.models import AdapterModelSettings, ModelSettings, TinyModelSettings
 from syntune.settings.prediction import PredictionSettings
 from syntune.settings.runs import BaseRunSettings, RunSettings
 from syntune.settings.seeds import SeedSettings
@@ -25,6 +26,10 @@ class Settings(Strict):
     models: dict[Name, ModelSettings] = Field(description="base models, by name")
     runs: dict[Name, RunSettings] = Field(description="what is trained and evaluated, by name")
     benchmarks: dict[Name, BenchmarkSettings] = Field(description="what the runs are scored on, by name")
+    contamination: ContaminationSettings = Field(
+        default_factory=ContaminationSettings,
+        description="the search for the benchmarks' questions in the training data, and how much of them is too much",
+    )
     prediction: PredictionSettings = Field(default_factory=PredictionSettings, description="how answers are made")
     compare: Name | None = Field(
         default=None, description="the run that the others are compared with; null takes the first run"
@@ -42,6 +47,9 @@ class Settings(Strict):
         for name, model in self.models.items():
             if isinstance(model, TinyModelSettings):
                 _known(f"models.{name}.tokenizer_dataset", model.tokenizer_dataset, self.datasets, "datasets")
+            if isinstance(model, AdapterModelSettings):
+                _known(f"models.{name}.base", model.base, self.models, "models")
+                self.bases(name)
         both = set(self.models) & set(self.runs)
         if both:
             raise ValueError(f"runs.{sorted(both)[0]}: a model has this name too; rename one of them")
@@ -53,6 +61,15 @@ class Settings(Strict):
         if self.compare is not None:
             _known("compare", self.compare, self.runs, "runs")
         return self
+
+    def bases(self, model: str) -> list[str]:
+        """The models that ``model`` is merged from, the first one first and ``model`` last."""
+        chain = [model]
+        while isinstance(of := self.models.get(chain[0]), AdapterModelSettings):
+            if of.base in chain:
+                raise ValueError(f"models.{model}.base: models are based on each other in a circle: {of.base}")
+            chain.insert(0, of.base)
+        return chain
 
     def ancestry(self, run: str) -> list[str]:
         """The model and the runs that ``run`` builds on, the model first and ``run`` last."""

@@ -31,7 +31,7 @@ def dropped(x: torch.Tensor, seed: torch.Tensor, probability: float) -> torch.Te
 def keep_mask(shape: torch.Size | tuple[int, int], seed: torch.Tensor, probability: float) -> torch.Tensor:
     """Which elements are kept, bool [rows, columns]; ``seed`` is int32 [2]."""
     rows, columns = (torch.arange(size, dtype=torch.int32, device=seed.device) for size in shape)
-    bits = (rows[:, None] * shape[1] + columns) ^ seed[0]
+    bits = (rows * shape[1])[:, None] + (columns + seed[0])  # one mask shares no large part with another
     bits = (bits ^ _shifted(bits, 16)) * FIRST_FACTOR + seed[1]
     bits = (bits ^ _shifted(bits, 15)) * SECOND_FACTOR
     bits = bits ^ _shifted(bits, 16)

@@ -17,6 +17,7 @@ from peft import PeftModel
 from peft.tuners.lora import Linear as LoraLinear
 from torch import nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 from transformers.activations import GELUActivation, GELUTanh
 from transformers.models.gemma.modeling_gemma import GemmaDecoderLayer, GemmaMLP, rotate_half
 
@@ -349,9 +350,15 @@ def attention_block(
 
     x, cos, sin = x[0], cos[0].unsqueeze(1), sin[0].unsqueeze(1)
 
+    def narrow(x: torch.Tensor, a: torch.Tensor, seed: torch.Tensor) -> torch.Tensor:
+        return seeded.dropped(x, seed, constants.dropout) @ a.t()
+
     def project(x: torch.Tensor, which: int) -> torch.Tensor:
         weight, a, b = (tensor.to(x.dtype) for tensor in projections[which])
-        low = (x if seeds is None else seeded.dropped(x, seeds[which], constants.dropout)) @ a.t()
+        if seeds is None:
+            low = x @ a.t()
+        else:  # the backward pass makes mask and dropped input again, or they would be kept: a quarter more memory
+            low = checkpoint(narrow, x, a, seeds[which], use_reentrant=False, preserve_rng_state=False)
         return x @ weight.t() + (low @ b.t()) * constants.adapter_scale
 
     normed = _gemma_norm(x, input_norm, constants.norm_epsilon)
@@ -389,6 +396,24 @@ def _layer_forward(
     bounds = kwargs.get("cu_seq_lens_q")
     if bounds is None or kwargs.get("past_key_values") is not None or _is_plain(attention, _ATTENTION):
         return original(hidden_states, *args, **kwargs)
+    fused = partial(_fused_layer, layer, compiled=compiled, bounds=bounds, longest=kwargs["max_length_q"])
+    if layer.gradient_checkpointing and layer.training:  # transformers wraps the class's forward, which is replaced
+        return layer._gradient_checkpointing_func(fused, hidden_states, *kwargs["position_embeddings"])
+    return fused(hidden_states, *kwargs["position_embeddings"])
+
+
+def _fused_layer(
+    layer: GemmaDecoderLayer,
+    hidden_states: torch.Tensor,
+    cos: torch.Tensor,
+    sin: torch.Tensor,
+    *,
+    compiled: bool,
+    bounds: torch.Tensor,
+    longest: int,
+) -> torch.Tensor:
+    """A decoder layer of packed rows: the attention block, then the MLP."""
+    attention = layer.self_attn
     _, scale, dropout = _settings(attention.q_proj)
     constants = BlockConstants(
         kernel_of(attention.config._attn_implementation),
@@ -398,7 +423,6 @@ def _layer_forward(
         scale,
         dropout,
     )
-    cos, sin = kwargs["position_embeddings"]
     for tensor in (hidden_states, cos, sin):  # packs differ in length: one program for all of them
         torch._dynamo.maybe_mark_dynamic(tensor, 1)
     torch._dynamo.maybe_mark_dynamic(bounds, 0)
@@ -414,6 +438,6 @@ def _layer_forward(
         ),
         seeded.draw_seeds(4, hidden_states.device) if dropout else None,
         bounds,
-        kwargs["max_length_q"],
+        longest,
     )
     return x + layer.mlp(normed)

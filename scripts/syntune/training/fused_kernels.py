@@ -9,13 +9,14 @@ import triton.language as tl
 
 from syntune.training.dropout import drop_threshold
 
-_ROWS, _COLUMNS, _WARPS = 32, 128, 4
+_FORWARD, _BACKWARD = (16, 128, 4), (16, 128, 4)
+"""Rows and columns of a tile, and its warps."""
 
 
 @triton.jit
 def _kept(place, seed, threshold):
     """Whether the elements at ``place`` (row times columns plus column, int32) are kept."""
-    bits = (place ^ tl.load(seed)).to(tl.uint32, bitcast=True)
+    bits = (place + tl.load(seed)).to(tl.uint32, bitcast=True)
     bits = (bits ^ (bits >> 16)) * 0x7FEB352D + tl.load(seed + 1).to(tl.uint32, bitcast=True)
     bits = (bits ^ (bits >> 15)) * 0x846CA68B
     bits = bits ^ (bits >> 16)
@@ -119,9 +120,9 @@ def geglu_forward(
     """See :func:`syntune.training.fused.geglu_forward`."""
     h = torch.empty_like(gate)
     h_dropped = torch.empty_like(gate) if dropout else h
-    _geglu_forward[_grid(gate)](
+    _geglu_forward[_grid(gate, _FORWARD)](
         gate, up, gate_low, up_low, gate_b, up_b, gate if seed is None else seed, h, h_dropped, *gate.shape, scale,
-        1 / (1 - dropout), drop_threshold(dropout), **_constants(tanh, dropout, gate_b.shape[1]),
+        1 / (1 - dropout), drop_threshold(dropout), **_constants(tanh, dropout, gate_b.shape[1], _FORWARD),
     )  # fmt: skip
     return h, h_dropped
 
@@ -142,9 +143,9 @@ def geglu_backward_(
     dropout: float,
 ) -> None:
     """See :func:`syntune.training.fused.geglu_backward_`."""
-    _geglu_backward[_grid(gate)](
+    _geglu_backward[_grid(gate, _BACKWARD)](
         d, gate, up, gate_low, up_low, gate_b, up_b, down_low, down_a, gate if seed is None else seed, *gate.shape,
-        scale, 1 / (1 - dropout), drop_threshold(dropout), **_constants(tanh, dropout, gate_b.shape[1]),
+        scale, 1 / (1 - dropout), drop_threshold(dropout), **_constants(tanh, dropout, gate_b.shape[1], _BACKWARD),
     )  # fmt: skip
 
 
@@ -156,19 +157,19 @@ def dropped(x: torch.Tensor, seed: torch.Tensor, dropout: float) -> torch.Tensor
     return output
 
 
-def _grid(tensor: torch.Tensor) -> tuple[int, int]:
+def _grid(tensor: torch.Tensor, tile: tuple[int, int, int]) -> tuple[int, int]:
     rows, columns = tensor.shape
-    return triton.cdiv(columns, _COLUMNS), triton.cdiv(rows, _ROWS)
+    return triton.cdiv(columns, tile[1]), triton.cdiv(rows, tile[0])
 
 
-def _constants(tanh: bool, dropout: float, rank: int) -> dict[str, int | bool]:
+def _constants(tanh: bool, dropout: float, rank: int, tile: tuple[int, int, int]) -> dict[str, int | bool]:
     """A tile's inner dimension is at least 16, and a power of two."""
     return {
         "TANH": tanh,
         "DROPS": dropout > 0,
         "R": rank,
         "RANKS": max(16, triton.next_power_of_2(rank)),
-        "ROWS": _ROWS,
-        "COLUMNS": _COLUMNS,
-        "num_warps": _WARPS,
+        "ROWS": tile[0],
+        "COLUMNS": tile[1],
+        "num_warps": tile[2],
     }

@@ -16,6 +16,9 @@ _EVERYTHING = 10**12
 _BUCKET = 2**25
 """Elements that are reduced or gathered at a time: 64 MiB in bfloat16."""
 
+_SMALL_BUCKET = 2**20
+"""About the adapters of one layer."""
+
 
 def zero_config(stage: int, offload: bool = False, ranks: int = 1) -> dict[str, Any]:
     """DeepSpeed's configuration for the Trainer (``TrainingArguments.deepspeed``).
@@ -24,7 +27,8 @@ def zero_config(stage: int, offload: bool = False, ranks: int = 1) -> dict[str, 
     refuses fractions, so that no size is derived from the model's config.
 
     On one GPU, ZeRO-3 has no other to share parameters with: they stay where they are after their first use instead of
-    being released and gathered for every layer.
+    being released and gathered for every layer, and gradients are put away layer by layer while the GPU is busy with
+    the layers before, not all of them once it has nothing left to do.
 
     Args:
         stage: 0 shares nothing between GPUs, 2 the optimizer's state and gradients, 3 the parameters too.
@@ -48,6 +52,8 @@ def zero_config(stage: int, offload: bool = False, ranks: int = 1) -> dict[str, 
         }
     if stage == 3:
         resident = ranks == 1 and not offload
+        if resident:
+            zero |= {"reduce_bucket_size": _SMALL_BUCKET, "reduce_scatter": False}
         zero |= {
             "stage3_prefetch_bucket_size": _BUCKET,
             "stage3_param_persistence_threshold": _EVERYTHING if resident else 10**5,
@@ -92,9 +98,9 @@ def mark_leaves(model: nn.Module) -> None:
         set_z3_leaf_modules(model, list(classes))
 
 
-def trained_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
+def trained_tensors(model: nn.Module, frozen_too: bool = False) -> dict[str, torch.Tensor]:
     """The trained parameters by name, whole and on the CPU, under any stage. Every rank must call it."""
-    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    trained = {name: of for name, of in model.named_parameters() if of.requires_grad or frozen_too}
     with _gathered(list(trained.values())):
         return {name: parameter.detach().cpu().clone() for name, parameter in trained.items()}
 

@@ -87,7 +87,8 @@ def test_published_samples_are_read(shared, load, file):
         ("A", "A"), ("b", "B"), (" (C). ", "C"), ("B. dog", "B"), ("(A) cat", "A"), ("D: whatever", "D"),
         ("B\nbecause it barks", "B"), ("The answer is B.", "B"), ("Option (A)", "A"), ("Answer: B", "B"),
         ("Cat.", "A"), ("the dog", ""), ("The answer is a cat", ""), ("A cat", ""), ("answer A or answer B", ""),
-        ("", ""), ("E", ""), ("...", ""),
+        ("", ""), ("E", ""), ("...", ""), ("（B）", "B"), ("B．狗", "B"), ("答案是B项", "B"), ("应选 A。", "A"),
+        ("选项：（B）", "B"), ("不选A", ""), ("Option BMW", ""), ("The answer isn't A's", ""),
     ],
 )  # fmt: skip
 def test_letters_are_extracted_by_the_documented_rules(mmbench, text, letter):

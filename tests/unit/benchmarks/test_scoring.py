@@ -25,10 +25,13 @@ def run_score(protocol, path, *more: str) -> dict:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda rows: rows[1:], r"1 questions are not answered \(10\)"),
+        (lambda rows: rows[1:], r"3 questions asked: 1 questions are not answered \(10\); predict again"),
         (lambda rows: [*rows, rows[0]], r"1 questions are answered more than once \(10\)"),
         (lambda rows: [*rows, rows[0] | {"question_id": 99}], r"1 answers are to unknown questions \(99\)"),
-        (lambda rows: [rows[0] | {"text": " "}, *rows[1:]], r"1 answers are empty \(10\)"),
+        (
+            lambda rows: [rows[0] | {"text": " "}, *rows[1:]],
+            r"1 answers are empty \(10\); the benchmark's empty_answers: wrong",
+        ),
         (lambda rows: [rows[0] | {"prompt": "?"}, *rows[1:]], r"1 answers are to other prompts .* \(10\)"),
         (lambda rows: [rows[0] | {"adapter": "z"}, *rows[1:]], r"the lines' adapter differs \(2 values: z, a\)"),
         (lambda rows: [{"question_id": 10}, *rows[1:]], "line 1: prompt: Field required"),
@@ -72,10 +75,42 @@ def test_circular_scores_by_category(mmbench, write_predictions, tmp_path):
     assert found["baseline"]["metrics"]["circular"] == 0 and found["baseline"]["metrics"]["vanilla"] == 0.5
 
 
-def test_empty_answers_may_count_as_wrong(textvqa, write_predictions, tmp_path):
+def write_findings(path, dataset, questions, **ids) -> str:
+    """The findings on a dataset, as far as scores need them."""
+    ids = {"both": [], "text": [], "image": []} | ids
+    found = {"dataset": dataset, "benchmarks": {"bench": {"questions": questions, "question_ids": ids}}}
+    path.write_text(json.dumps(found))
+    return str(path)
+
+
+def test_scores_without_the_questions_in_the_training_data(textvqa, write_predictions, tmp_path):
     protocol = textvqa()
+    path = write_predictions(tmp_path / "raw.jsonl", protocol.questions(), lambda q: "acme")  # 10 right; 11, 12 wrong
+    assert run_score(protocol, path)["contamination"] is None
+    raw = write_findings(tmp_path / "raw", "raw", 3, both=[10], text=[10, 11], image=[10])
+    more = write_findings(tmp_path / "more", "more", 3, text=[12])
+    found = run_score(protocol, path, "--contamination", raw, more)
+    assert found["metrics"]["accuracy"]["value"] == pytest.approx(1 / 3), "the score itself stays"
+    assert found["contamination"]["datasets"] == ["raw", "more"]
+    without = found["contamination"]["without"]
+    both = without["both"]
+    assert (both["left_out"], both["n"], both["clusters"], both["value"]) == (1, 2, 2, 0.0)
+    assert both["interval"][0] == 0.0 < both["interval"][1]
+    assert (without["text"]["left_out"], without["text"]["value"]) == (3, None)
+
+
+def test_a_base_question_is_left_out_with_any_of_its_rotations(mmbench, write_predictions, tmp_path):
+    protocol = mmbench()
+    path = write_predictions(tmp_path / "raw.jsonl", protocol.questions(), lambda q: "A" if q.group == 7 else right(q))
+    findings = write_findings(tmp_path / "raw", "raw", 4, both=[1_000_007], text=[1_000_007])
+    both = run_score(protocol, path, "--contamination", findings)["contamination"]["without"]["both"]
+    assert (both["left_out"], both["n"], both["value"]) == (1, 1, 1.0)
+
+
+def test_empty_answers_may_count_as_wrong(textvqa, write_predictions, tmp_path):
+    protocol = textvqa(empty_answers="wrong")
     path = write_predictions(tmp_path / "raw.jsonl", protocol.questions(), lambda q: "" if q.id == 10 else right(q))
-    found = run_score(protocol, path, "--empty-answers", "wrong")
+    found = run_score(protocol, path)
     assert found["breakdown"]["answers"]["empty"] == 1
     assert found["metrics"]["accuracy"]["value"] == pytest.approx(2 / 3)
 

@@ -4,8 +4,12 @@ import json
 
 import pytest
 
+from syntune.benchmarks.findings import read_findings
+from syntune.benchmarks.registry import load_benchmark
 from syntune.errors import UserError
 from syntune.files import sha256_file
+from syntune.settings.benchmarks import BenchmarkSettings
+from syntune.settings.reading import read_settings
 
 QUESTIONS = [
     (1, "a", "What brand is on the bottle?"),
@@ -48,7 +52,8 @@ def test_text_images_and_both_are_counted(decontaminate, data, benchmark):
     bench = found["benchmarks"]["bench"]
     counts = {key: bench[key] for key in ("questions", "text", "image_exact", "image_near", "both", "share")}
     assert counts == {"questions": 5, "text": 4, "image_exact": 2, "image_near": 2, "both": 2, "share": 0.4}
-    assert bench["question_ids"] == [1, 4] and sorted(bench["row_ids"]) == ["near", "two images"]
+    assert bench["question_ids"] == {"text": [1, 3, 4, 5], "image": [1, 2, 4, 5], "both": [1, 4]}
+    assert sorted(bench["row_ids"]) == ["near", "two images"]
     near, exact = bench["examples"]["both"]
     assert (near["row"], near["question"]) == ("near", "What brand is on the bottle?") and near["distance"] >= 0
     assert (exact["row"], exact["question_id"], exact["distance"]) == ("two images", 4, None)
@@ -73,7 +78,16 @@ def test_a_share_at_the_limit_passes(decontaminate, data, benchmark):
 
 def test_only_asked_questions_count(decontaminate, data, benchmark):
     found = json.loads(decontaminate(data, {**benchmark, "limit": 3}, max_share=0.4).read_text())
-    assert found["benchmarks"]["bench"]["question_ids"] == [1]
+    assert found["benchmarks"]["bench"]["question_ids"]["both"] == [1]
+
+
+def test_scoring_reads_the_findings_on_the_same_questions_only(decontaminate, data, benchmark):
+    findings = decontaminate(data, benchmark, max_share=None)
+    asked = load_benchmark(read_settings(benchmark, BenchmarkSettings, "test"), "bench").questions()
+    assert read_findings(findings, "bench", asked).ids.both == {1, 4}
+    for name, questions in (("other", asked), ("bench", asked[:3])):
+        with pytest.raises(UserError, match=rf"not findings on the {len(questions)} questions of benchmark '{name}'"):
+            read_findings(findings, name, questions)
 
 
 def test_a_missing_shard_and_a_damaged_image_are_named(decontaminate, shards, benchmark):

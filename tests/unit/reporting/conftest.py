@@ -27,6 +27,7 @@ class Project:
             "scores": [self.write_score(run, benchmark) for run in RUNS for benchmark in BENCHMARKS],
             "predictions": [self.write_predictions(run, benchmark) for run in RUNS for benchmark in BENCHMARKS],
             "comparison": self.write_comparison(),
+            "contamination": [self.write_contamination()],
             "timings": [
                 self.write_timing("train", run, seconds) for run, seconds in zip(RUNS, (500.2, 61, 59), strict=True)
             ]
@@ -147,6 +148,7 @@ class Project:
             "run": run, "benchmark": benchmark, "protocol": BENCHMARKS[benchmark], "metrics": {"accuracy": metric},
             "primary": "accuracy", "questions": marks,
             "breakdown": {"accuracy_by_category": {"shape": {"value": value, "n": 20}}, "answers": {"empty": 0}},
+            "contamination": self.without(0) if RUNS[run] == "lora" else None,
             "baseline": {"majority": 0.25, "answer": "circle", "metrics": {"accuracy": 0.25}},
             "metadata": {"label": f"{BENCHMARKS[benchmark]}, in a few words", "questions_in_benchmark": QUESTIONS},
         }  # fmt: skip
@@ -177,6 +179,22 @@ class Project:
         }  # fmt: skip
         comparison = {"baseline": "pretrained", "benchmarks": {name: {"runs": beside} for name in BENCHMARKS}}
         return self.write("scores/compare.json", json.dumps(comparison))
+
+    def write_contamination(self, **fields) -> Path:
+        seen = {"question_id": "q7", "question": "What shape is number 7?", "row": "row-99", "distance": 12}
+        found = {
+            "questions": QUESTIONS, "text": 9, "image_exact": 0, "image_near": 3, "both": 1, "share": 1 / QUESTIONS,
+            "examples": {"text": [seen | {"distance": None}], "image_exact": [], "image_near": [seen], "both": [seen]},
+        }  # fmt: skip
+        search = {"dataset": "synthetic", "rows": 15000, "benchmarks": {name: found | fields for name in BENCHMARKS}}
+        return self.write("contamination/synthetic.json", json.dumps(search))
+
+    @staticmethod
+    def without(left_out: int) -> dict:
+        """What a score file says of the score without contaminated questions."""
+        left = {"left_out": left_out, "value": 0.575, "stderr": 0.05, "interval": [0.475, 0.675]}
+        left |= {"n": QUESTIONS - left_out, "clusters": 20}
+        return {"datasets": ["synthetic"], "without": {"both": left, "text": left | {"left_out": 9}, "image": left}}
 
     def write_timing(self, rule: str, job: str, seconds: float) -> Path:
         columns = {"s": f"{seconds:.4f}", "h:m:s": "0:01:00", "max_rss": "512.5", "max_vms": "900.1", "io_in": "NA"}

@@ -18,7 +18,7 @@ def records(project):
         given = project.arguments
         kinds = {"seeds": "seed", "syntheses": "synthesis", "datasets": "dataset", "models": "model", "runs": "run"}
         manifests = {name: given[f"{kind}_manifests"] for name, kind in kinds.items()}
-        rest = ("summaries", "metrics", "scores", "predictions", "comparison", "timings")
+        rest = ("summaries", "metrics", "scores", "predictions", "comparison", "contamination", "timings")
         return read_records(**manifests, **{name: given[name] for name in rest})
 
     return read
@@ -92,6 +92,13 @@ def test_runs_of_one_outcome_share_a_sentence(project, records):
     comparison = {"baseline": "pretrained", "benchmarks": {name: {"runs": runs} for name in ("open", "choice")}}
     project.write("scores/compare.json", json.dumps(comparison))
     assert "good: raw and synthetic beat pretrained on open and choice." in texts(headline(records()))
+
+
+def test_questions_in_the_training_data(project, records):
+    project.write_score("raw", "open", contamination=project.without(2))
+    told = texts(suspicions(records()))
+    assert "look: raw on open: 5.0% of the questions stand in its training data" in told
+    assert "the score is 60.0% with all and 57.5% without them." in told
 
 
 def test_a_part_of_a_benchmark(project, records):

@@ -137,17 +137,39 @@ def test_adapters_in_float32_on_a_half_precision_base():
     agree(found, run(plain), 0.05)
 
 
-def test_checkpointing_and_another_run_change_no_bit():
+def test_checkpointing_and_another_run_change_no_bit(monkeypatch):
     model = adapted(0.3)
     fuse_adapters(model, compiled=False)
+    blocks, block = [], fused.attention_block
+    monkeypatch.setattr(fused, "attention_block", lambda *args, **kwargs: blocks.append(0) or block(*args, **kwargs))
+    fused._block.cache_clear()
     results = []
     for checkpointing in (False, False, True):
         if checkpointing:
             model.base_model.model.gradient_checkpointing_enable({"use_reentrant": False})
         torch.manual_seed(5)
         results.append(run(model))
+    fused._block.cache_clear()
     for other in results[1:]:
         assert all(torch.equal(results[0][name], other[name]) for name in results[0])
+    assert len(blocks) == 2 + 2 + 4  # the third time each layer is run again for its backward pass
+
+
+def test_dropout_keeps_no_mask_for_the_backward_pass(monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager_decomp_partition"))
+    fused._block.cache_clear()
+    kept = {}
+    for dropout in (0.0, 0.3):
+        model = adapted(dropout, torch.float32, targets=ATTENTION)
+        fuse_adapters(model)
+        tensors = {}
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda tensor, tensors=tensors: tensors.setdefault(id(tensor), tensor), lambda tensor: tensor
+        ):
+            run(model)
+        kept[dropout] = sum(tensor.nbytes for tensor in tensors.values())
+    fused._block.cache_clear()
+    assert kept[0.3] < 1.05 * kept[0.0]
 
 
 def test_evaluation_drops_nothing_and_merged_or_disabled_adapters_take_pefts_way():

@@ -45,6 +45,8 @@ class MgmForConditionalGeneration(PreTrainedModel, GenerationMixin):
     _supports_flash_attn = True
     _supports_sdpa = True
     _supports_attention_backend = True
+    encodes_without_images = False
+    """In training, a batch without images runs the vision part on an empty one, whose tokens count for nothing."""
 
     def __init__(self, config: MgmConfig) -> None:
         super().__init__(config)
@@ -106,6 +108,9 @@ class MgmForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """
         patches, aux_features = self.encode_images(images, images_aux)
         patches = patches.to(self.mining.query_norm.weight.dtype)
+        if torch.is_grad_enabled() and not patches.requires_grad:
+            # DeepSpeed takes up a leaf module's gradients when that of its input is there, so there must be one
+            patches.requires_grad_()
         return self.mm_projector(patches + self.mining(patches, aux_features))
 
     def merge_inputs(
@@ -142,11 +147,18 @@ class MgmForConditionalGeneration(PreTrainedModel, GenerationMixin):
         if places != given:
             raise ValueError(f"input_ids have places for {places} images, but {given} are given")
         if not places:
+            if self.training and self.encodes_without_images:
+                embeddings = embeddings + 0 * self._empty_image_features(embeddings).sum()
             return embeddings, expanded
         at_image = expanded.feature_rows >= 0
         tokens = image_features.flatten(0, 1)[expanded.feature_rows[at_image]].to(embeddings.dtype)
         tokens = tokens * self.model.embed_tokens.embed_scale.to(embeddings.dtype)
         return embeddings.masked_scatter(at_image.unsqueeze(-1), tokens), expanded
+
+    def _empty_image_features(self, like: torch.Tensor) -> torch.Tensor:
+        """The tokens of one black image, in the type and on the device of ``like``."""
+        sides = (self.config.vision_config.image_size, self.config.image_size_aux)
+        return self.get_image_features(*(like.new_zeros(1, 3, side, side) for side in sides)).to(like.dtype)
 
     def forward(
         self,

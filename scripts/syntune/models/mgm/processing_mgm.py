@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerFast
 
 from syntune.errors import UserError
 from syntune.files import read_json, write_json
+from syntune.models.family import Text
 from syntune.models.mgm.configuration_mgm import MgmConfig
 from syntune.models.mgm.expansion import IGNORED, IMAGE_TOKEN
 from syntune.models.mgm.image_processing_mgm import MgmImageProcessor
@@ -70,22 +71,17 @@ class MgmProcessor:
         images = MgmImageProcessor(config.vision_config.image_size, config.image_size_aux, config.image_aspect_ratio)
         return cls(tokenizer, images, config.tokens_per_image, config.tokenizer_model_max_length)
 
-    def encode_conversation(self, messages: list[dict[str, str]], images: list[Image.Image]) -> dict[str, torch.Tensor]:
-        """A training row.
+    def encode_text(self, messages: list[dict[str, str]]) -> Text:
+        """A training row's text, in which each image has one place.
 
         ``<image>`` in a question is moved to the question's front, on a line of its own. A first message of the
         assistant's is left out. The row is cut so that it takes ``max_length`` tokens at most with its images' tokens.
 
         Args:
             messages: ``{"role": "user" or "assistant", "content": text}``, in turn.
-            images: one for each ``<image>``, in their order.
-
-        Returns:
-            ``input_ids`` [L] with -200 for an image, ``labels`` [L] with -100 where nothing is supervised (everywhere,
-            if the cut leaves no answer), ``images`` [n, 3, S, S] and ``images_aux`` [n, 3, A, A].
 
         Raises:
-            UserError: the turns do not alternate, or marks and images differ in number.
+            UserError: the turns do not alternate.
         """
         ids, labels = [SPECIAL_IDS["<bos>"]], [IGNORED]
         opening, end = len(self._text("model\n")), [self._turn_end, *self._text("\n"), SPECIAL_IDS["<eos>"]]
@@ -95,10 +91,32 @@ class MgmProcessor:
             # counted, as the reference does: an answer's leading line break merges with the template's into one token
             labels += [*[IGNORED] * (len(asked) + opening), *answered[opening:], *end]
         kept = self._fitting(ids)
+        return Text(ids[:kept], labels[:kept], ids.count(IMAGE_TOKEN), self._length(ids))
+
+    def encode_conversation(self, messages: list[dict[str, str]], images: list[Image.Image]) -> dict[str, torch.Tensor]:
+        """A training row: :meth:`encode_text` and :meth:`add_images`."""
+        return self.add_images(self.encode_text(messages), images)
+
+    def add_images(self, text: Text, images: list[Image.Image]) -> dict[str, torch.Tensor]:
+        """A training row of a text and its images.
+
+        Args:
+            text: as :meth:`encode_text` gives it.
+            images: one for each ``<image>``, in their order.
+
+        Returns:
+            ``input_ids`` [L] with -200 for an image, ``labels`` [L] with -100 where nothing is supervised (everywhere,
+            if the cut leaves no answer), ``images`` [n, 3, S, S] and ``images_aux`` [n, 3, A, A].
+
+        Raises:
+            UserError: marks and images differ in number.
+        """
+        if text.images != len(images):
+            raise UserError(f"{text.images} {IMAGE_MARK} marks, but {len(images)} images")
         return {
-            "input_ids": torch.tensor(ids[:kept]),
-            "labels": torch.tensor(labels[:kept]),
-            **self._encode_images(ids, images, kept),
+            "input_ids": torch.tensor(text.ids),
+            "labels": torch.tensor(text.labels),
+            **self.image_processor(images[: text.ids.count(IMAGE_TOKEN)]),
         }
 
     def encode_prompt(self, question: str, images: list[Image.Image]) -> dict[str, torch.Tensor]:
@@ -121,7 +139,9 @@ class MgmProcessor:
         ids = [SPECIAL_IDS["<bos>"], *self._question(question), *self._text("model\n")]
         if self._fitting(ids) < len(ids):
             raise UserError(f"the prompt is longer than {self.max_length} tokens: {question[:60]!r}...")
-        return {"input_ids": torch.tensor(ids), **self._encode_images(ids, images, len(ids))}
+        if ids.count(IMAGE_TOKEN) != len(images):
+            raise UserError(f"{ids.count(IMAGE_TOKEN)} {IMAGE_MARK} marks, but {len(images)} images")
+        return {"input_ids": torch.tensor(ids), **self.image_processor(images)}
 
     def collate(self, rows: list[dict[str, torch.Tensor]], padding_side: str = "right") -> dict[str, torch.Tensor]:
         """A batch of encoded rows.
@@ -195,12 +215,9 @@ class MgmProcessor:
             taken += self.tokens_per_image if token == IMAGE_TOKEN else 1
         return len(ids)
 
-    def _encode_images(self, ids: list[int], images: list[Image.Image], kept: int) -> dict[str, torch.Tensor]:
-        """The tensors of the images that the first ``kept`` ids mention."""
-        marks = ids.count(IMAGE_TOKEN)
-        if marks != len(images):
-            raise UserError(f"{marks} {IMAGE_MARK} marks, but {len(images)} images")
-        return self.image_processor(images[: ids[:kept].count(IMAGE_TOKEN)])
+    def _length(self, ids: list[int]) -> int:
+        """Tokens of ``ids`` with all of the images'."""
+        return len(ids) + ids.count(IMAGE_TOKEN) * (self.tokens_per_image - 1)
 
 
 def _rounds(messages: list[dict[str, str]]) -> list[tuple[str, str]]:

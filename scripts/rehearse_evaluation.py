@@ -1,0 +1,49 @@
+"""Load the rehearsed checkpoint as prediction will, and answer two questions of each benchmark."""
+
+import argparse
+from pathlib import Path
+
+from syntune.command import run_command
+
+
+def main(args: argparse.Namespace) -> None:
+    """Write what was checked; it holds no answer, so it changes only when something else does."""
+    from syntune.benchmarks.registry import load_benchmark
+    from syntune.files import write_json
+    from syntune.interpreter import describe_interpreter
+    from syntune.prediction.device import choose_device, dtype_name
+    from syntune.prediction.identity import PACKAGES
+    from syntune.prediction.rehearsal import rehearse
+    from syntune.settings.benchmarks import BenchmarkSettings
+    from syntune.settings.reading import read_params
+
+    device, dtype = choose_device(args.gpus, args.threads)
+    benchmarks = read_params(args.benchmarks, dict[str, BenchmarkSettings])
+    protocols = [load_benchmark(of, name) for name, of in benchmarks.items()]
+    checkpoint = args.checkpoint[0] if args.checkpoint else None
+    checked = rehearse(protocols, args.start, checkpoint, device, dtype, args.threads)
+    interpreter = describe_interpreter(PACKAGES)
+    write_json(args.output, {"run": args.run, "dtype": dtype_name(dtype), **checked, "interpreter": interpreter})
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", required=True, help="name of the run")
+    parser.add_argument("--start", type=Path, required=True, help="the base model's folder")
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="what the rehearsal trained; nothing if the run trains not",
+    )
+    parser.add_argument("--benchmarks", required=True, help="the settings of every benchmark, as JSON or @FILE")
+    parser.add_argument("--gpus", type=int, choices=(0, 1), default=1, help="1: the GPU, bfloat16; 0: the CPU, float32")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
+    parser.add_argument("--output", type=Path, required=True, help="what was checked (JSON)")
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main, parser(), "eval")

@@ -1,0 +1,94 @@
+"""A chain of checkpoints as one that stands alone, in this project's layout or the reference MGM's."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from syntune.errors import UserError
+from syntune.files import atomic_directory, read_json, write_json
+from syntune.models.checkpoints import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    BESIDE,
+    Loaded,
+    apply_adapter,
+    connector_names,
+    load_chain,
+    save_beside,
+    stored_dtype,
+    weights_file,
+)
+from syntune.models.mgm.assembly import Assembly, write_assembly
+from syntune.models.mgm.modeling_mgm import MgmForConditionalGeneration
+from syntune.models.mgm.reference_checkpoints import write_reference, write_reference_config
+from syntune.models.weights import read_tensors
+
+
+def export_merged(chain: Sequence[Path], output: Path) -> None:
+    """Write the whole chain as one full checkpoint in this project's layout, in the base's own type.
+
+    Raises:
+        UserError: a folder is not what its place in the chain asks for.
+    """
+    dtype = stored_dtype(chain[0])
+    loaded = load_chain(chain, dtype)
+    with atomic_directory(output) as folder:
+        if isinstance(loaded.model, MgmForConditionalGeneration):
+            parts = loaded.model.config, loaded.model.state_dict(), loaded.processor.tokenizer
+            write_assembly(Assembly(*parts, chain[0]), folder, dtype)
+        else:
+            loaded.model.save_pretrained(folder)
+            loaded.processor.save_pretrained(folder)
+
+
+def export_reference(chain: Sequence[Path], output: Path) -> None:
+    """Write the whole chain as one checkpoint that the reference implementation loads.
+
+    Raises:
+        UserError: it is no MGM, or a folder is not what its place in the chain asks for.
+    """
+    dtype = stored_dtype(chain[0])
+    loaded = load_chain(chain, dtype)
+    model = _require_mgm(loaded, chain[0])
+    with atomic_directory(output) as folder:
+        write_reference(model, loaded.processor, folder, dtype)
+
+
+def export_reference_lora(chain: Sequence[Path], output: Path) -> None:
+    """Write the chain's last adapter in the reference's LoRA layout; its base is what comes before it.
+
+    Raises:
+        UserError: the chain does not end with an adapter, or the adapter does not fit what comes before it.
+    """
+    *before, adapter = chain
+    if not before or not (adapter / ADAPTER_CONFIG).is_file():
+        raise UserError(f"{adapter}: is no adapter on a base; give the base before it, or choose another --format")
+    loaded = load_chain(before, stored_dtype(before[0]))
+    model = _require_mgm(loaded, before[0])
+    apply_adapter(model, adapter, loaded.family)  # refuses what does not fit
+    weights = read_tensors(weights_file(adapter, ADAPTER_WEIGHTS))
+    beside = weights_file(adapter, BESIDE)
+    if beside.is_file():
+        trained = {loaded.family.own_name(name): tensor for name, tensor in read_tensors(beside).items()}
+    else:
+        trained = {name: model.get_parameter(name).detach() for name in connector_names(model, loaded.family)}
+    suffixes = sorted({name.partition(".lora_")[0].rpartition(".")[2] for name in weights if ".lora_" in name})
+    own = {"target_modules": suffixes, "task_type": "CAUSAL_LM", "auto_mapping": None}
+    fields = {**read_json(adapter / ADAPTER_CONFIG), **own}
+    with atomic_directory(output) as folder:
+        write_json(folder / ADAPTER_CONFIG, fields)
+        save_file(weights, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
+        save_beside(folder, trained, loaded.family)
+        write_reference_config(model.config, folder)
+
+
+FORMATS = {"merged": export_merged, "reference": export_reference, "reference-lora": export_reference_lora}
+"""By the name of ``--format``."""
+
+
+def _require_mgm(loaded: Loaded, base: Path) -> MgmForConditionalGeneration:
+    """The model, if it is an MGM."""
+    if not isinstance(loaded.model, MgmForConditionalGeneration):
+        raise UserError(f"{base}: is no MGM, so it has no form in the reference's layout; choose --format merged")
+    return loaded.model

@@ -1,0 +1,130 @@
+"""What training and prediction need of a model, whichever family it is of."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from PIL import Image
+from torch import nn
+
+from syntune.errors import UserError
+from syntune.files import read_json
+
+Row = dict[str, torch.Tensor]
+"""An encoded conversation or prompt: ``input_ids`` [L], ``labels`` [L] for training, and the images' tensors."""
+
+
+class Processor(Protocol):
+    """From conversations and images to a model's inputs, and back to text."""
+
+    def encode_conversation(self, messages: list[dict[str, str]], images: list[Image.Image]) -> Row:
+        """A training row; a row that is too long is cut, labels are -100 where nothing is supervised."""
+
+    def encode_prompt(self, question: str, images: list[Image.Image]) -> Row:
+        """A question to be answered."""
+
+    def encode_text(self, messages: list[dict[str, str]]) -> "Text | None":
+        """A training row without its images' tensors; None where its tokens depend on the images themselves."""
+
+    def add_images(self, text: "Text", images: list[Image.Image]) -> Row:
+        """The training row of a text that :meth:`encode_text` gave."""
+
+    def measure_conversation(self, messages: list[dict[str, str]], images: list[Image.Image]) -> "Text":
+        """Where :meth:`encode_text` gives None: the row's labels and uncut length, without ids."""
+
+    def collate(self, rows: list[Row], padding_side: str = "right") -> Row:
+        """A batch of rows."""
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of generated ids, without control tokens and outer white space."""
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write what :meth:`Family.load_processor` reads."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A training row before its images are decoded.
+
+    Attributes:
+        ids: the row's ids, cut, one for each image; empty if it was only measured.
+        labels: of the cut row; -100 where nothing is supervised.
+        images: images of the uncut row.
+        length: tokens of the uncut row, images' tokens included.
+    """
+
+    ids: list[int]
+    labels: list[int]
+    images: int
+    length: int
+
+
+class Family(Protocol):
+    """A family of models: how it is loaded, adapted, fed and asked."""
+
+    name: str
+    lora_targets: str
+    """Regular expression for PEFT's ``target_modules``: linears of the language model alone."""
+
+    def load_model(self, folder: Path, dtype: torch.dtype) -> Any:
+        """The model of a full checkpoint, every tensor accounted for."""
+
+    def load_processor(self, folder: Path) -> Processor:
+        """The processor beside a full checkpoint."""
+
+    def connector(self, model: nn.Module) -> list[nn.Module]:
+        """The modules between the vision towers and the language model."""
+
+    def towers(self, model: nn.Module) -> list[nn.Module]:
+        """The vision towers."""
+
+    def saved_name(self, name: str) -> str:
+        """What the tensor ``name`` is called in ``non_lora_trainables.safetensors``."""
+
+    def own_name(self, saved: str) -> str:
+        """The inverse of :meth:`saved_name`."""
+
+    def use_attention(self, model: Any, attention: str, device: torch.device, dtype: torch.dtype) -> str:
+        """Choose the attention for training ("auto" or a name) and pack rows where the family can; returns its name."""
+
+    def encode_without_images(self, model: Any, wanted: bool) -> None:
+        """Whether a training batch of text alone runs the vision part too, on an empty image that counts for nothing.
+
+        Ranks that share parameters (ZeRO-3) wait for each other in every module, so all must call the same ones.
+        """
+
+    def training_loss(self, model: nn.Module, batch: Row, supervised: int) -> torch.Tensor:
+        """Cross-entropy summed over the batch's supervised tokens, divided by ``supervised``, those of the whole step.
+
+        ``model`` may be wrapped (PEFT, DeepSpeed, DDP): only its forward is called.
+        """
+
+    def encode_images(self, model: nn.Module, rows: list[Row]) -> list[torch.Tensor | None]:
+        """Features of each row's images, to be kept and given to :meth:`generate`; None where there are none."""
+
+    def generate(
+        self,
+        model: Any,
+        processor: Processor,
+        rows: list[Row],
+        features: list[torch.Tensor | None],
+        max_new_tokens: int,
+    ) -> list[list[int]]:
+        """Greedy answers to prompts: each one's new ids, up to and without the end token."""
+
+
+def family_of(folder: Path) -> Family:
+    """The family of a full checkpoint, by the ``model_type`` of its ``config.json``."""
+    try:
+        kind = read_json(folder / "config.json").get("model_type")
+    except OSError as error:
+        raise UserError(f"{folder}: no readable config.json ({error.strerror})") from error
+    if kind == "mgm":
+        from syntune.models.mgm.family import MgmFamily
+
+        return MgmFamily()
+    from syntune.models.hf.family import HfFamily
+
+    return HfFamily(folder)

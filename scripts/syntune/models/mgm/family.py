@@ -1,0 +1,90 @@
+"""MGM as training and prediction see it."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from syntune.models.attention import choose_attention
+from syntune.models.family import Row
+from syntune.models.mgm.modeling_mgm import LORA_TARGETS, MgmForConditionalGeneration
+from syntune.models.mgm.prefix import encode_prefixes, generate_after
+from syntune.models.mgm.processing_mgm import MgmProcessor
+from syntune.models.mgm.reference_names import from_reference_name, to_reference_name
+from syntune.models.packing import pack_in_training
+
+_PREFIX = "base_model.model."
+
+
+class MgmFamily:
+    """MGM on Gemma."""
+
+    name = "mgm"
+    lora_targets = LORA_TARGETS
+
+    def load_model(self, folder: Path, dtype: torch.dtype) -> MgmForConditionalGeneration:
+        """The model of a full checkpoint, every tensor accounted for."""
+        from syntune.models.checkpoints import load_full
+
+        return load_full(MgmForConditionalGeneration, folder, dtype)
+
+    def load_processor(self, folder: Path) -> MgmProcessor:
+        """The processor beside a full checkpoint."""
+        return MgmProcessor.from_pretrained(folder)
+
+    def connector(self, model: MgmForConditionalGeneration) -> list[nn.Module]:
+        """Mining and projector."""
+        return list(model.vision_connector)
+
+    def towers(self, model: MgmForConditionalGeneration) -> list[nn.Module]:
+        """CLIP and ConvNeXt."""
+        return list(model.vision_towers)
+
+    def saved_name(self, name: str) -> str:
+        """The reference's name, as its LoRA checkpoints have it."""
+        return _PREFIX + to_reference_name(name)
+
+    def own_name(self, saved: str) -> str:
+        """The inverse of :meth:`saved_name`."""
+        return from_reference_name(saved.removeprefix(_PREFIX))
+
+    def use_attention(self, model: Any, attention: str, device: torch.device, dtype: torch.dtype) -> str:
+        """Pack the rows of a batch into one sequence, with the attention asked for."""
+        chosen = choose_attention(attention, device, dtype)
+        pack_in_training(model, chosen)
+        return chosen.name
+
+    def encode_without_images(self, model: MgmForConditionalGeneration, wanted: bool) -> None:
+        """Set :attr:`MgmForConditionalGeneration.encodes_without_images`."""
+        model.encodes_without_images = wanted
+
+    def training_loss(self, model: nn.Module, batch: Row, supervised: int) -> torch.Tensor:
+        """The model's own loss: the whole of the logits never exists."""
+        return model(**batch, num_items_in_batch=supervised).loss
+
+    def encode_images(self, model: MgmForConditionalGeneration, rows: list[Row]) -> list[torch.Tensor | None]:
+        """What prompts about each row's image share: their prefix's keys and values, [layers, 2, heads, tokens, size].
+
+        Only prompts about one image share it; others get None.
+        """
+        if any(len(row["images"]) != 1 for row in rows):
+            return [None] * len(rows)
+        return encode_prefixes(model, rows)
+
+    def generate(
+        self,
+        model: MgmForConditionalGeneration,
+        processor: MgmProcessor,
+        rows: list[Row],
+        features: list[torch.Tensor | None],
+        max_new_tokens: int,
+    ) -> list[list[int]]:
+        """Greedy answers to prompts: each one's new ids, up to and without the end token."""
+        if any(of is None for of in features):
+            batch = {name: tensor.to(model.device) for name, tensor in processor.collate(rows, "left").items()}
+            new = model.generate(**batch, max_new_tokens=max_new_tokens, do_sample=False)
+        else:
+            new = generate_after(model, rows, features, max_new_tokens)
+        end = model.config.text_config.eos_token_id
+        return [ids[: ids.index(end)] if end in ids else ids for ids in new.tolist()]

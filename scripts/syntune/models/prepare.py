@@ -1,0 +1,171 @@
+"""A base model, from wherever its weights are, as a full checkpoint in this project's layout."""
+
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from syntune.errors import UserError
+from syntune.files import atomic_directory
+from syntune.manifests import Part, read_manifest, write_manifest
+from syntune.models.checkpoints import Loaded, load_chain, merge, stored_dtype
+from syntune.models.hub import fetch_checkpoint
+from syntune.models.mgm.assembly import Assembly, write_assembly
+from syntune.models.mgm.modeling_mgm import MgmForConditionalGeneration
+from syntune.models.mgm.parts import assemble_parts
+from syntune.models.mgm.reference_checkpoints import (
+    assemble_reference,
+    read_reference_config,
+    with_reference_fields,
+)
+from syntune.models.mgm.tiny import tiny_config
+from syntune.models.tiny_tokenizer import train_tokenizer
+from syntune.models.weights import INDEX, read_weights, weight_files
+from syntune.settings.models import (
+    AdapterModelSettings,
+    HubModelSettings,
+    LocalModelSettings,
+    ModelSettings,
+    PartsModelSettings,
+    TinyModelSettings,
+    hub_address,
+)
+
+log = logging.getLogger("prepare_base")
+
+_COPIED = (".json", ".model", ".txt", ".jinja")
+"""What a checkpoint has beside its weights; code is not copied."""
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """What other rules made: the manifest of a tokenizer's dataset, the folder and manifest of an adapter's base."""
+
+    dataset_manifest: Path | None = None
+    base: Path | None = None
+    base_manifest: Path | None = None
+
+
+def prepare_base(name: str, settings: ModelSettings, ingredients: Ingredients, model: Path, manifest: Path) -> None:
+    """Write the checkpoint folder ``model``, load it as training and prediction will, and write its manifest.
+
+    Raises:
+        UserError: the weights are not what the settings say; nothing is written.
+    """
+    with atomic_directory(model) as folder:
+        inputs = _write(settings, ingredients, folder)
+        dtype = stored_dtype(folder)
+        details = describe(load_chain([folder], dtype), dtype)
+    log.info("%s: %s, %d parameters, %s", name, details["family"], details["parameters"], details["dtype"])
+    write_manifest(
+        manifest,
+        stage="prepare_base",
+        name=name,
+        parts=[Part.of(file, manifest.parent) for file in sorted(model.rglob("*")) if file.is_file()],
+        packages=("torch", "transformers", "tokenizers", "safetensors", "peft"),
+        inputs=inputs,
+        settings=settings.model_dump(),
+        details=details,
+    )
+
+
+def describe(loaded: Loaded, dtype: torch.dtype) -> dict[str, Any]:
+    """The manifest's details: family, type of the weights, vocabulary, image tokens, parameters in all and by part."""
+    parts: dict[str, int] = {}
+    for name, parameter in loaded.model.named_parameters():  # tied weights come once
+        part = name.partition(".")[0]
+        parts[part] = parts.get(part, 0) + parameter.numel()
+    return {
+        "family": loaded.family.name,
+        "dtype": str(dtype).removeprefix("torch."),
+        "vocab_size": loaded.model.get_input_embeddings().weight.shape[0],
+        "tokens_per_image": getattr(loaded.model.config, "tokens_per_image", None),
+        "parameters": sum(parts.values()),
+        "parts": parts,
+    }
+
+
+def write_tiny(settings: TinyModelSettings, dataset_manifest: Path, folder: Path) -> None:
+    """A tiny MGM with random weights, the same on every run."""
+    tokenizer = train_tokenizer(dataset_manifest, settings.vocab_size)
+    config = tiny_config(len(tokenizer), settings.hidden_size, settings.num_hidden_layers)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        model = MgmForConditionalGeneration(config)
+    write_assembly(Assembly(config, model.state_dict(), tokenizer, folder), folder, torch.float32)
+
+
+def write_checkpoint(source: Path, towers: dict[str, Path], folder: Path) -> None:
+    """A checkpoint that is already whole: the reference MGM's is converted, others are copied as safetensors."""
+    if read_reference_config(source) is not None:
+        assembly = assemble_reference(source, towers.get("vision_tower"), towers.get("vision_tower_aux"))
+        write_assembly(assembly, folder, assembly.dtype)
+        return
+    if towers:
+        raise UserError(f"{source}: is no reference MGM, so it takes no {' and no '.join(towers)}")
+    if not source.is_dir():
+        raise UserError(f"{source}: is not a folder")
+    files = weight_files(source)
+    read_weights(source)  # names an empty tensor or a file that is none, which transformers does not
+    loaded = load_chain([source], stored_dtype(source))
+    as_they_are = all(file.suffix == ".safetensors" for file in files)
+    for file in sorted(source.iterdir()):
+        if file.suffix in _COPIED and not file.name.endswith(".index.json"):
+            shutil.copyfile(file, folder / file.name)
+    for file in [*files, source / INDEX] if as_they_are else []:
+        if file.is_file():
+            shutil.copyfile(file, folder / file.name)
+    if not as_they_are:
+        loaded.model.save_pretrained(folder)
+
+
+def write_merged(base: Path, adapter: Path, folder: Path) -> None:
+    """A base with an adapter merged into it, in the base's own type."""
+    loaded = load_chain([base], dtype := stored_dtype(base))
+    merged = merge(loaded.model, adapter, loaded.family)
+    reference = read_reference_config(adapter)
+    if isinstance(merged, MgmForConditionalGeneration):
+        config = merged.config if reference is None else with_reference_fields(merged.config, reference, adapter)
+        write_assembly(Assembly(config, merged.state_dict(), loaded.processor.tokenizer, adapter), folder, dtype)
+        return
+    merged.save_pretrained(folder)
+    loaded.processor.save_pretrained(folder)
+
+
+def _write(settings: ModelSettings, ingredients: Ingredients, folder: Path) -> dict[str, str]:
+    """Write a model's checkpoint; returns the content hashes of what other rules made for it."""
+    weights = {key: _local(value) for key, value in settings.weights().items()}
+    match settings:
+        case TinyModelSettings():
+            manifest = _given(ingredients.dataset_manifest, "--dataset-manifest")
+            write_tiny(settings, manifest, folder)
+            return {"tokenizer_dataset": read_manifest(manifest).content}
+        case LocalModelSettings():
+            write_checkpoint(Path(settings.path), weights, folder)
+        case HubModelSettings():
+            write_checkpoint(fetch_checkpoint(settings.repo, settings.revision), weights, folder)
+        case PartsModelSettings():
+            fields = {key: getattr(settings, key) for key in ("image_size_aux", "image_aspect_ratio")}
+            assembly = assemble_parts(**{"projector": None, **weights}, seed=settings.seed, **fields)
+            write_assembly(assembly, folder, getattr(torch, settings.dtype))
+        case AdapterModelSettings():
+            manifest = _given(ingredients.base_manifest, "--base-manifest")
+            write_merged(_given(ingredients.base, "--base"), weights["path"], folder)
+            return {"base": read_manifest(manifest).content}
+    return {}
+
+
+def _local(weights: str) -> Path:
+    """The local path of what a setting names; from the hub, if it is there."""
+    address = hub_address(weights)
+    return fetch_checkpoint(*address) if address else Path(weights)
+
+
+def _given(path: Path | None, option: str) -> Path:
+    """A path that a source needs."""
+    if path is None:
+        raise UserError(f"this model's source needs {option}")
+    return path

@@ -1,0 +1,1 @@
+"""Prediction: a run's answers to a benchmark's questions."""

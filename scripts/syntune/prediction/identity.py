@@ -1,0 +1,40 @@
+"""Who answers: the content of a chain of checkpoints, and the code that runs it."""
+
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+from syntune.errors import UserError
+from syntune.files import canonical_json, sha256_bytes, sha256_file
+from syntune.manifests import read_manifest
+from syntune.sources import SCRIPTS, source_files
+
+PACKAGES = ("peft", "pillow", "tokenizers", "torch", "transformers")
+"""The packages whose version may change an answer."""
+
+_ROOMS = ("syntune/images.py", "syntune/models/", "syntune/prediction/")
+
+
+def chain_content(manifests: Sequence[Path]) -> str:
+    """SHA-256 over the content of every checkpoint of a chain, by their manifests.
+
+    Raises:
+        UserError: a manifest cannot be read, or a file that it names is not there or has another size.
+    """
+    contents = []
+    for path in manifests:
+        manifest = read_manifest(path)
+        for part in manifest.parts:
+            file = path.parent / part.path
+            if not file.is_file() or file.stat().st_size != part.bytes:
+                raise UserError(f"{file}: not the file that {path} describes; delete both and run snakemake again")
+        contents.append(manifest.content)
+    return sha256_bytes(canonical_json(contents).encode())
+
+
+def engine_content() -> str:
+    """SHA-256 over the code and the package versions that turn a question into an answer."""
+    files = {str(file.relative_to(SCRIPTS)): file for file in source_files("predict")}
+    code = {name: sha256_file(file) for name, file in files.items() if name.startswith(_ROOMS)}
+    versions = {package: metadata.version(package) for package in PACKAGES}
+    return sha256_bytes(canonical_json([code, versions]).encode())

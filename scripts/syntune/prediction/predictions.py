@@ -1,0 +1,98 @@
+"""The prediction file of a run on a benchmark."""
+
+import logging
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from syntune.benchmarks.protocol import Protocol
+from syntune.errors import UserError
+from syntune.files import write_jsonl
+from syntune.models.checkpoints import load_chain
+from syntune.prediction.answering import Answerer
+from syntune.prediction.cache import AnswerCache
+from syntune.prediction.device import dtype_name
+from syntune.prediction.identity import chain_content, engine_content
+from syntune.prediction.plan import Answer, Asked, by_image, of_shard, with_images
+from syntune.prediction.progress import Progress
+from syntune.settings.prediction import PredictionSettings
+
+logger = logging.getLogger(__name__)
+
+
+def predict(
+    protocol: Protocol,
+    settings: PredictionSettings,
+    *,
+    name: str,
+    checkpoints: Sequence[Path],
+    manifests: Sequence[Path],
+    device: torch.device,
+    dtype: torch.dtype,
+    threads: int,
+    shard: int,
+    cache: Path,
+    output: Path,
+) -> None:
+    """Answer the questions of a shard and write a line for each, in the benchmark's order.
+
+    Args:
+        protocol: the benchmark.
+        settings: batch size and number of shards.
+        name: what progress is told of.
+        checkpoints: a full checkpoint, then the adapters on it.
+        manifests: the manifest of each checkpoint.
+        device: where the model answers.
+        dtype: in which arithmetic.
+        threads: threads that decode images.
+        shard: which shard, from 0.
+        cache: folder of the answers that were given before.
+        output: the file to write.
+
+    Raises:
+        UserError: checkpoints, questions or images are not as they must be, or a folder cannot be written.
+    """
+    for folder in (output.parent, cache):
+        require_writable(folder)
+    content = chain_content(manifests)
+    questions = protocol.questions()
+    benchmark = protocol.content_hash(questions)
+    asked = of_shard(with_images(questions), shard, settings.shards)
+    decoding = protocol.decoding() | {"dtype": dtype_name(dtype)}
+    with AnswerCache(cache, {"model": content, "engine": engine_content(), "decoding": decoding}) as answers:
+        waiting = [one for one in asked if answers.get(one) is None]
+        logger.info("%s: %d questions, %d of them answered before", name, len(asked), len(asked) - len(waiting))
+        if waiting:
+            loaded = load_chain(checkpoints, dtype, device)
+            answerer = Answerer(loaded, decoding["max_new_tokens"], protocol.settings.max_pixels, threads)
+            with Progress(name, len(waiting), "questions") as progress:
+                for batch in answerer.answer(by_image(waiting), settings.batch_size):
+                    answers.add(batch)
+                    progress.add(len(batch))
+        of = {"adapter": content, "benchmark": benchmark, "decoding": decoding}
+        write_jsonl(output, [_line(protocol, one, answers.get(one), of) for one in asked])
+
+
+def _line(protocol: Protocol, asked: Asked, answer: Answer, of: dict[str, Any]) -> dict[str, Any]:
+    """One line of the file; ``text`` is what the model wrote, ``answer`` what the benchmark takes from it."""
+    question = asked.question
+    return {
+        "question_id": question.id,
+        "prompt": question.prompt,
+        "answer": protocol.extract(question, answer.text),
+        "text": answer.text,
+        "tokens": answer.tokens,
+        **of,
+    }
+
+
+def require_writable(folder: Path) -> None:
+    """Refuse, before anything is spent, a folder that cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror}); free it or choose another folder") from error

@@ -1,0 +1,94 @@
+"""The model card of a trained run."""
+
+from typing import TYPE_CHECKING, Any
+
+from syntune.manifests import Manifest
+
+if TYPE_CHECKING:
+    from syntune.training.outputs import Finished
+
+
+def model_card(finished: "Finished", summary: dict[str, Any], dataset: Manifest, starts: list[Manifest]) -> str:
+    """A README in the hub's form: what it is, of what and how it was made, and how to load it.
+
+    Args:
+        finished: the run.
+        summary: its figures.
+        dataset: manifest of what it was trained on.
+        starts: manifests of what it was trained from.
+    """
+    settings = finished.settings
+    adapter = settings.method in ("lora", "qlora")
+    library = "library_name: peft\n" if adapter else "library_name: transformers\n"
+    tags = "".join(f"- {tag}\n" for tag in ("image-text-to-text", "syntune", *([settings.method] if adapter else [])))
+    rows = "\n".join(
+        f"| {key} | {_shown(value)} |" for key, value in _hyperparameters(settings.model_dump(mode="json"))
+    )
+    checks = "\n".join(f"| {check['name']} | {check['status']} | {check['detail']} |" for check in finished.verdicts)
+    start = " + ".join(f"`{of.name}` ({of.content[:12]})" for of in starts)
+    memory = summary["memory"]
+    return f"""---
+{library}pipeline_tag: image-text-to-text
+tags:
+{tags}---
+# {finished.run}
+
+Trained by Syntune: method `{settings.method}` on dataset `{dataset.name}`, from {start}.
+
+{_loading(settings.method)}
+
+## Data
+
+`{dataset.name}`, content {dataset.content[:12]}: {finished.counts["rows"]:,} rows, {finished.rows:,} trained on, \
+{finished.counts["cut"]:,} cut at max_length, dropped: {_shown(finished.counts["dropped"])}.
+
+## Training
+
+{summary["steps"]} steps, {summary["samples"]:,} rows and {summary["supervised_tokens"]:,} supervised tokens in \
+{summary["seconds"]:,.0f} s on {finished.ranks} x {finished.device}: {summary["samples_per_second"]} rows/s. \
+Peak memory {memory["peak_gib"]} GiB ({memory["kind"]}). Loss {summary["first_loss"]:.4f} at the first step, \
+{summary["final_loss"]:.4f} at the last. {finished.parameters.trainable:,} of {finished.parameters.total:,} parameters \
+trained, {finished.parameters.lora:,} of them LoRA. Attention: {finished.attention}.
+
+| hyperparameter | value |
+|---|---|
+{rows}
+
+## Health
+
+| check | status | found |
+|---|---|---|
+{checks}
+
+Scores are not in this card: they belong to the report of the workflow that made it.
+"""
+
+
+def _loading(method: str) -> str:
+    """How the files are read."""
+    if method in ("lora", "qlora"):
+        return (
+            "`adapter_model.safetensors` and `adapter_config.json` are PEFT's (`PeftModel.from_pretrained`); "
+            "`non_lora_trainables.safetensors` holds what was trained beside the adapter."
+        )
+    if method == "align":
+        return "`non_lora_trainables.safetensors` holds the connector, which alone was trained."
+    return "A whole model: `from_pretrained` of its class."
+
+
+def _hyperparameters(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Every setting by its path."""
+    pairs = []
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            pairs += _hyperparameters(value, f"{prefix}{key}.")
+        else:
+            pairs.append((prefix + key, value))
+    return pairs
+
+
+def _shown(value: Any) -> str:
+    """A value in a table's cell."""
+    if isinstance(value, dict):
+        return ", ".join(f"{number:,} {reason}" for reason, number in value.items()) or "none"
+    return "none" if value is None else str(value).replace("|", "/")

@@ -1,0 +1,175 @@
+"""Hugging Face's Trainer, with this project's batches, loss and checkpoints."""
+
+import math
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.utils.data import DataLoader
+from transformers import Trainer, TrainingArguments
+
+from syntune.files import fsync
+from syntune.models.family import Family, Processor, Row
+from syntune.models.weights import check_tensors, read_tensors
+from syntune.settings.runs import TrainedRunSettings
+from syntune.training.batching import StepPlan
+from syntune.training.rows import Batches, TrainingRows, padded
+from syntune.training.work import Work
+from syntune.training.zero import trained_tensors, zero_config
+
+TRAINED = "trained.safetensors"
+"""A checkpoint's trained parameters."""
+
+
+class PlannedTrainer(Trainer):
+    """A Trainer whose batches follow a :class:`StepPlan`.
+
+    The loss of a step is the sum over all its supervised tokens, on all ranks, divided by their number, which the plan
+    knows: micro-batches and ranks of different sizes weigh what they hold, and no batch is read before its turn.
+    """
+
+    def __init__(
+        self, *, family: Family, processor: Processor, plan: StepPlan, rows: TrainingRows, work: Work, **kwargs: Any
+    ) -> None:
+        self.family, self.processor, self.plan, self.rows, self.work = family, processor, plan, rows, work
+        super().__init__(train_dataset=rows, **kwargs)
+        self.loss_is_scaled_for_ga = True
+        self.model_accepts_loss_kwargs = True
+        self.micro_losses: list[float | torch.Tensor] = []
+
+    def get_train_dataloader(self) -> DataLoader:
+        """This rank's micro-batches of the whole run; workers decode images ahead."""
+        workers = self.args.dataloader_num_workers
+        return DataLoader(
+            self.rows,
+            batch_sampler=Batches(self.plan, self.args.process_index, self.args.max_steps),
+            collate_fn=_Collate(self.processor),
+            num_workers=workers,
+            prefetch_factor=2 if workers else None,
+            pin_memory=self.args.device.type == "cuda",
+            multiprocessing_context="forkserver" if workers else None,
+        )
+
+    def get_batch_samples(self, epoch_iterator: Iterator[Row], num_batches: int, device: torch.device) -> Any:
+        """The step's micro-batches, each read when its turn comes, and the step's supervised tokens on all ranks."""
+        self.micro_losses = []
+        return _Lazily(epoch_iterator, num_batches), self.supervised(self.state.global_step)
+
+    def supervised(self, step: int) -> int:
+        """Supervised tokens of a step, counted from 0."""
+        return int(self.rows.index.supervised[self.plan.rows(step)].sum())
+
+    def compute_loss(
+        self, model: nn.Module, inputs: Row, return_outputs: bool = False, num_items_in_batch: int | None = None
+    ) -> torch.Tensor:
+        """The micro-batch's share of the step's loss, times the ranks, for gradients are averaged over them."""
+        loss = self.family.training_loss(model, inputs, num_items_in_batch)
+        self.micro_losses.append(loss.detach())
+        return loss * self.args.world_size
+
+    def floating_point_ops(self, inputs: Row) -> int:
+        """Not estimated here: :mod:`syntune.training.flops` counts what this project reports."""
+        return 0
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write the trained parameters, whole under any ZeRO stage."""
+        tensors = trained_tensors(self.model)
+        if self.args.should_save:
+            folder = Path(output_dir)
+            folder.mkdir(parents=True, exist_ok=True)
+            save_file({name: of.contiguous() for name, of in tensors.items()}, folder / TRAINED)
+
+    def _get_output_dir(self, trial: Any) -> str:
+        """Where a checkpoint is written before it is put in its place."""
+        return str(self.work.partial())
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """A checkpoint appears whole or not at all."""
+        super()._save_checkpoint(model, trial)
+        if self.args.world_size > 1:
+            torch.distributed.barrier()
+        if self.args.should_save:
+            self.work.finish(self.state.global_step, self.args.save_total_limit)
+            fsync(self.work.folder)
+        if self.args.world_size > 1:
+            torch.distributed.barrier()
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        """Read the trained parameters back; all of them must be there."""
+        path = Path(resume_from_checkpoint) / TRAINED
+        tensors = read_tensors(path)
+        own = {name: of for name, of in (model or self.model).named_parameters() if of.requires_grad}
+        check_tensors(path, tensors, {name: of.shape for name, of in own.items()})
+        with torch.no_grad():
+            for name, tensor in tensors.items():
+                own[name].copy_(tensor)
+
+
+class _Lazily:
+    """The next so many of an iterator, with a length: Trainer counts before it iterates."""
+
+    def __init__(self, iterator: Iterator[Row], count: int) -> None:
+        self.iterator, self.count = iterator, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Row]:
+        return islice(self.iterator, self.count)
+
+
+class _Collate:
+    """A batch of rows; a class, so that a worker can be given it."""
+
+    def __init__(self, processor: Processor) -> None:
+        self.processor = processor
+
+    def __call__(self, rows: list[Row]) -> Row:
+        return padded(self.processor, rows)
+
+
+def training_arguments(
+    settings: TrainedRunSettings, work: Work, plan: StepPlan, steps: int, ranks: int
+) -> TrainingArguments:
+    """The run's settings in Trainer's terms."""
+    optimizer = settings.optimizer
+    zero = zero_config(settings.zero.stage, settings.zero.offload, ranks) if settings.zero else None
+    return TrainingArguments(
+        output_dir=str(work.folder),
+        max_steps=steps,
+        per_device_train_batch_size=max(1, settings.global_batch_size // (ranks * plan.micro_batches)),
+        gradient_accumulation_steps=plan.micro_batches,
+        learning_rate=optimizer.learning_rate,
+        lr_scheduler_type=optimizer.scheduler,
+        warmup_steps=warmup_steps(settings, steps),
+        weight_decay=optimizer.weight_decay,
+        max_grad_norm=optimizer.max_grad_norm,
+        optim="adamw_torch_fused" if settings.gpus else "adamw_torch",
+        bf16=settings.precision == "bf16",
+        tf32=True if settings.gpus else None,
+        use_cpu=not settings.gpus,
+        seed=settings.seed,
+        dataloader_num_workers=settings.workers,
+        remove_unused_columns=False,
+        average_tokens_across_devices=False,
+        logging_strategy="steps",
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="steps",
+        save_steps=settings.save_steps,
+        save_total_limit=settings.keep_checkpoints,
+        report_to="none",
+        disable_tqdm=True,
+        deepspeed=zero,
+        ddp_find_unused_parameters=True,  # a micro-batch of text alone leaves the connector out
+        ddp_timeout=60 * settings.timeout,
+    )
+
+
+def warmup_steps(settings: TrainedRunSettings, steps: int) -> int:
+    """Optimizer steps of warm-up: the share of all, rounded up."""
+    return math.ceil(settings.optimizer.warmup_ratio * steps)

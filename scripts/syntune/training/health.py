@@ -1,0 +1,184 @@
+"""Health: what must hold while a run trains, each check with a name, and when it stops the run.
+
+A check never averages away what it sees: a loss that is not finite, far above what came before, or above what the model
+would lose by guessing is a fault of data, code or settings, and a run with a fault does not become an adapter.
+"""
+
+import math
+import statistics
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from syntune.settings.runs import HealthSettings
+
+OK, FAILED = "ok", "failed"
+_WINDOW = 50
+"""Steps that a median looks back on."""
+_FEWEST = 10
+"""Steps before a median says anything."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found."""
+
+    name: str
+    status: str
+    detail: str
+
+    def as_dict(self) -> dict[str, str]:
+        """For the manifest."""
+        return asdict(self)
+
+
+class Unhealthy(Exception):
+    """A check failed: training stops, the checkpoints stay."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(f"{verdict.name}: {verdict.detail}")
+        self.verdict = verdict
+
+
+@dataclass
+class Health:
+    """The checks of one run, fed a step at a time.
+
+    Attributes:
+        settings: the limits.
+        vocabulary: tokens of the model's vocabulary.
+        schedule: the planned learning rate of each step, from 1.
+        rows: rows of the dataset.
+        masked: rows without a supervised token; they are not trained on.
+        fresh: the base has random weights, so that it can only guess.
+    """
+
+    settings: HealthSettings
+    vocabulary: int
+    schedule: list[float]
+    rows: int
+    masked: int
+    fresh: bool = False
+    losses: list[float] = field(default_factory=list)
+    norms: list[float] = field(default_factory=list)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+
+    def before(self, examples: list[str]) -> None:
+        """Check the share of rows without a supervised token; ``examples`` are some of their ids."""
+        share, limit = self.masked / self.rows if self.rows else 0.0, self.settings.max_masked_share
+        named = f" (first {', '.join(examples)})" if examples else ""
+        self._judge(
+            "masked share",
+            share <= limit,
+            f"{self.masked} of {self.rows} rows have no supervised token, within max_masked_share {limit:g}",
+            f"{self.masked} of {self.rows} rows ({share:.1%}) have no supervised token{named}, more than "
+            f"max_masked_share {limit:g}; raise max_length or take them out of the dataset",
+        )
+
+    def after_step(self, step: int, loss: float, norm: float | None, learning_rate: float) -> None:
+        """Check a step, counted from 1.
+
+        Raises:
+            Unhealthy: a check failed.
+        """
+        finite = math.isfinite(loss) and (norm is None or math.isfinite(norm))
+        self._judge(
+            "finite",
+            finite,
+            "every loss and gradient norm is a number",
+            f"step {step}: loss {loss}, gradient norm {norm}",
+        )
+        if step == 1:
+            self._first(loss)
+        self._spike(step, loss)
+        if norm is not None:
+            self._explosion(step, norm)
+        self._schedule(step, learning_rate)
+        self.losses.append(loss)
+        if norm is not None:
+            self.norms.append(norm)
+
+    def at_end(self, adapter_b: dict[str, float]) -> None:
+        """Check that the adapter learned: ``adapter_b`` holds the largest magnitude in each of its B matrices.
+
+        They begin at zero, and an adapter whose B are zero changes nothing.
+        """
+        if not adapter_b:
+            return
+        dead = [name for name, largest in adapter_b.items() if largest == 0.0]
+        self._judge(
+            "live adapter",
+            not dead,
+            f"all {len(adapter_b)} B matrices left zero",
+            f"{len(dead)} of {len(adapter_b)} B matrices are still zero (first {dead[0] if dead else ''}): the adapter "
+            "got no gradient there",
+        )
+
+    def report(self) -> list[dict[str, str]]:
+        """Every verdict so far."""
+        return [verdict.as_dict() for verdict in self.verdicts.values()]
+
+    def _first(self, loss: float) -> None:
+        guess, margin = math.log(self.vocabulary), self.settings.first_loss_margin
+        bound = f"ln({self.vocabulary}) + {margin:g} = {guess + margin:.3f}"
+        too_good = self.fresh and loss < guess - margin
+        self._judge(
+            "first loss",
+            loss <= guess + margin and not too_good,
+            f"{loss:.3f}, at most {bound}",
+            f"{loss:.3f}, but random weights can only guess, at {guess:.3f}: the labels give the answers away"
+            if too_good
+            else f"{loss:.3f} is above {bound}, worse than guessing: labels or base are not what the model expects",
+        )
+
+    def _spike(self, step: int, loss: float) -> None:
+        rise = self.settings.max_loss_rise
+        usual = statistics.median(self.losses[-_WINDOW:]) if len(self.losses) >= _FEWEST else None
+        self._judge(
+            "loss spikes",
+            usual is None or loss <= usual + rise,
+            f"no loss more than {rise:g} above the median of the {_WINDOW} before it",
+            f"step {step}: loss {loss:.3f} is more than {rise:g} above the median before it, {usual or 0:.3f}",
+        )
+
+    def _explosion(self, step: int, norm: float) -> None:
+        factor = self.settings.max_grad_norm_factor
+        usual = statistics.median(self.norms[-_WINDOW:]) if len(self.norms) >= _FEWEST else None
+        self._judge(
+            "gradient norm",
+            usual is None or norm <= factor * usual,
+            f"none more than {factor:g} times the median of the {_WINDOW} before it",
+            f"step {step}: norm {norm:.3g} is more than {factor:g} times the median before it, {usual or 0:.3g}",
+        )
+
+    def _schedule(self, step: int, learning_rate: float) -> None:
+        planned = self.schedule[step - 1]
+        self._judge(
+            "learning rate",
+            math.isclose(learning_rate, planned, rel_tol=1e-6, abs_tol=1e-15),
+            "as planned at every step",
+            f"step {step}: {learning_rate:.6g} instead of {planned:.6g}",
+        )
+
+    def _judge(self, name: str, holds: bool, good: str, bad: str) -> None:
+        """Note a verdict; a bad one is raised."""
+        verdict = Verdict(name, OK if holds else FAILED, good if holds else bad)
+        self.verdicts[name] = verdict
+        if not holds:
+            raise Unhealthy(verdict)
+
+
+def planned_learning_rates(steps: int, peak: float, scheduler: str, warmup_steps: int) -> list[float]:
+    """The learning rate of each step, from the schedules' definitions: linear warm-up, then the named course."""
+
+    def share(done: int) -> float:
+        if done < warmup_steps:
+            return done / max(1, warmup_steps)
+        progress = (done - warmup_steps) / max(1, steps - warmup_steps)
+        courses: dict[str, Any] = {
+            "cosine": max(0.0, 0.5 * (1 + math.cos(math.pi * progress))),
+            "linear": max(0.0, 1 - progress),
+            "constant_with_warmup": 1.0,
+        }
+        return courses[scheduler]
+
+    return [peak * share(done) for done in range(steps)]

@@ -1,0 +1,130 @@
+"""What a method trains: which parameters, and what is written of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
+
+from syntune.errors import UserError
+from syntune.models.checkpoints import save_beside
+from syntune.models.family import Family
+from syntune.settings.runs import TrainedRunSettings
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Numbers of parameters; under qlora, of the base before it was quantised."""
+
+    total: int
+    trainable: int
+    lora: int
+    beside_lora: int
+
+
+def adapt(model: Any, family: Family, settings: TrainedRunSettings, start: str) -> nn.Module:
+    """Freeze and thaw as the method says, and attach the adapter.
+
+    Trained parameters are float32, whatever the rest is: small updates would be lost in bfloat16.
+
+    Args:
+        model: a full model of ``family``; changed in place.
+        family: its family.
+        settings: the run's.
+        start: what ``adapter_config.json`` calls the base.
+
+    Returns:
+        The model, wrapped by PEFT for lora and qlora.
+
+    Raises:
+        UserError: lora.targets names no linear, or one outside the language model.
+    """
+    model.requires_grad_(False)
+    connector = [parameter for module in family.connector(model) for parameter in module.parameters()]
+    if settings.method == "full":
+        model.requires_grad_(True)
+        for tower in family.towers(model):
+            tower.requires_grad_(settings.train_vision)
+    elif settings.method == "align":
+        for parameter in connector:
+            parameter.requires_grad_(True)
+    else:
+        model = _attach_adapter(model, family, settings, start)
+        for parameter in connector if settings.lora.train_connector else []:
+            parameter.requires_grad_(True)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    return model
+
+
+def _attach_adapter(model: Any, family: Family, settings: TrainedRunSettings, start: str) -> PeftModel:
+    """Wrap the model in PEFT."""
+    config = LoraConfig(
+        r=settings.lora.r,
+        lora_alpha=settings.lora.alpha,
+        lora_dropout=settings.lora.dropout,
+        bias=settings.lora.bias,
+        target_modules=settings.lora.targets or family.lora_targets,
+        task_type="CAUSAL_LM",
+        base_model_name_or_path=start,
+    )
+    try:
+        adapted = get_peft_model(model, config)
+    except ValueError as error:
+        raise UserError(f"lora.targets: {settings.lora.targets}: {str(error).splitlines()[0]}") from error
+    adapted.peft_config["default"].base_model_name_or_path = start
+    towers = {id(module) for tower in family.towers(model) for module in tower.modules()}
+    inside = [name for name, module in adapted.named_modules() if id(module) in towers and hasattr(module, "lora_A")]
+    if inside:
+        raise UserError(f"lora.targets: {inside[0]} is in a vision tower; name linears of the language model alone")
+    return adapted
+
+
+def count_parameters(model: nn.Module) -> Parameters:
+    """How many there are."""
+    sizes = [(name, _size(parameter), parameter.requires_grad) for name, parameter in model.named_parameters()]
+    lora = sum(size for name, size, _ in sizes if ".lora_" in name)
+    trainable = sum(size for _, size, trained in sizes if trained)
+    return Parameters(sum(size for _, size, _ in sizes) - lora, trainable, lora, trainable - lora if lora else 0)
+
+
+def _size(parameter: nn.Parameter) -> int:
+    """Elements, whole under ZeRO-3, unpacked from 4 bits."""
+    if hasattr(parameter, "ds_numel"):
+        return parameter.ds_numel
+    state = getattr(parameter, "quant_state", None)
+    return state.shape.numel() if state is not None else parameter.numel()
+
+
+def write_weights(
+    model: nn.Module, family: Family, method: str, tensors: dict[str, torch.Tensor], folder: Path
+) -> None:
+    """Write what was trained: an adapter with what was trained beside it, the connector alone, or a whole model.
+
+    Args:
+        model: as :func:`adapt` returned it.
+        family: its family.
+        method: the run's.
+        tensors: parameters by the model's names, whole: the trained ones, for method full all of them.
+        folder: where they go.
+    """
+    if method == "full":
+        model.save_pretrained(folder, state_dict=tensors)
+    elif method == "align":
+        save_beside(folder, tensors, family)
+        model.config.save_pretrained(folder)
+    else:
+        base = model.get_base_model()
+        connector = {id(parameter) for module in family.connector(base) for parameter in module.parameters()}
+        named = {name for name, parameter in base.named_parameters() if id(parameter) in connector}
+        prefix = "base_model.model."
+        beside = {name.removeprefix(prefix): of for name, of in tensors.items() if name.removeprefix(prefix) in named}
+        adapter = {name: of for name, of in tensors.items() if name.removeprefix(prefix) not in named}
+        model.save_pretrained(folder, state_dict=adapter, save_embedding_layers=False)
+        (folder / "README.md").unlink(missing_ok=True)  # PEFT's, without a word of this run
+        if beside:
+            save_beside(folder, beside, family)
+        base.config.save_pretrained(folder)

@@ -1,0 +1,28 @@
+"""The guide to adding a benchmark quotes the code as it is."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from syntune.settings.benchmarks import BenchmarkSettings, NlvrSettings
+from syntune.settings.reading import read_settings
+
+ROOT = Path(__file__).resolve().parents[3]
+GUIDE = (ROOT / "docs/adding-a-benchmark.md").read_text(encoding="utf-8")
+QUOTES = re.findall(r"```python\n# (\S+)\n(.*?)```", GUIDE, re.DOTALL)
+
+
+@pytest.mark.parametrize(("path", "quote"), QUOTES)
+def test_quotes_are_current(path, quote):
+    assert quote in (ROOT / path).read_text(encoding="utf-8")
+
+
+def test_every_block_of_code_is_a_quote():
+    assert len(QUOTES) == GUIDE.count("```python") == 5
+
+
+def test_the_entry_is_a_benchmark():
+    entry = yaml.safe_load(re.search(r"```yaml\n(.*?)```", GUIDE, re.DOTALL).group(1))
+    assert isinstance(read_settings(entry["benchmarks"]["nlvr"], BenchmarkSettings, "guide"), NlvrSettings)

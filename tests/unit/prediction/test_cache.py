@@ -1,0 +1,129 @@
+"""An answer is found again by content: of model, prompt, image and decoding, and by nothing else."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+
+import pytest
+
+from syntune.errors import UserError
+from syntune.models.mgm.family import MgmFamily
+from syntune.prediction.cache import AnswerCache
+from syntune.prediction.plan import Answer, with_images
+
+
+@pytest.fixture
+def asked(monkeypatch) -> list[int]:
+    """Gets the number of prompts of each call of the model."""
+    sizes = []
+    generate = MgmFamily.generate
+
+    def counted(self, model, processor, rows, *args):
+        sizes.append(len(rows))
+        return generate(self, model, processor, rows, *args)
+
+    monkeypatch.setattr(MgmFamily, "generate", counted)
+    monkeypatch.setattr("syntune.prediction.margins.ROUNDING", 0.0)  # nothing is asked again
+    return sizes
+
+
+def test_nothing_is_asked_twice(answer, textvqa, tmp_path, asked):
+    first = answer(textvqa, cache=tmp_path / "cache")
+    assert sum(asked) == 11
+    assert answer(textvqa, cache=tmp_path / "cache", batch_size=3) == first
+    assert sum(asked) == 11
+
+
+def test_another_adapter_at_the_same_path_answers_itself(answer, textvqa, checkpoints, make_adapter, tmp_path, asked):
+    adapter = shutil.copytree(checkpoints[1], tmp_path / "adapter")
+    shutil.copy(f"{checkpoints[1]}.manifest.json", tmp_path)
+    chain, cache = [checkpoints[0], adapter], tmp_path / "cache"
+    before = answer(textvqa, folders=chain, cache=cache)
+    assert before == answer(textvqa, cache=cache)  # the same content in another place
+    assert sum(asked) == 11
+    make_adapter(checkpoints[0], adapter, 2)
+    after = answer(textvqa, folders=chain, cache=cache)
+    assert sum(asked) == 22
+    assert [line["text"] for line in after] != [line["text"] for line in before]
+
+
+def test_a_checkpoint_that_its_manifest_does_not_describe_is_refused(answer, textvqa, checkpoints, tmp_path):
+    adapter = shutil.copytree(checkpoints[1], tmp_path / "adapter")
+    shutil.copy(f"{checkpoints[1]}.manifest.json", tmp_path)
+    (adapter / "adapter_config.json").write_text("{}")
+    with pytest.raises(UserError, match="adapter_config.json: not the file that .*adapter.manifest.json describes"):
+        answer(textvqa, folders=[checkpoints[0], adapter])
+
+
+def test_other_prompts_images_and_lengths_are_asked(answer, textvqa, tmp_path, asked):
+    cache = tmp_path / "cache"
+    answer(textvqa, cache=cache)
+    shutil.copy(f"{textvqa.settings.images}/i0.jpg", f"{textvqa.settings.images}/i1.jpg")
+    answer(textvqa, cache=cache)
+    changed = sum(asked) - 11
+    assert changed == sum(question.group == "i1" for question in textvqa.questions())
+    textvqa.settings = textvqa.settings.model_copy(update={"max_new_tokens": 5})
+    answer(textvqa, cache=cache)
+    assert sum(asked) == 22 + changed
+
+
+def test_a_killed_job_loses_its_last_batch_alone(answer, textvqa, tmp_path, asked, monkeypatch):
+    cache = tmp_path / "cache"
+
+    def killed():
+        add, calls = AnswerCache.add, []
+
+        def add_or_die(self, answers):
+            calls.append(answers)
+            if len(calls) == 3:
+                os.kill(os.getpid(), signal.SIGKILL)
+            add(self, answers)
+
+        AnswerCache.add = add_or_die
+        answer(textvqa, cache=cache, batch_size=3)
+
+    job = multiprocessing.get_context("fork").Process(target=killed)
+    job.start()
+    job.join(60)
+    assert job.exitcode == -signal.SIGKILL
+    resumed = answer(textvqa, cache=cache, batch_size=3)
+    assert sum(asked) == 11 - 6
+    assert resumed == answer(textvqa)
+
+
+def test_damaged_records_count_for_nothing(answer, textvqa, tmp_path, asked):
+    cache = tmp_path / "cache"
+    first = answer(textvqa, cache=cache)
+    (journal,) = cache.glob("*/*.jsonl")
+    lines = journal.read_text().splitlines()
+    poisoned = json.loads(lines[0])
+    poisoned[1] = "another answer"
+    lines[0] = json.dumps(poisoned)
+    lines[1:3] = ["not a record", "7"]
+    journal.write_text("\n".join(lines)[:-5])  # and the last one was half written
+    assert answer(textvqa, cache=cache) == first
+    assert sum(asked) == 11 + 4
+
+
+def test_two_jobs_share_a_cache(textvqa, tmp_path):
+    one, other, *_ = with_images(textvqa.questions())
+    way = {"model": "m", "decoding": {}}
+    with AnswerCache(tmp_path, way) as first, AnswerCache(tmp_path, way) as second:
+        first.add([(one, Answer("a\u2028\n", 1))])
+        second.add([(other, Answer("b", 2))])
+        first.add([(other, Answer("b", 2))])
+    found = AnswerCache(tmp_path, way)
+    assert [found.get(one), found.get(other)] == [Answer("a\u2028\n", 1), Answer("b", 2)]
+    assert AnswerCache(tmp_path, way | {"model": "n"}).get(one) is None
+    for path in found.folder.glob("*.jsonl"):  # another model's answers do not become its own by a copy
+        shutil.copy(path, AnswerCache(tmp_path, way | {"model": "n"}).folder)
+    assert AnswerCache(tmp_path, way | {"model": "n"}).get(one) is None
+
+
+def test_a_folder_that_cannot_be_written_is_named(answer, textvqa, tmp_path, asked):
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(UserError, match="cache: cannot be written"):
+        answer(textvqa, cache=tmp_path / "cache")
+    assert not asked

@@ -1,0 +1,78 @@
+"""Answers belong to a question, whatever batch, shard or order it is asked in."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from syntune.benchmarks.predictions import read_predictions
+from syntune.models.mgm.modeling_mgm import MgmForConditionalGeneration
+from syntune.prediction.gathering import gather
+
+
+def test_every_question_is_answered_in_the_benchmarks_order(answer, textvqa, mmbench):
+    for protocol in (textvqa, mmbench):
+        lines = answer(protocol)
+        questions = protocol.questions()
+        assert [line["question_id"] for line in lines] == [question.id for question in questions]
+        assert [line["prompt"] for line in lines] == [question.prompt for question in questions]
+        assert {line["benchmark"] for line in lines} == {protocol.content_hash(questions)}
+        for line, question in zip(lines, questions, strict=True):
+            assert line["answer"] == protocol.extract(question, line["text"])
+            assert line["decoding"] == protocol.decoding() | {"dtype": "float32"}
+            assert 0 <= line["tokens"] <= protocol.settings.max_new_tokens
+    assert len({line["text"] for line in lines}) > 1
+
+
+def test_batches_and_shards_change_no_byte(answer, textvqa, tmp_path):
+    alone = answer(textvqa, batch_size=1)
+    assert len({line["text"] for line in alone}) > 3  # answers that differ show whose they are
+    for batch_size in (3, 8, 100):
+        assert answer(textvqa, batch_size=batch_size) == alone
+    for shards in (2, 7):  # of seven shards, two have nothing to do
+        files = []
+        for shard in range(shards):
+            files.append(tmp_path / f"{shards}.{shard}.jsonl")
+            lines = answer(textvqa, shards=shards, shard=shard, batch_size=4)
+            files[-1].write_text("".join(json.dumps(line) + "\n" for line in lines))
+        assert gather(textvqa, files) == alone
+
+
+def test_an_image_is_encoded_once(answer, textvqa, monkeypatch):
+    seen = []
+    encode = MgmForConditionalGeneration.encode_images
+
+    def counted(model, images, images_aux):
+        seen.extend(image.sum().item() for image in images_aux)
+        return encode(model, images, images_aux)
+
+    monkeypatch.setattr(MgmForConditionalGeneration, "encode_images", counted)
+    monkeypatch.setattr("syntune.prediction.margins.ROUNDING", 0.0)  # nothing is asked again
+    answer(textvqa, batch_size=2)
+    assert len(seen) == 5 == len(set(seen))
+
+
+def test_predictions_can_be_scored(answer, textvqa, tmp_path):
+    path = tmp_path / "predictions.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in answer(textvqa)))
+    found = read_predictions(path, textvqa.questions(), "wrong")
+    assert len(found) == 11
+
+
+def test_an_adapter_answers_for_itself(answer, textvqa, checkpoints):
+    base, adapted = answer(textvqa, folders=checkpoints[:1]), answer(textvqa)
+    assert base[0]["adapter"] != adapted[0]["adapter"]
+    assert [line["text"] for line in base] != [line["text"] for line in adapted]
+
+
+def test_what_cannot_be_answered_is_named(answer, textvqa, checkpoints, tmp_path):
+    from syntune.errors import UserError
+
+    long = textvqa.settings.model_copy(update={"images": textvqa.settings.images})
+    images = Path(long.images)
+    (images / "i1.jpg").write_bytes((images / "i1.jpg").read_bytes()[:300])
+    with pytest.raises(UserError, match=r"question \d+: .*i1.jpg: the image is damaged"):
+        answer(textvqa)
+    (images / "i1.jpg").unlink()
+    with pytest.raises(UserError, match="1 of 5 images are missing .*i1.jpg"):
+        answer(textvqa)

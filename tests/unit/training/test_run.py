@@ -1,0 +1,295 @@
+"""Whole runs of a few steps: what they leave, that they are exact, and that they go on where they were killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from training_samples import again, picture, sample_rows, talk, write_dataset
+
+from syntune.errors import UserError
+from syntune.models.checkpoints import load_chain
+from syntune.training.run import train_run
+
+SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
+
+
+def metrics(checkpoint: Path) -> list[dict]:
+    return [json.loads(line) for line in (checkpoint / "metrics.jsonl").read_text().splitlines()]
+
+
+def losses(checkpoint: Path) -> list[float]:
+    return [line["loss"] for line in metrics(checkpoint)]
+
+
+def weights(checkpoint: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(checkpoint.glob("*.safetensors"))}
+
+
+@pytest.fixture
+def trained(job):
+    done = job()
+    train_run(done)
+    return done
+
+
+def test_a_run_leaves_what_the_next_stages_need(trained, base):
+    folder = trained.checkpoint
+    assert {file.name for file in folder.iterdir()} == {
+        "README.md", "adapter_config.json", "adapter_model.safetensors", "config.json", "events", "finetuning.log",
+        "metrics.jsonl", "non_lora_trainables.safetensors", "summary.json",
+    }  # fmt: skip
+    assert not trained.work.exists()
+    summary = json.loads((folder / "summary.json").read_text())
+    lines = metrics(folder)
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert (summary["steps"], summary["samples"], summary["healthy"]) == (6, 36, True)
+    assert summary["parameters"]["lora"] > 0 < summary["parameters"]["beside_lora"]
+    assert summary["first_loss"] == lines[0]["loss"] > summary["final_loss"] == lines[-1]["loss"]
+    assert {check["status"] for check in summary["verdicts"]} == {"ok"}
+    manifest = json.loads(trained.manifest.read_text())
+    assert (manifest["rows_in"], manifest["rows_out"], manifest["dropped"]) == (24, 24, {})
+    assert {part["path"] for part in manifest["parts"]} == {
+        f"run/{name}" for name in (*weights(folder), "adapter_config.json", "config.json")
+    }
+    assert list((folder / "events").iterdir())
+    beside = load_file(folder / "non_lora_trainables.safetensors")
+    assert "base_model.model.model.mm_projector.0.weight" in beside
+    assert "base_model.model.model.vlm_uni_query_projector.1.weight" in beside
+    load_chain([base, folder], torch.float32)
+
+
+def test_the_first_loss_is_the_plain_computation(job, base):
+    """Summed over all supervised tokens of the step and divided by their number, whatever the micro-batches."""
+    plain = {"lora": {"r": 4, "alpha": 8, "dropout": 0.0}, "optimizer": {"warmup_ratio": 0.0}, "max_steps": 1}
+    one, several = job("one", **plain), job("several", **plain, micro_batch_tokens=1000)
+    for run in (one, several):
+        train_run(run)
+    assert json.loads((one.checkpoint / "summary.json").read_text())["micro_batches"] > 1
+    assert json.loads((several.checkpoint / "summary.json").read_text())["micro_batches"] == 1
+
+    from syntune.training.batching import StepPlan
+    from syntune.training.rows import TrainingRows, index_rows
+    from syntune.training.shards import Shards
+
+    loaded = load_chain([base], torch.float32)
+    shards = Shards(one.dataset)
+    index = index_rows(shards, loaded.processor, one.checkpoint.parent / "tokens", 120, "truncate")
+    plan = StepPlan(index.lengths, index.images, 6, seed=42)
+    rows = TrainingRows(shards, index, loaded.processor)
+    total, count = 0.0, 0
+    for number in plan.rows(0):
+        row = loaded.processor.collate([rows[int(number)]])
+        output = loaded.model.eval()(**row)
+        _, expanded = loaded.model.merge_inputs(row["input_ids"], row["attention_mask"], row["labels"], **images(row))
+        labels = expanded.labels[0, 1:]
+        logits = output.logits[0, :-1][labels != -100]
+        total += float(torch.nn.functional.cross_entropy(logits, labels[labels != -100], reduction="sum"))
+        count += int((labels != -100).sum())
+    assert losses(one.checkpoint)[0] == pytest.approx(total / count, abs=2e-6)
+    assert losses(several.checkpoint)[0] == pytest.approx(total / count, abs=2e-6)
+    assert metrics(one.checkpoint)[0]["supervised_tokens"] == count
+
+
+def images(row):
+    return {"images": row["images"], "images_aux": row["images_aux"]}
+
+
+def test_two_runs_are_the_same_to_the_byte(trained):
+    other = again(trained, "other")
+    train_run(other)
+    assert losses(other.checkpoint) == losses(trained.checkpoint)
+    assert weights(other.checkpoint) == weights(trained.checkpoint)
+    found, wanted = (json.loads(run.manifest.read_text()) for run in (other, trained))
+    assert [part["sha256"] for part in found["parts"]] == [part["sha256"] for part in wanted["parts"]]
+    assert found["details"] == wanted["details"]
+
+
+KILLED = """
+import os, pickle, signal, sys
+sys.path.insert(0, sys.argv[1])
+import syntune.training.engine as engine
+from syntune.training.run import train_run
+job, victim, when = pickle.loads(sys.stdin.buffer.read())
+original = getattr(engine.PlannedTrainer, victim)
+def dying(self, *args, **kwargs):
+    result = original(self, *args, **kwargs)
+    if self.state.global_step >= when:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return result
+setattr(engine.PlannedTrainer, victim, dying)
+train_run(job)
+"""
+
+
+@pytest.mark.parametrize(
+    ("victim", "when", "resumed"),
+    [("compute_loss", 3, 2), ("save_model", 4, 2), ("_save_checkpoint", 4, 4), ("_save_checkpoint", 6, 6)],
+    ids=["in a step", "while saving", "after saving", "at the end"],
+)
+def test_a_killed_run_goes_on_to_the_same_end(trained, victim, when, resumed):
+    import pickle
+
+    job = again(trained, "killed")
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(SCRIPTS)], input=pickle.dumps((job, victim, when)), capture_output=True
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
+    assert not job.checkpoint.exists()
+    train_run(job)
+    assert json.loads((job.checkpoint / "summary.json").read_text())["resumed_from"] == resumed
+    assert losses(job.checkpoint) == losses(trained.checkpoint)
+    assert weights(job.checkpoint) == weights(trained.checkpoint)
+    assert "going on after step" in (job.checkpoint / "finetuning.log").read_text()
+
+
+def test_a_changed_run_never_goes_on_from_another_ones_checkpoint(job):
+    first = job(max_steps=2, health={"max_loss_rise": 1e-9, "first_loss_margin": 1e9, "max_grad_norm_factor": 1.001})
+    work = first.work
+    fingerprints = set()
+    for settings in (first.settings, first.settings.model_copy(update={"seed": 1})):
+        from syntune.training.work import fingerprint
+
+        fingerprints.add(fingerprint(settings, "data", ["start"]))
+    assert len(fingerprints) == 2
+    assert fingerprint(first.settings, "data", ["start"]) != fingerprint(first.settings, "other", ["start"])
+    same = first.settings.model_copy(update={"save_steps": 1, "workers": 3})
+    assert fingerprint(same, "data", ["start"]) == fingerprint(first.settings, "data", ["start"])
+    assert not work.exists()
+
+
+def test_another_number_of_ranks_is_refused(job, monkeypatch):
+    from syntune.training import run as module
+
+    stopped = job()
+    monkeypatch.setattr(module, "write_checkpoint", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        train_run(stopped)
+    (work,) = stopped.work.iterdir()
+    mark = work / "checkpoint-6/complete.json"
+    mark.write_text(mark.read_text().replace('"ranks": 1', '"ranks": 2'))
+    with pytest.raises(UserError, match=r"ranks 2 \(now 1\).* set it back .* or delete"):
+        train_run(stopped)
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "files"),
+    [
+        ("align", {}, {"non_lora_trainables.safetensors", "config.json"}),
+        ("full", {}, {"model.safetensors", "config.json", "tokenizer.json", "processor_config.json"}),
+        ("full", {"train_vision": True}, {"model.safetensors"}),
+        (
+            "lora",
+            {"lora": {"r": 2, "train_connector": False, "targets": r".*layers\.\d+\.mlp\.\w+_proj"}},
+            {"adapter_config.json"},
+        ),
+    ],
+    ids=["align", "full", "full with vision", "adapter alone"],
+)
+def test_methods_train_what_they_say(job, base, method, more, files):
+    done = job(method=method, max_steps=2, **more)
+    train_run(done)
+    written = {file.name for file in done.checkpoint.iterdir()}
+    assert files <= written
+    before = load_chain([base], torch.float32).model.state_dict()
+    chain = [done.checkpoint] if method == "full" else [base, done.checkpoint]
+    after = load_chain(chain, torch.float32).model.state_dict()
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    connector = {"mining", "mm_projector"}
+    vision = {"vision_tower", "vision_tower_aux"}
+    wanted = {
+        "align": connector,
+        "full": {"model", "lm_head"} | connector | (vision if more else set()),
+        "lora": {"model"},
+    }[method]
+    assert changed == wanted
+    assert (done.checkpoint / "non_lora_trainables.safetensors").exists() == (method == "align")
+
+
+def test_stages_chain(job, base):
+    """align, then LoRA on the aligned connector, then LoRA on that."""
+    stage = job("align", method="align", max_steps=2)
+    train_run(stage)
+    chain = [base, stage.checkpoint]
+    for name in ("first", "second"):
+        manifests = [Path(f"{folder}.manifest.json") for folder in chain]
+        tuned = replace(job(name, max_steps=2), starts=list(chain), start_manifests=manifests)
+        train_run(tuned)
+        chain.append(tuned.checkpoint)
+    load_chain(chain, torch.float32)
+
+
+def test_rows_without_an_answer_are_refused_with_their_names(job, tmp_path):
+    rows = [
+        *sample_rows(8),
+        {"id": "silent", "images": [picture("red")], "messages": talk("<image>\n" + "why " * 99, "x")},
+    ]
+    manifest = write_dataset(tmp_path / "d", rows)
+    with pytest.raises(UserError, match=r"masked share: 1 of 9 rows \(11.1%\) .* \(first silent\)"):
+        train_run(job(of=manifest))
+    allowed = job("allowed", of=manifest, health={"max_masked_share": 0.2})
+    train_run(allowed)
+    summary = json.loads((allowed.checkpoint / "summary.json").read_text())
+    assert (summary["masked_rows"], summary["rows"]) == (1, 8)
+
+
+def test_an_unhealthy_run_becomes_no_checkpoint(job):
+    wild = job(
+        optimizer={"learning_rate": 100.0, "warmup_ratio": 0.0, "max_grad_norm": 1e9}, max_steps=40, save_steps=1
+    )
+    with pytest.raises(
+        UserError, match="run run is not healthy: .* rows of the micro-batch with the largest loss: row-"
+    ):
+        train_run(wild)
+    assert not wild.checkpoint.exists() and not wild.manifest.exists()
+    (work,) = wild.work.iterdir()
+    assert list(work.glob("checkpoint-*"))
+
+
+def test_more_gpus_than_there_are_is_one_line(job):
+    with pytest.raises(UserError, match="gpus: 8 are asked for, but PyTorch .* sees"):
+        train_run(job(gpus=8, global_batch_size=8))
+
+
+def test_gradient_checkpointing_changes_no_bit(trained, job):
+    other = job("checkpointed", gradient_checkpointing=True)
+    train_run(other)
+    assert weights(other.checkpoint) == weights(trained.checkpoint)
+
+
+@pytest.mark.parametrize(("ranks", "zero"), [(2, None), (1, {"stage": 3}), (2, {"stage": 3}), (2, {"stage": 2})])
+def test_ranks_and_zero_train_the_same_adapter(trained, ranks, zero, tmp_path):
+    """Through torchrun with gloo; text-only rows among them, and nothing is saved empty."""
+    settings = trained.settings.model_copy(update={"lora": trained.settings.lora.model_copy(update={"dropout": 0.0})})
+    plain = replace(again(trained, "plain"), settings=settings)
+    train_run(plain)
+    settings = json.loads(settings.model_dump_json()) | {"zero": zero}
+    other = again(trained, "other")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", "--"]
+    arguments = {
+        "--run": "run", "--settings": json.dumps(settings), "--dataset-manifest": other.dataset,
+        "--start": other.starts[0], "--start-manifests": other.start_manifests[0], "--work": other.work,
+        "--checkpoint": other.checkpoint, "--manifest": other.manifest,
+    }  # fmt: skip
+    guarded = "import sys, runpy; import syntune.command as c; c.require_environment = lambda name: None; "
+    guarded += f"sys.argv[0] = {str(SCRIPTS / 'train.py')!r}; runpy.run_path(sys.argv[0], run_name='__main__')"
+    script = tmp_path / "start.py"
+    script.write_text(guarded)
+    done = subprocess.run(
+        [*command, script, *(str(word) for pair in arguments.items() for word in pair)],
+        env={**os.environ, "PYTHONPATH": f"{SCRIPTS}:{os.environ.get('PYTHONPATH', '')}", "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert losses(other.checkpoint) == pytest.approx(losses(plain.checkpoint), abs=2e-4)
+    found, wanted = (load_file(run.checkpoint / "adapter_model.safetensors") for run in (other, plain))
+    assert found.keys() == wanted.keys()
+    for name, tensor in found.items():
+        assert tensor.numel() and tensor.shape == wanted[name].shape
+        torch.testing.assert_close(tensor, wanted[name], rtol=0, atol=2e-3)
