@@ -61,6 +61,7 @@ def ladder() -> list[Case]:
     kinds = [
         Case("zero3 fast", engine="zero3", rows=126),
         Case("no-deepspeed fast"),
+        Case("zero3 low-memory", engine="zero3", checkpointing=True, rows=144, micro_batches=6),
         Case("no-deepspeed low-memory", checkpointing=True, rows=96),
         Case("stock zero3", engine="stock-zero3", fast=False, checkpointing=True, rows=8, micro_batches=2, steps=1),
     ]

@@ -6,6 +6,7 @@ import pytest
 
 RUNS = ("pretrained", "raw", "synthetic", "before")
 BENCHMARKS = ("open", "choice")
+DATASETS = ("captions", "raw", "synthetic")
 
 
 def evaluated(*runs: str) -> set[str]:
@@ -26,21 +27,14 @@ def rehearsed(*runs: str) -> set[str]:
     }
 
 
-EVERYTHING_TRAINED = rehearsed(*RUNS) | trained("pretrained", "raw", "synthetic") | evaluated("before")
-SYNTHESIS_OF_SYNTHETIC = {
-    "synthesize synthetic.00000",
-    "synthesize synthetic.00001",
-    "gather_synthesis synthetic",
-    "shard synthetic",
-}
 # fmt: off
 EDITS = {
     "a comment in the config": ("small.yaml", "title:", "# a comment\ntitle:", set()),
     "the report's title": ("small.yaml", "title: Small", "title: Other", {"report"}),
     "a recipe's threshold": (
-        "config/recipes/captions.yaml", "THRESHOLD", "THRESHOLD",
+        "config/recipes/captions.yaml", "max_num: 24", "max_num: 23",
         {"synthesize captions.00000", "synthesize captions.00001", "gather_synthesis captions", "shard captions"}
-        | rehearsed("pretrained") | trained("pretrained", "raw", "synthetic"),
+        | {"decontaminate captions"} | rehearsed("pretrained") | trained("pretrained", "raw", "synthetic"),
     ),
     "a LoRA rank": (
         "small.yaml", "dataset: raw, max_steps: 3", "dataset: raw, lora: {r: 4}, max_steps: 3",
@@ -49,8 +43,9 @@ EDITS = {
     "a benchmark added": (
         "small.yaml", "compare: before",
         "  more: {protocol: mmbench, table: results/easy-vqa/mmbench/table.tsv, limit: 4}\ncompare: before",
-        {f"rehearse_evaluation {run}" for run in RUNS}
-        | {f"{rule} {run}.more" for rule in ("predict", "score") for run in RUNS} | {"compare", "report"},
+        {f"rehearse_evaluation {run}" for run in RUNS} | {f"decontaminate {dataset}" for dataset in DATASETS}
+        | {f"{rule} {run}.more" for rule in ("predict", "score") for run in RUNS} | {"compare", "report"}
+        | {f"score {run}.{benchmark}" for run in RUNS if run != "before" for benchmark in BENCHMARKS},
     ),
     "a run added": (
         "small.yaml", "  before:", "  again: {method: lora, start: pretrained, dataset: raw, gpus: 0}\n  before:",

@@ -11,7 +11,7 @@ import torch
 from syntune.benchmarks.inputs import listed
 from syntune.benchmarks.protocol import Protocol, Question
 from syntune.errors import UserError
-from syntune.models.checkpoints import ADAPTER_CONFIG, Loaded, apply_adapter, load_chain
+from syntune.models.checkpoints import ADAPTER_CONFIG, Loaded, apply_adapter, is_full, load_chain
 from syntune.models.family import Processor, Row, family_of
 from syntune.prediction.answering import Answerer
 from syntune.prediction.plan import by_image, with_images
@@ -23,10 +23,10 @@ TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1}
 
 
 def answering_folders(start: Path, checkpoint: Path | None) -> list[Path]:
-    """The chain that answers: ``start`` alone, with an adapter on it, or a full checkpoint in its place."""
+    """The chain that answers: ``start`` alone, with what was trained on it, or a full checkpoint in its place."""
     if checkpoint is None:
         return [start]
-    return [start, checkpoint] if (checkpoint / ADAPTER_CONFIG).is_file() else [checkpoint]
+    return [checkpoint] if is_full(checkpoint) else [start, checkpoint]
 
 
 def check_benchmark(protocol: Protocol, threads: int) -> list[Question]:
@@ -113,7 +113,8 @@ def rehearse(
     folders = answering_folders(start, checkpoint)
     family = family_of(folders[0])
     checked: dict[str, Any] = {"family": family.name, "benchmarks": {}}
-    adapter = folders[1] if len(folders) > 1 and asked else None
+    is_adapter = (folders[-1] / ADAPTER_CONFIG).is_file()
+    adapter = folders[-1] if is_adapter and asked else None
     if adapter:
         processor = family.load_processor(start)
         row = _first_row(asked, processor)

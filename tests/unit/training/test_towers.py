@@ -1,0 +1,52 @@
+from functools import partial
+
+import pytest
+import torch
+
+from syntune.models.mgm.modeling_mgm import MgmForConditionalGeneration
+from syntune.models.mgm.tiny import tiny_config
+from syntune.training.towers import speed_up_towers
+
+
+@pytest.fixture
+def model(monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    torch.manual_seed(0)
+    model = MgmForConditionalGeneration(tiny_config(503, hidden_size=32, num_hidden_layers=1))
+    for tower in model.vision_towers:
+        tower.requires_grad_(False)
+    return model.train()
+
+
+def images(model, count):
+    generator = torch.Generator().manual_seed(count)
+    sides = model.config.vision_config.image_size, model.config.image_size_aux
+    return [torch.randn(count, 3, side, side, generator=generator) for side in sides]
+
+
+@pytest.mark.parametrize("images_at_once", [None, 2])
+def test_features_and_the_connectors_gradients_are_the_same(model, images_at_once):
+    def run(count):
+        features = model.get_image_features(*images(model, count))
+        return [features, *torch.autograd.grad(features.sin().sum(), list(model.mm_projector.parameters()))]
+
+    plain = {count: run(count) for count in (3, 2, 5)}
+    speed_up_towers(model, images_at_once)
+    for count, wanted in plain.items():
+        torch.testing.assert_close(run(count), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_layers_of_a_size_share_one_program(model):
+    speed_up_towers(model)
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    for count in (3, 2, 5):
+        model.get_image_features(*images(model, count))
+    stages = len(model.config.vision_aux_config.depths)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == stages + 2  # and CLIP's layers, and the mining
+
+
+def test_a_trained_tower_is_left_alone(model):
+    model.vision_tower.requires_grad_(True)
+    speed_up_towers(model)
+    assert all("forward" not in vars(module) for module in model.modules())
