@@ -110,10 +110,10 @@ class Bench:
         from peft import LoraConfig, get_peft_model
 
         from syntune.models.attention import choose_attention
+        from syntune.models.mgm.compiled_towers import speed_up_towers
         from syntune.models.mgm.modeling_mgm import LORA_TARGETS, MgmForConditionalGeneration
         from syntune.models.packing import pack_in_training
         from syntune.training.fused import fuse_adapters
-        from syntune.training.towers import speed_up_towers
 
         torch.manual_seed(0)
         standard = torch.get_default_dtype()
@@ -520,7 +520,7 @@ def load_libraries() -> None:
     """Import what a case needs, and DeepSpeed if it is there."""
     import importlib
 
-    for module in ("peft", "deepspeed", "syntune.models.mgm.modeling_mgm", "syntune.training.towers"):
+    for module in ("peft", "deepspeed", "syntune.models.mgm.modeling_mgm", "syntune.models.mgm.compiled_towers"):
         with suppress(ImportError):
             importlib.import_module(module)
 

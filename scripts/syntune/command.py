@@ -3,6 +3,7 @@
 import argparse
 import errno
 import logging
+import os
 import sys
 from collections.abc import Callable
 
@@ -17,6 +18,8 @@ def run_command(main: Callable[[argparse.Namespace], None], parser: argparse.Arg
     has an ``--environment`` option, which wins.
     """
     args = parser.parse_args()
+    if not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # transformers' too: bars are for terminals
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
         require_environment(getattr(args, "environment", environment))

@@ -1,6 +1,7 @@
 """The rows that a run trains on: tokenised once, counted, judged, and read with their images as training asks."""
 
 import logging
+from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class Index:
     """What is known of the rows that are trained on, without their images; arrays are memory-mapped.
 
     Attributes:
+        folder: where the arrays are.
         spots: [rows, 3], where each stands in the shards.
         lengths: [rows], tokens, image tokens included, after the cut.
         supervised: [rows], supervised tokens.
@@ -45,6 +47,7 @@ class Index:
         counts: rows read, dropped by reason, and cut.
     """
 
+    folder: Path
     spots: np.ndarray
     lengths: np.ndarray
     supervised: np.ndarray
@@ -56,6 +59,10 @@ class Index:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A worker is given the folder and maps the arrays itself: a pickled memory map is a copy of all of it."""
+        return read_index, (self.folder,)
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -79,13 +86,18 @@ def index_rows(shards: Shards, processor: Processor, folder: Path, max_length: i
     if not folder.is_dir():
         with atomic_directory(folder) as temporary:
             _write_index(shards, processor, temporary, max_length, too_long)
+    return read_index(folder)
+
+
+def read_index(folder: Path) -> Index:
+    """The index that :func:`index_rows` wrote."""
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in (*_COLUMNS, "ids", "labels")}
-    return Index(**arrays, counts=read_json(folder / "counts.json"))
+    return Index(folder, **arrays, counts=read_json(folder / "counts.json"))
 
 
 def _write_index(shards: Shards, processor: Processor, folder: Path, max_length: int, too_long: str) -> None:
     """Write the index's arrays; tokens go to the disk as they come."""
-    columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+    columns = {name: array("q") for name in _COLUMNS}
     columns["starts"].append(0)
     counts: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
@@ -109,7 +121,7 @@ def _write_index(shards: Shards, processor: Processor, folder: Path, max_length:
                     examples[reason].append(row_id)
                 continue
             counts["cut"] += text.length > max_length
-            columns["spots"].append(spot)
+            columns["spots"].extend(spot)
             columns["lengths"].append(min(text.length, max_length))
             columns["supervised"].append(supervised)
             columns["images"].append(images)

@@ -5,6 +5,7 @@ import os
 import platform
 import shutil
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from syntune.training.health import Health, Unhealthy, planned_learning_rates
 from syntune.training.memory import GIB, memory_kind, peak_memory_gib
 from syntune.training.methods import Parameters, adapt, count_parameters
 from syntune.training.outputs import Finished, write_checkpoint
+from syntune.training.quantized import quantize_language_model
 from syntune.training.recorder import Recorder
 from syntune.training.rows import NO_ANSWER_LEFT, Index, TrainingRows, describe, index_rows
 from syntune.training.shards import Shards
@@ -92,6 +94,7 @@ def train_run(job: Job) -> None:
     """
     settings, ranks = job.settings, Ranks.here()
     device = find_device(settings, ranks)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # what it tells itself
     torch.set_num_threads(settings.threads)
     dataset = read_manifest(job.dataset)
     starts = [read_manifest(path) for path in job.start_manifests]
@@ -153,12 +156,17 @@ def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, fresh: bool
         fresh=fresh,
     )
     health.before(index.counts["examples"].get(NO_ANSWER_LEFT, []))
+    if settings.method == "qlora":
+        quantize_language_model(loaded.model, loaded.family, device)
     attention = loaded.family.use_attention(loaded.model, settings.attention, device, dtype)
     if settings.gradient_checkpointing:
         loaded.model.gradient_checkpointing_enable({"use_reentrant": False})
     model = adapt(loaded.model, loaded.family, settings, job.starts[-1].as_posix())
     parameters = count_parameters(model)
-    if isinstance(model, PeftModel) and device.type == "cuda" and settings.precision == "bf16":
+    fast = device.type == "cuda" and settings.precision == "bf16"
+    if fast:
+        loaded.family.compile_vision(loaded.model)
+    if isinstance(model, PeftModel) and fast:
         fused = fuse_adapters(model)
         log.info("fused %d MLPs and %d attention blocks; left: %s", fused.mlps, fused.attentions, fused.left or "none")
     tell_plan(settings, plan, steps, parameters, attention)
@@ -208,6 +216,7 @@ def find_device(settings: TrainedRunSettings, ranks: Ranks) -> torch.device:
         UserError: there are fewer GPUs than are asked for.
     """
     if not settings.gpus:
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")  # or DeepSpeed would look for a GPU, and say so
         return torch.device("cpu")
     there = torch.cuda.device_count()
     if there < settings.gpus:

@@ -5,12 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pyarrow import Table
 from pyarrow.parquet import ParquetFile
 
 from syntune.errors import UserError
 from syntune.manifests import read_manifest
 
-_GROUPS_KEPT = 2
+_BYTES_KEPT = 64 * 2**20
+"""Memory for row groups that were read: a small dataset is read once."""
+
+_GROUPS_KNOWN = 20_000
+"""Row groups, at most, of the shards that are open together: the footer takes about 5 KB for each."""
 
 
 class Spot(NamedTuple):
@@ -36,12 +41,12 @@ class Shards:
         for path, part in zip(self.paths, read.parts, strict=True):
             if not path.is_file() or path.stat().st_size != part.bytes:
                 raise UserError(f"{path}: missing, or not the file that {manifest} names; run snakemake data again")
-        self._open: dict[int, ParquetFile] = {}
-        self._groups: OrderedDict[tuple[int, int], list[dict[str, Any]]] = OrderedDict()
+        self._open: OrderedDict[int, ParquetFile] = OrderedDict()
+        self._groups: OrderedDict[tuple[int, int], Table] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
         """What a worker is given: no open files."""
-        return {**self.__dict__, "_open": {}, "_groups": OrderedDict()}
+        return {**self.__dict__, "_open": OrderedDict(), "_groups": OrderedDict()}
 
     def texts(self) -> Iterator[tuple[Spot, str, list[dict[str, str]], int]]:
         """Every row's place, id, messages and number of images, in order; no image is read."""
@@ -56,14 +61,20 @@ class Shards:
         """A whole row: id, messages and images (bytes and path)."""
         key = (spot.shard, spot.group)
         if key not in self._groups:
-            if len(self._groups) >= _GROUPS_KEPT:
-                self._groups.popitem(last=False)
-            self._groups[key] = self._file(spot.shard).read_row_group(spot.group).to_pylist()
+            self._groups[key] = self._file(spot.shard).read_row_group(spot.group, use_threads=False)
+            kept = sum(group.nbytes for group in self._groups.values())
+            while kept > _BYTES_KEPT and len(self._groups) > 1:
+                kept -= self._groups.popitem(last=False)[1].nbytes
         self._groups.move_to_end(key)
-        return self._groups[key][spot.offset]
+        return self._groups[key].slice(spot.offset, 1).to_pylist()[0]
 
     def _file(self, shard: int) -> ParquetFile:
-        """A shard, opened once."""
+        """A shard, open; those not read for longest are closed once the open ones have too many row groups."""
         if shard not in self._open:
-            self._open[shard] = ParquetFile(self.paths[shard])
+            file = ParquetFile(self.paths[shard])
+            known = file.num_row_groups + sum(of.num_row_groups for of in self._open.values())
+            while self._open and known > _GROUPS_KNOWN:
+                known -= self._open.popitem(last=False)[1].num_row_groups
+            self._open[shard] = file
+        self._open.move_to_end(shard)
         return self._open[shard]

@@ -61,7 +61,7 @@ def test_every_config_that_ships_is_valid(file):
         ),
         ("runs/raw/start", "synthetic2", "runs.raw.start: 'synthetic2' is not one of the models and runs"),
         ("runs/raw/start", "raw", "runs start from each other in a circle"),
-        ("runs/raw/micro_batch_size", 7, "is not a multiple of micro_batch_size 7"),
+        ("runs/raw/micro_batch_tokens", 100, "100 cannot hold a row of max_length 2048"),
         ("datasets/raw/seed", "none", "datasets.raw.seed: 'none' is not one of the seeds (easy-vqa)"),
         ("compare", "nobody", "compare: 'nobody' is not one of the runs"),
         ("seeds/easy-vqa/path", None, "config.yaml: seeds.easy-vqa.path: Field required"),

@@ -119,7 +119,7 @@ def test_control_tokens_in_messages_are_text(tiny):
 def test_several_images_stand_at_the_front(tiny):
     row = tiny.encode_conversation(chat("Compare <image> with <image>.", "same", "and?", "so"), [IMAGE, IMAGE])
     assert row["images"].shape == (2, 3, 64, 64)
-    assert row["images_aux"].shape == (2, 3, 128, 128)
+    assert row["images_aux"].shape == (2, 3, 64, 64)
     first = (row["input_ids"] == -200).nonzero().flatten().tolist()
     assert first == [first[0], first[0] + 1]
 

@@ -181,6 +181,7 @@ def test_another_number_of_ranks_is_refused(job, monkeypatch):
 @pytest.mark.parametrize(
     ("method", "more", "files"),
     [
+        ("qlora", {}, {"adapter_config.json", "adapter_model.safetensors", "non_lora_trainables.safetensors"}),
         ("align", {}, {"non_lora_trainables.safetensors", "config.json"}),
         ("full", {}, {"model.safetensors", "config.json", "tokenizer.json", "processor_config.json"}),
         ("full", {"train_vision": True}, {"model.safetensors"}),
@@ -190,7 +191,7 @@ def test_another_number_of_ranks_is_refused(job, monkeypatch):
             {"adapter_config.json"},
         ),
     ],
-    ids=["align", "full", "full with vision", "adapter alone"],
+    ids=["qlora", "align", "full", "full with vision", "adapter alone"],
 )
 def test_methods_train_what_they_say(job, base, method, more, files):
     done = job(method=method, max_steps=2, **more)
@@ -207,9 +208,10 @@ def test_methods_train_what_they_say(job, base, method, more, files):
         "align": connector,
         "full": {"model", "lm_head"} | connector | (vision if more else set()),
         "lora": {"model"},
+        "qlora": {"model"} | connector,
     }[method]
     assert changed == wanted
-    assert (done.checkpoint / "non_lora_trainables.safetensors").exists() == (method == "align")
+    assert (done.checkpoint / "non_lora_trainables.safetensors").exists() == (method in ("align", "qlora"))
 
 
 def test_stages_chain(job, base):

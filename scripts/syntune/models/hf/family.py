@@ -106,6 +106,9 @@ class HfFamily:
             raise UserError(f"attention: {attention!r}: {' '.join(str(error).split())[:200]}") from error
         return model.config.get_text_config()._attn_implementation
 
+    def compile_vision(self, model: Any) -> None:
+        """Nothing: the vision parts of these models differ too much."""
+
     def encode_without_images(self, model: Any, wanted: bool) -> None:
         """Refuse what other models have no way to do.
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from syntune.models.attention import choose_attention
 from syntune.models.family import Row
+from syntune.models.mgm.compiled_towers import speed_up_towers
 from syntune.models.mgm.modeling_mgm import LORA_TARGETS, MgmForConditionalGeneration
 from syntune.models.mgm.prefix import encode_prefixes, generate_after
 from syntune.models.mgm.processing_mgm import MgmProcessor
@@ -54,6 +55,10 @@ class MgmFamily:
         chosen = choose_attention(attention, device, dtype)
         pack_in_training(model, chosen)
         return chosen.name
+
+    def compile_vision(self, model: MgmForConditionalGeneration) -> None:
+        """Compile the towers and the mining, a few images at a time."""
+        speed_up_towers(model, images_at_once=4)
 
     def encode_without_images(self, model: MgmForConditionalGeneration, wanted: bool) -> None:
         """Set :attr:`MgmForConditionalGeneration.encodes_without_images`."""

@@ -3,9 +3,9 @@ from functools import partial
 import pytest
 import torch
 
+from syntune.models.mgm.compiled_towers import speed_up_towers
 from syntune.models.mgm.modeling_mgm import MgmForConditionalGeneration
 from syntune.models.mgm.tiny import tiny_config
-from syntune.training.towers import speed_up_towers
 
 
 @pytest.fixture
