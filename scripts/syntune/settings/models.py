@@ -44,7 +44,7 @@ class TinyModelSettings(Source):
         default=512, ge=300, le=65_536, description="most tokens of the vocabulary; little text may fill fewer"
     )
     hidden_size: int = Field(default=96, ge=16, multiple_of=16, description="width of the language model")
-    num_hidden_layers: int = Field(default=2, ge=1, description="depth of the language model")
+    num_hidden_layers: int = Field(default=3, ge=1, description="depth of the language model")
     seed: int = Field(default=0, description="seed of the random weights")
 
 

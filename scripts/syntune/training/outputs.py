@@ -15,12 +15,11 @@ from syntune.settings.runs import TrainedRunSettings
 from syntune.training.card import model_card
 from syntune.training.methods import Parameters, write_weights
 from syntune.training.rows import NO_ANSWER_LEFT
+from syntune.training.work import PACKAGES
 from syntune.training.zero import refuse_empty_tensors
 
 _NOT_THE_SAME_TWICE = {"finetuning.log", "metrics.jsonl", "summary.json", "README.md"}
 """Files that hold times: they are no part of what the checkpoint is."""
-
-PACKAGES = ("torch", "transformers", "peft", "accelerate", "deepspeed", "safetensors")
 
 
 @dataclass(frozen=True)

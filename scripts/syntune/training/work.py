@@ -7,6 +7,7 @@ finished result is the job's output.
 import os
 import re
 import shutil
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,14 @@ from syntune.sources import source_files
 _NOT_IN_RESULT = {"save_steps", "keep_checkpoints", "workers", "timeout", "gpus", "zero"}
 """Settings that change no result, or, as gpus and zero, what a checkpoint cannot be taken over from."""
 
+PACKAGES = ("torch", "transformers", "peft", "accelerate", "deepspeed", "safetensors")
+"""Whose versions a result depends on."""
+
 _MARK = "complete.json"
 
 
 def fingerprint(settings: TrainedRunSettings, dataset: str, starts: list[str], script: str = "train") -> str:
-    """What a result depends on, as one hash: settings, content of data and start, and code.
+    """What a result depends on, as one hash: settings, content of data and start, code, and package versions.
 
     Args:
         settings: the run's.
@@ -32,7 +36,8 @@ def fingerprint(settings: TrainedRunSettings, dataset: str, starts: list[str], s
     """
     code = [[path.name, sha256_file(path)] for path in source_files(script)]
     kept = settings.model_dump(mode="json", exclude=_NOT_IN_RESULT)
-    return sha256_bytes(canonical_json([kept, dataset, starts, code]).encode())[:32]
+    versions = [[package, metadata.version(package)] for package in PACKAGES]
+    return sha256_bytes(canonical_json([kept, dataset, starts, code, versions]).encode())[:32]
 
 
 class Work:

