@@ -5,4 +5,5 @@ from syntune.operators import (  # noqa: F401
     qa_caption_mapper,
     qa_choice_mapper,
     qa_prompt_mapper,
+    text_only_mapper,
 )

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, get_worker_info
 from transformers import Trainer, TrainingArguments
 
 from syntune.files import fsync
@@ -51,7 +51,7 @@ class PlannedTrainer(Trainer):
             num_workers=workers,
             prefetch_factor=2 if workers else None,
             pin_memory=self.args.device.type == "cuda",
-            multiprocessing_context="forkserver" if workers else None,
+            worker_init_fn=_start_worker,
         )
 
     def get_batch_samples(self, epoch_iterator: Iterator[Row], num_batches: int, device: torch.device) -> Any:
@@ -122,8 +122,13 @@ class _Lazily:
         return islice(self.iterator, self.count)
 
 
+def _start_worker(worker: int) -> None:
+    """Let go of the files that the parent has open: each worker opens its own."""
+    get_worker_info().dataset.shards.close()
+
+
 class _Collate:
-    """A batch of rows; a class, so that a worker can be given it."""
+    """A batch of rows; a class, so that a worker can be given it where processes are not forked."""
 
     def __init__(self, processor: Processor) -> None:
         self.processor = processor

@@ -48,6 +48,11 @@ class Shards:
         """What a worker is given: no open files."""
         return {**self.__dict__, "_open": OrderedDict(), "_groups": OrderedDict()}
 
+    def close(self) -> None:
+        """Forget open files and row groups."""
+        self._open.clear()
+        self._groups.clear()
+
     def texts(self) -> Iterator[tuple[Spot, str, list[dict[str, str]], int]]:
         """Every row's place, id, messages and number of images, in order; no image is read."""
         for shard in range(len(self.paths)):

@@ -92,3 +92,9 @@ def test_prompts_are_added_to_one_line_questions_alone(run):
     choice = ask("what?\nA. x\nB. y\nAnswer with the letter.", "A")
     told = run("qa_prompt_mapper", [ask("what?", "x"), choice, CAPTION])
     assert told == [ask("what?\nAnswer the question using a single word or phrase.", "x"), choice, CAPTION]
+
+
+def test_text_alone_is_left(run, tmp_path):
+    assert run("text_only_mapper", [ask("is there a dog?", "no"), CAPTION], images=["a.png", "b.png"]) == [
+        f"[[human]]: is there a dog?\n[[gpt]]: no{END}", f"a caption{END}",
+    ]  # fmt: skip

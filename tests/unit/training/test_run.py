@@ -259,6 +259,12 @@ def test_more_gpus_than_there_are_is_one_line(job):
         train_run(job(gpus=8, global_batch_size=8))
 
 
+def test_workers_change_no_bit(trained, job):
+    other = job("workers", workers=2)
+    train_run(other)
+    assert weights(other.checkpoint) == weights(trained.checkpoint)
+
+
 def test_gradient_checkpointing_changes_no_bit(trained, job):
     other = job("checkpointed", gradient_checkpointing=True)
     train_run(other)

@@ -1,0 +1,20 @@
+"""Rows without their images: the language of the questions, for a model that is to learn to read first."""
+
+from typing import Any
+
+from data_juicer.ops.base_op import OPERATORS, Mapper
+
+from syntune.operators.question_answer import IMAGE
+
+
+@OPERATORS.register_module("text_only_mapper")
+class TextOnlyMapper(Mapper):
+    """Takes the images and their marks out: what is left says what an answer looks like, not which is right."""
+
+    _batched_op = True
+
+    def process_batched(self, samples: dict[str, list]) -> dict[str, Any]:
+        """Change texts and images."""
+        samples[self.text_key] = [text.replace(f"{IMAGE}\n", "").replace(IMAGE, "") for text in samples[self.text_key]]
+        samples[self.image_key] = [[] for _ in samples[self.text_key]]
+        return samples
