@@ -391,7 +391,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rows", type=int, default=2000, help="rows of the dataset")
-    arguments.add_argument("--ready-rows", type=int, default=400, help="rows that are timed where they are made ready")
+    arguments.add_argument("--ready-rows", type=int, default=240, help="rows that are timed where they are made ready")
     arguments.add_argument("--workers", type=int, nargs="+", default=[0, 2], help="numbers of loader processes")
     arguments.add_argument("--rounds", type=int, default=3, help="times that each loader has its turn")
     arguments.add_argument("--size", choices=("full", "tiny"), default="full", help="image sizes: 768 and 336, or toy")
