@@ -2,7 +2,7 @@
 
     python perf/loader_speed.py --rows 2000 --workers 0 2          # all loaders that are installed, side by side
     python perf/loader_speed.py --rows 2000 --memory 2000 8000     # and this loader's memory at two sizes
-    python perf/loader_speed.py --rows 64 --size tiny --workers 0  # the same code in seconds
+    python perf/loader_speed.py --rows 200 --size tiny --workers 0  # the same code in seconds
 
 The rows are made up: a JPEG image of 640 x 480 pixels, patches of colour with noise, and two turns of 30 words. Each
 loader has them in its own format and gives them shuffled, in batches of 8. "read" is the bytes and the text of each
@@ -368,6 +368,8 @@ def compare(folder: Path, args: argparse.Namespace) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Write the rows where they are not yet; measure."""
+    if args.rows <= BATCH * WARM_UP:
+        sys.exit(f"error: the warm-up takes {BATCH * WARM_UP} rows; give more --rows")
     with tempfile.TemporaryDirectory() as scratch:
         root = args.folder or Path(scratch)
         for count in {args.rows, *args.memory}:

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from syntune.models.family import Family
+from syntune.training.methods import whole_size
 
 
 class Flops:
@@ -20,9 +21,9 @@ class Flops:
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
         outside = {id(module) for part in (*family.towers(base), *family.connector(base)) for module in part.modules()}
         head = base.get_output_embeddings()
-        self.head = 0 if head is None else head.weight.shape.numel()
+        self.head = 0 if head is None else whole_size(head.weight)
         self.per_token = sum(
-            (6 if module.weight.requires_grad else 4) * _numel(module.weight)
+            (6 if module.weight.requires_grad else 4) * whole_size(module.weight)
             for module in base.modules()
             if isinstance(module, nn.Linear) and id(module) not in outside and module is not head
         )
@@ -36,12 +37,6 @@ class Flops:
         """FLOP of rows of these lengths, in tokens, with so many supervised tokens in all; attention is causal."""
         attention = self.per_token_pair * sum(length**2 for length in lengths)
         return self.per_token * sum(lengths) + attention + 4 * self.head * supervised
-
-
-def _numel(parameter: nn.Parameter) -> int:
-    """Elements, whole under ZeRO-3, unpacked from 4 bits."""
-    state = getattr(parameter, "quant_state", None)
-    return state.shape.numel() if state is not None else getattr(parameter, "ds_numel", parameter.numel())
 
 
 def matmul_flops_per_second(device: torch.device, side: int = 8192) -> float:

@@ -85,13 +85,13 @@ def _attach_adapter(model: Any, family: Family, settings: TrainedRunSettings, st
 
 def count_parameters(model: nn.Module) -> Parameters:
     """How many there are."""
-    sizes = [(name, _size(parameter), parameter.requires_grad) for name, parameter in model.named_parameters()]
+    sizes = [(name, whole_size(parameter), parameter.requires_grad) for name, parameter in model.named_parameters()]
     lora = sum(size for name, size, _ in sizes if ".lora_" in name)
     trainable = sum(size for _, size, trained in sizes if trained)
     return Parameters(sum(size for _, size, _ in sizes) - lora, trainable, lora, trainable - lora if lora else 0)
 
 
-def _size(parameter: nn.Parameter) -> int:
+def whole_size(parameter: nn.Parameter) -> int:
     """Elements, whole under ZeRO-3, unpacked from 4 bits."""
     if hasattr(parameter, "ds_numel"):
         return parameter.ds_numel

@@ -57,7 +57,7 @@ def test_every_config_that_ships_is_valid(file):
         (
             "runs/raw/dataset",
             "nowhere",
-            "runs.raw.dataset: 'nowhere' is not one of the datasets (captions, raw, synthetic)",
+            "runs.raw.dataset: 'nowhere' is not one of the datasets (captions, language, raw, synthetic)",
         ),
         ("runs/raw/start", "synthetic2", "runs.raw.start: 'synthetic2' is not one of the models and runs"),
         ("runs/raw/start", "raw", "runs start from each other in a circle"),
