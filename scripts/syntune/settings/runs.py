@@ -113,9 +113,7 @@ class TrainedRunSettings(Strict):
     threads: int = Field(default=2, ge=1, description="CPU threads; on a CPU the arithmetic depends on it")
     workers: int = Field(default=4, ge=0, description="processes that decode images ahead of training; 0: none")
     timeout: int = Field(default=30, ge=1, description="minutes that a GPU waits for the others before the run stops")
-    cuda_kernels: bool = Field(
-        default=False, description="train in envs/train-cuda.yaml, which holds flash-attn"
-    )
+    cuda_kernels: bool = Field(default=False, description="train in envs/train-cuda.yaml, which holds flash-attn")
 
     @model_validator(mode="after")
     def _consistent(self) -> "TrainedRunSettings":
