@@ -43,15 +43,17 @@ class Shards:
                 raise UserError(f"{path}: missing, or not the file that {manifest} names; run snakemake data again")
         self._open: OrderedDict[int, ParquetFile] = OrderedDict()
         self._groups: OrderedDict[tuple[int, int], Table] = OrderedDict()
+        self._bytes = 0  # of the groups; adding them up anew for each row would cost as much as reading one
 
     def __getstate__(self) -> dict[str, Any]:
         """What a worker is given: no open files."""
-        return {**self.__dict__, "_open": OrderedDict(), "_groups": OrderedDict()}
+        return {**self.__dict__, "_open": OrderedDict(), "_groups": OrderedDict(), "_bytes": 0}
 
     def close(self) -> None:
         """Forget open files and row groups."""
         self._open.clear()
         self._groups.clear()
+        self._bytes = 0
 
     def texts(self) -> Iterator[tuple[Spot, str, list[dict[str, str]], int]]:
         """Every row's place, id, messages and number of images, in order; no image is read."""
@@ -67,9 +69,9 @@ class Shards:
         key = (spot.shard, spot.group)
         if key not in self._groups:
             self._groups[key] = self._file(spot.shard).read_row_group(spot.group, use_threads=False)
-            kept = sum(group.nbytes for group in self._groups.values())
-            while kept > _BYTES_KEPT and len(self._groups) > 1:
-                kept -= self._groups.popitem(last=False)[1].nbytes
+            self._bytes += self._groups[key].nbytes
+            while self._bytes > _BYTES_KEPT and len(self._groups) > 1:
+                self._bytes -= self._groups.popitem(last=False)[1].nbytes
         self._groups.move_to_end(key)
         return self._groups[key].slice(spot.offset, 1).to_pylist()[0]
 

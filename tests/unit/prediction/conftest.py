@@ -28,8 +28,6 @@ from syntune.settings.benchmarks import BenchmarkSettings
 from syntune.settings.prediction import PredictionSettings
 from syntune.settings.reading import read_settings
 
-torch.set_num_threads(1)  # a process forked from one with OpenMP's threads would wait for them
-
 CONNECTOR = ("mm_projector", "mining")
 SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"]
 QUESTIONS = ("What is it?", "What color is the large thing on the left?", "How many?", "Which brand is on the sign?")

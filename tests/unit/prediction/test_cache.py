@@ -1,17 +1,23 @@
 """An answer is found again by content: of model, prompt, image and decoding, and by nothing else."""
 
 import json
-import multiprocessing
-import os
+import pickle
 import shutil
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+import torch
 
 from syntune.errors import UserError
 from syntune.models.mgm.family import MgmFamily
 from syntune.prediction.cache import AnswerCache
 from syntune.prediction.plan import Answer, with_images
+from syntune.settings.prediction import PredictionSettings
+
+SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
 
 
 @pytest.fixture
@@ -69,25 +75,35 @@ def test_other_prompts_images_and_lengths_are_asked(answer, textvqa, tmp_path, a
     assert sum(asked) == 22 + changed
 
 
-def test_a_killed_job_loses_its_last_batch_alone(answer, textvqa, tmp_path, asked, monkeypatch):
+KILLED_AT_THE_THIRD_BATCH = """
+import os, pickle, signal, sys
+sys.path.insert(0, sys.argv[1])
+from syntune.prediction.cache import AnswerCache
+from syntune.prediction.predictions import predict
+add, calls = AnswerCache.add, []
+def add_or_die(self, answers):
+    calls.append(answers)
+    if len(calls) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    add(self, answers)
+AnswerCache.add = add_or_die
+protocol, settings, arguments = pickle.loads(sys.stdin.buffer.read())
+predict(protocol, settings, **arguments)
+"""
+
+
+def test_a_killed_job_loses_its_last_batch_alone(answer, textvqa, checkpoints, tmp_path, asked):
     cache = tmp_path / "cache"
-
-    def killed():
-        add, calls = AnswerCache.add, []
-
-        def add_or_die(self, answers):
-            calls.append(answers)
-            if len(calls) == 3:
-                os.kill(os.getpid(), signal.SIGKILL)
-            add(self, answers)
-
-        AnswerCache.add = add_or_die
-        answer(textvqa, cache=cache, batch_size=3)
-
-    job = multiprocessing.get_context("fork").Process(target=killed)
-    job.start()
-    job.join(60)
-    assert job.exitcode == -signal.SIGKILL
+    arguments = {
+        "name": "test", "checkpoints": checkpoints, "device": torch.device("cpu"), "dtype": torch.float32, "threads": 1,
+        "manifests": [folder.with_name(folder.name + ".manifest.json") for folder in checkpoints], "shard": 0,
+        "cache": cache, "output": tmp_path / "killed.jsonl",
+    }  # fmt: skip
+    job = subprocess.run(
+        [sys.executable, "-c", KILLED_AT_THE_THIRD_BATCH, SCRIPTS],
+        input=pickle.dumps((textvqa, PredictionSettings(batch_size=3), arguments)), capture_output=True, timeout=120,
+    )  # fmt: skip
+    assert job.returncode == -signal.SIGKILL, job.stderr.decode()[-2000:]
     resumed = answer(textvqa, cache=cache, batch_size=3)
     assert sum(asked) == 11 - 6
     assert resumed == answer(textvqa)

@@ -259,10 +259,12 @@ def test_more_gpus_than_there_are_is_one_line(job):
         train_run(job(gpus=8, global_batch_size=8))
 
 
-def test_workers_change_no_bit(trained, job):
-    other = job("workers", workers=2)
-    train_run(other)
-    assert weights(other.checkpoint) == weights(trained.checkpoint)
+def test_workers_change_no_bit(job):
+    """Nor does a parent with several threads keep its forked workers from working."""
+    alone, helped = job("alone", threads=2), job("helped", threads=2, workers=2)
+    for run in (alone, helped):
+        train_run(run)
+    assert weights(helped.checkpoint) == weights(alone.checkpoint)
 
 
 def test_gradient_checkpointing_changes_no_bit(trained, job):
