@@ -257,10 +257,15 @@ def training_env_spec(wildcards) -> str:
     return f"../envs/{training_environment(wildcards)}.yaml"
 
 
+def training_spec(wildcards) -> str:
+    """The env spec of that environment, as a file that a plan depends on."""
+    return f"envs/{training_environment(wildcards)}.yaml"
+
+
 def rehearsals_before(wildcards) -> list[str]:
-    """The rehearsals of a run and of every run that builds on it: a gate, not an ingredient, hence ancient."""
+    """The rehearsals of a run and of every run that builds on it."""
     names = [name for name in settings.runs if wildcards.run in settings.ancestry(name)]
-    return [ancient(f"results/rehearsal/{name}/passed.json") for name in names]
+    return [f"results/rehearsal/{name}/passed.json" for name in names]
 
 
 def rehearsed_checkpoint(wildcards) -> list[str]:
@@ -285,11 +290,6 @@ def contamination_of(wildcards) -> list[str]:
     trained = [name for name in settings.ancestry(wildcards.run) if name in trained_runs()]
     datasets = list(dict.fromkeys(settings.runs[name].dataset for name in trained))
     return expand("results/contamination/{dataset}.json", dataset=datasets)
-
-
-def contamination_before(wildcards) -> list[str]:
-    """The same before a run is trained: a gate, not an ingredient, hence ancient."""
-    return [ancient(findings) for findings in contamination_of(wildcards)]
 
 
 def benchmark_params(wildcards) -> str:

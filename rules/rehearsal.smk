@@ -62,3 +62,12 @@ rule rehearse_evaluation:
         "python scripts/rehearse_evaluation.py --run {wildcards.run:q} --start {input.folder:q} "
         "--checkpoint {input.checkpoint:q} --benchmarks {params.benchmarks:q} "
         "--gpus {params.device:q} --threads {threads} --output {output.passed:q} 2>&1 | tee {log:q}"
+
+
+rule clear_for_training:
+    """Let a run be trained: it and every run that builds on it passed, and its data were searched for benchmarks."""
+    input:
+        rehearsals=rehearsals_before,
+        findings=contamination_of,
+    output:
+        cleared=touch("results/rehearsal/{run}/cleared"),
