@@ -257,9 +257,10 @@ def training_env_spec(wildcards) -> str:
     return f"../envs/{training_environment(wildcards)}.yaml"
 
 
-def training_spec(wildcards) -> str:
-    """The env spec of that environment, as a file that a plan depends on."""
-    return f"envs/{training_environment(wildcards)}.yaml"
+def untrained_runs() -> str:
+    """The runs that have no checkpoint yet, as a pattern; one that matches no run if all have one."""
+    names = [name for name in trained_runs() if not Path(f"results/checkpoints/{name}.manifest.json").exists()]
+    return "|".join(names) or "(?!)"
 
 
 def rehearsals_before(wildcards) -> list[str]:

@@ -16,6 +16,7 @@ rule rehearse_training:
         "results/logs/rehearse_training/{run}.log",
     benchmark:
         "results/timings/rehearse_training/{run}.tsv"
+    priority: 100  # before any training that is ready
     conda:
         training_env_spec
     threads: run_threads
@@ -48,6 +49,7 @@ rule rehearse_evaluation:
         "results/logs/rehearse_evaluation/{run}.log",
     benchmark:
         "results/timings/rehearse_evaluation/{run}.tsv"
+    priority: 100  # before any training that is ready
     conda:
         "../envs/eval.yaml"
     threads: run_threads
@@ -65,9 +67,15 @@ rule rehearse_evaluation:
 
 
 rule clear_for_training:
-    """Let a run be trained: it and every run that builds on it passed, and its data were searched for benchmarks."""
+    """Let a run be trained for the first time: it and all that builds on it passed, its data were searched for benchmarks.
+
+    Of a run that is trained the clearance stays, made by no rule: Snakemake does not look at the changes of a job while
+    one before it waits to run, not even behind ancient(), and would not see that training or prediction is stale.
+    """
     input:
         rehearsals=rehearsals_before,
         findings=contamination_of,
     output:
         cleared=touch("results/rehearsal/{run}/cleared"),
+    wildcard_constraints:
+        run=untrained_runs(),

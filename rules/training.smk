@@ -1,38 +1,6 @@
 """Training: a LoRA adapter or a full checkpoint, from a base model or an earlier run."""
 
 
-rule plan_training:
-    """Write down what a training depends on: the one input of it that every relevant change passes through.
-
-    Snakemake does not look at a job's own changes while a job before it waits to run, even one whose output it takes
-    as ancient, as training does its clearance. It sees them here, where nothing is ancient.
-    """
-    input:
-        dataset=run_dataset,
-        start=start_manifests,
-        spec=training_spec,
-        trained_by=sources("train"),
-        code=sources("plan_training"),
-    output:
-        plan="results/plans/{run}.json",
-    log:
-        "results/logs/plan_training/{run}.log",
-    benchmark:
-        "results/timings/plan_training/{run}.tsv"
-    conda:
-        "../envs/report.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        settings=run_params,
-    shell:
-        "python scripts/plan_training.py --run {wildcards.run:q} --settings {params.settings:q} "
-        "--dataset-manifest {input.dataset:q} --start-manifests {input.start:q} --output {output.plan:q} "
-        "2>&1 | tee {log:q}"
-
-
 rule train:
     """Train a run. Its checkpoints live in a work folder named by fingerprint, so a failed job resumes."""
     input:
@@ -40,7 +8,6 @@ rule train:
         shards=run_shards,
         start=start_manifests,
         folders=start_folders,
-        plan="results/plans/{run}.json",
         cleared=ancient("results/rehearsal/{run}/cleared"),
         code=sources("train"),
     output:

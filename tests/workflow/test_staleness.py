@@ -18,7 +18,7 @@ def evaluated(*runs: str) -> set[str]:
 
 def trained(*runs: str) -> set[str]:
     """The jobs that follow when ``runs`` are trained again, those that build on them not counted."""
-    return {f"{rule} {run}" for rule in ("plan_training", "train") for run in runs} | evaluated(*runs)
+    return {f"train {run}" for run in runs} | evaluated(*runs)
 
 
 def rehearsed(*runs: str) -> set[str]:
@@ -28,11 +28,6 @@ def rehearsed(*runs: str) -> set[str]:
     }
 
 
-def cleared(*runs: str) -> set[str]:
-    """The clearances of ``runs``: a gate before training that retrains nothing."""
-    return {f"clear_for_training {run}" for run in runs}
-
-
 # fmt: off
 EDITS = {
     "a comment in the config": ("small.yaml", "title:", "# a comment\ntitle:", set()),
@@ -40,24 +35,27 @@ EDITS = {
     "a recipe's threshold": (
         "config/recipes/captions.yaml", "max_num: 24", "max_num: 23",
         {"synthesize captions.00000", "synthesize captions.00001", "gather_synthesis captions", "shard captions"}
-        | {"decontaminate captions"} | rehearsed("pretrained") | cleared("pretrained", "raw", "synthetic")
-        | trained("pretrained", "raw", "synthetic"),
+        | {"decontaminate captions"} | rehearsed("pretrained") | trained("pretrained", "raw", "synthetic"),
     ),
     "a LoRA rank": (
         "small.yaml", "dataset: raw, max_steps: 3", "dataset: raw, lora: {r: 4}, max_steps: 3",
-        rehearsed("raw") | cleared("pretrained", "raw") | trained("raw"),
+        rehearsed("raw") | trained("raw"),
     ),
     "a benchmark added": (
         "small.yaml", "contamination:",
         "  more: {protocol: mmbench, table: results/easy-vqa/mmbench/table.tsv, limit: 4}\ncontamination:",
-        {f"rehearse_evaluation {run}" for run in RUNS} | cleared(*TRAINED)
-        | {f"decontaminate {dataset}" for dataset in DATASETS}
+        {f"rehearse_evaluation {run}" for run in RUNS} | {f"decontaminate {dataset}" for dataset in DATASETS}
         | {f"{rule} {run}.more" for rule in ("predict", "score") for run in RUNS} | {"compare", "report"}
         | {f"score {run}.{benchmark}" for run in TRAINED for benchmark in BENCHMARKS},
     ),
+    "a benchmark's longest answer": (
+        "small.yaml", "max_new_tokens: 4, limit: 10", "max_new_tokens: 5, limit: 10",
+        {f"rehearse_evaluation {run}" for run in RUNS}
+        | {f"{rule} {run}.choice" for rule in ("predict", "score") for run in RUNS} | {"compare", "report"},
+    ),
     "a run added": (
         "small.yaml", "  before:", "  again: {method: lora, start: pretrained, dataset: raw, gpus: 0}\n  before:",
-        rehearsed("again") | cleared("pretrained", "again") | trained("again"),
+        rehearsed("again") | {"clear_for_training again"} | trained("again"),
     ),
     "an env spec": ("envs/report.yaml", "channels:", "# edited\nchannels:", {"report"}),
     "the scoring of one protocol": (
