@@ -12,7 +12,6 @@ from torch import nn
 from torch.utils.data import DataLoader, get_worker_info
 from transformers import Trainer, TrainingArguments
 
-from syntune.files import fsync
 from syntune.models.family import Family, Processor, Row
 from syntune.models.weights import check_tensors, read_tensors
 from syntune.settings.runs import TrainedRunSettings
@@ -94,7 +93,6 @@ class PlannedTrainer(Trainer):
             torch.distributed.barrier()
         if self.args.should_save:
             self.work.finish(self.state.global_step, self.args.save_total_limit)
-            fsync(self.work.folder)
         if self.args.world_size > 1:
             torch.distributed.barrier()
 

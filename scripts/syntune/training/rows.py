@@ -25,8 +25,6 @@ NO_ANSWER_LEFT = "no supervised token"
 """Every label is -100: nothing to learn, and a loss that is 0 / 0."""
 IMAGE_CUT = "an image does not fit max_length"
 TOO_LONG = "longer than max_length"
-CUT = "text cut at max_length"
-"""Not a reason to drop a row, but counted."""
 
 _COLUMNS = ("spots", "lengths", "supervised", "images", "starts")
 
