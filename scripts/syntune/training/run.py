@@ -1,5 +1,6 @@
 """A run, from its settings to its checkpoint."""
 
+import gc
 import logging
 import os
 import platform
@@ -108,6 +109,7 @@ def train_run(job: Job) -> None:
         fresh = len(starts) == 1 and starts[0].settings.get("source") == "tiny"
         try:
             finished = _train(job, work, ranks, device, fresh)
+            leave_ranks()
         except Unhealthy as error:
             raise UserError(
                 f"run {job.run} is not healthy: {error}. It does not become a checkpoint; what it had saved stays in "
@@ -207,6 +209,18 @@ def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, fresh: bool
         resumed_from=done or None,
         work=work.folder,
     )
+
+
+def leave_ranks() -> None:
+    """Part from the other ranks, once training is over and its trainer out of reach.
+
+    A thread of gloo's that is still giving up its last work as Python ends is killed, and the process with it: what
+    refers to the group goes first, so that destroying the group ends its threads.
+    """
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        gc.collect()
+        torch.distributed.destroy_process_group()
 
 
 def find_device(settings: TrainedRunSettings, ranks: Ranks) -> torch.device:
