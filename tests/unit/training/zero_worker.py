@@ -12,6 +12,7 @@ from syntune.models.mgm.modeling_mgm import LORA_TARGETS, MgmForConditionalGener
 from syntune.models.mgm.tiny import tiny_config
 from syntune.models.packing import pack_in_training
 from syntune.training.fused import fuse_adapters
+from syntune.training.run import leave_ranks
 from syntune.training.zero import mark_leaves, prepare_deepspeed, trained_tensors, zero_config
 
 stage, offload, output = sys.argv[1:]
@@ -74,3 +75,4 @@ def batch(step: int, rows: int, mine: slice = slice(None)) -> dict[str, torch.Te
 
 
 main()
+leave_ranks()
