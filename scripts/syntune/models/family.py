@@ -98,6 +98,9 @@ class Family(Protocol):
         Ranks that share parameters (ZeRO-3) wait for each other in every module, so all must call the same ones.
         """
 
+    def send_batch(self, batch: Row, device: torch.device) -> Row:
+        """A training batch with everything on ``device`` that the model wants there."""
+
     def training_loss(self, model: nn.Module, batch: Row, supervised: int) -> torch.Tensor:
         """Cross-entropy summed over the batch's supervised tokens, divided by ``supervised``, those of the whole step.
 

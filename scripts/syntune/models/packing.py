@@ -7,6 +7,7 @@ from torch import nn
 
 from syntune.models.attention import Attention, packed_arguments, row_bounds
 from syntune.models.cross_entropy import IGNORED
+from syntune.models.transfer import send
 
 
 def pack_in_training(model: nn.Module, attention: Attention) -> None:
@@ -31,21 +32,23 @@ def pack_rows(
 
     Args:
         embeddings: [rows, tokens, width], padded on the right.
-        attention_mask: bool [rows, tokens], false at padding.
-        labels: [rows, tokens].
+        attention_mask: bool [rows, tokens], false at padding; on the CPU it makes nobody wait for the GPU.
+        labels: [rows, tokens], beside the mask, where the packed ones will be too.
 
     Returns:
         The model's arguments: embeddings [1, T, width], labels and positions [1, T], and the rows' boundaries. A row's
         first token has nothing before it to be predicted from: its label is dropped.
     """
+    device = embeddings.device
     lengths = attention_mask.sum(1)
     positions = attention_mask.cumsum(1) - 1
     labels = labels.masked_fill(positions == 0, IGNORED)
+    places = attention_mask.flatten().nonzero().squeeze(1)
     return {
-        "inputs_embeds": embeddings[attention_mask].unsqueeze(0),
-        "position_ids": positions[attention_mask].unsqueeze(0),
+        "inputs_embeds": embeddings.flatten(0, 1).index_select(0, send(places, device)).unsqueeze(0),
+        "position_ids": send(positions[attention_mask], device).unsqueeze(0),
         "labels": labels[attention_mask].unsqueeze(0),
-        **packed_arguments(row_bounds(lengths), int(lengths.max())),
+        **packed_arguments(send(row_bounds(lengths), device), int(lengths.max())),
     }
 
 

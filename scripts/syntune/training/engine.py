@@ -62,6 +62,10 @@ class PlannedTrainer(Trainer):
         """Supervised tokens of a step, counted from 0."""
         return int(self.rows.index.supervised[self.plan.rows(step)].sum())
 
+    def _prepare_inputs(self, inputs: Row) -> Row:
+        """A micro-batch where the model wants it."""
+        return self.family.send_batch(inputs, self.args.device)
+
     def compute_loss(
         self, model: nn.Module, inputs: Row, return_outputs: bool = False, num_items_in_batch: int | None = None
     ) -> torch.Tensor:

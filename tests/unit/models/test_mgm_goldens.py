@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from syntune.errors import UserError
 from syntune.models.mgm.configuration_mgm import MgmConfig
+from syntune.models.mgm.mining import side_by_side
 from syntune.models.mgm.modeling_mgm import LORA_TARGETS, MgmForConditionalGeneration
 from syntune.models.mgm.reference_names import from_reference_names, to_reference_name, to_reference_names
 
@@ -55,10 +56,10 @@ def close(found, wanted, rtol=1e-4, atol=2e-5):
 @pytest.mark.parametrize("case", CASES)
 def test_vision(model, goldens, case):
     tensors, _, _ = load_case(goldens, case)
-    patches, aux_features = model.encode_images(tensors["images"], tensors["images_aux"])
+    patches, aux_stages = model.encode_images(tensors["images"], tensors["images_aux"])
     close(patches, tensors["clip_features"])
-    close(aux_features, tensors["aux_features"])
-    mined = model.mining(patches, aux_features)
+    close(side_by_side(aux_stages), tensors["aux_features"])
+    mined = model.mining(patches, aux_stages)
     close(mined, tensors["mine_feat"])
     close(patches + mined, tensors["mined_tokens"])
     close(model.get_image_features(tensors["images"], tensors["images_aux"]), tensors["projector_output"])

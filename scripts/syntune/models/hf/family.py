@@ -118,6 +118,10 @@ class HfFamily:
         if wanted:
             raise UserError("zero: several GPUs under DeepSpeed are for family mgm; leave zero out, or take one GPU")
 
+    def send_batch(self, batch: Row, device: torch.device) -> Row:
+        """A training batch on ``device``."""
+        return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+
     def training_loss(self, model: nn.Module, batch: Row, supervised: int | torch.Tensor) -> torch.Tensor:
         """Cross-entropy summed over the batch's supervised tokens, divided by ``supervised``, those of the whole step.
 

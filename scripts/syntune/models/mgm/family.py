@@ -57,12 +57,17 @@ class MgmFamily:
         return chosen.name
 
     def compile_vision(self, model: MgmForConditionalGeneration) -> None:
-        """Compile the towers and the mining, a few images at a time."""
-        speed_up_towers(model, images_at_once=4)
+        """Compile the towers."""
+        speed_up_towers(model)
 
     def encode_without_images(self, model: MgmForConditionalGeneration, wanted: bool) -> None:
         """Set :attr:`MgmForConditionalGeneration.encodes_without_images`."""
         model.encodes_without_images = wanted
+
+    def send_batch(self, batch: Row, device: torch.device) -> Row:
+        """A training batch with its images on ``device``; the model wants ids, mask and labels on the CPU."""
+        images = ("images", "images_aux")
+        return batch | {name: batch[name].to(device, non_blocking=True) for name in images if name in batch}
 
     def training_loss(self, model: nn.Module, batch: Row, supervised: int) -> torch.Tensor:
         """The model's own loss: the whole of the logits never exists."""

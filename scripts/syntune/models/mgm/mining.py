@@ -3,6 +3,8 @@
 Y. Li et al., "Mini-Gemini: Mining the Potential of Multi-modality Vision Language Models", 2024, section 3.2.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -32,24 +34,56 @@ class PatchInfoMining(nn.Module):
         self.value_norm = nn.LayerNorm(aux_hidden_size)
         self.value_projection = nn.Linear(aux_hidden_size, hidden_size)
 
-    def forward(self, patches: torch.Tensor, aux_features: torch.Tensor) -> torch.Tensor:
+    def forward(self, patches: torch.Tensor, aux_stages: Sequence[torch.Tensor]) -> torch.Tensor:
         """What the patches find.
 
         Args:
             patches: [images, patches, C], row by row of a square grid.
-            aux_features: [images, D, side, side], with a side that is a multiple of the grid's.
+            aux_stages: [images, channels, side, side] each, of sides that fall; the channels add up to D, and the
+                first side, which the others are resized to, is a multiple of the grid's.
 
         Returns:
             [images, patches, C].
         """
-        windows = _windows(aux_features, grid=round(patches.shape[1] ** 0.5))
-        windows = functional.layer_norm(windows, windows.shape[-1:], eps=self.key_norm.eps).to(windows.dtype)
         query = self.query_projection(self.query_norm(patches))
-        query = (query @ self.key_projection.weight) * self.key_norm.weight
-        scores = windows @ query.to(windows.dtype).unsqueeze(-1) / patches.shape[-1] ** 0.5
-        weights = scores.squeeze(-1).softmax(dim=-1, dtype=torch.float32).to(windows.dtype)
-        pooled = (weights.unsqueeze(-2) @ windows).squeeze(-2)
+        query = (query @ self.key_projection.weight) * self.key_norm.weight / patches.shape[-1] ** 0.5
+        if _in_triton(query, aux_stages):
+            from syntune.models.mgm import vision_kernels
+
+            pooled = vision_kernels.mine(query, aux_stages, self.key_norm.eps)
+        else:
+            pooled = mine_in_torch(query, aux_stages, self.key_norm.eps)
         return self.value_projection(pooled * self.value_norm.weight + self.value_norm.bias)
+
+
+def side_by_side(stages: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The stages' features as one, [images, D, side, side], at the first stage's resolution."""
+    side = stages[0].shape[-2:]
+    resized = (functional.interpolate(of.float(), size=side, mode="bilinear").to(of.dtype) for of in stages[1:])
+    return torch.cat([stages[0], *resized], dim=1)
+
+
+def mine_in_torch(query: torch.Tensor, stages: Sequence[torch.Tensor], epsilon: float) -> torch.Tensor:
+    """The sum p of the class's formula, [images, patches, D]; ``query`` is the first factor of the products."""
+    windows = _windows(side_by_side(stages), grid=round(query.shape[1] ** 0.5))
+    windows = functional.layer_norm(windows, windows.shape[-1:], eps=epsilon).to(windows.dtype)
+    scores = windows @ query.to(windows.dtype).unsqueeze(-1)
+    weights = scores.squeeze(-1).softmax(dim=-1, dtype=torch.float32).to(windows.dtype)
+    return (weights.unsqueeze(-2) @ windows).squeeze(-2)
+
+
+def _in_triton(query: torch.Tensor, stages: Sequence[torch.Tensor]) -> bool:
+    """Whether the kernel, which resizes as it reads, can do it: frozen half-precision stages on a GPU."""
+    sides = [stage.shape[-1] for stage in stages]
+    window = sides[0] // round(query.shape[1] ** 0.5)
+    return (
+        query.is_cuda
+        and len(stages) == 4
+        and all(stage.dtype in (torch.bfloat16, torch.float16) and not stage.requires_grad for stage in stages)
+        and all(sides[0] % side == 0 for side in sides)
+        and 4 <= window <= 8
+        and window.bit_count() == 1
+    )
 
 
 def _windows(features: torch.Tensor, grid: int) -> torch.Tensor:

@@ -20,6 +20,7 @@ from syntune.models.mgm.configuration_mgm import MgmConfig
 from syntune.models.mgm.expansion import IGNORED, IMAGE_TOKEN, Expanded, expand_images
 from syntune.models.mgm.mining import PatchInfoMining
 from syntune.models.mgm.vision import MgmConvNextTower, clip_patches, is_trained
+from syntune.models.transfer import send
 
 LORA_TARGETS = r"model\.layers\.\d+\.(self_attn|mlp)\.(q|k|v|o|gate|up|down)_proj"
 """The language model's linear layers, for PEFT's ``target_modules``; the vision towers' are not among them."""
@@ -84,7 +85,9 @@ class MgmForConditionalGeneration(PreTrainedModel, GenerationMixin):
             tower.train(mode and is_trained(tower))
         return self
 
-    def encode_images(self, images: torch.Tensor, images_aux: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def encode_images(
+        self, images: torch.Tensor, images_aux: torch.Tensor
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
         """Run the towers; a frozen one keeps nothing for a backward pass.
 
         Args:
@@ -92,26 +95,27 @@ class MgmForConditionalGeneration(PreTrainedModel, GenerationMixin):
             images_aux: [images, 3, A, A], the same images at high resolution.
 
         Returns:
-            CLIP's patches [images, patches, C] and ConvNeXt's features [images, D, A / 4, A / 4].
+            CLIP's patches [images, patches, C], and the features of ConvNeXt's stages, [images, channels, A / 4, A / 4]
+            and smaller.
         """
         clip, convnext = self.vision_towers
         with torch.set_grad_enabled(torch.is_grad_enabled() and is_trained(clip)):
             patches = clip_patches(clip, images.to(clip.dtype), self.config.vision_select_layer)
         with torch.set_grad_enabled(torch.is_grad_enabled() and is_trained(convnext)):
-            aux_features = convnext(images_aux.to(convnext.dtype))
-        return patches, aux_features
+            aux_stages = convnext(images_aux.to(convnext.dtype))
+        return patches, aux_stages
 
     def get_image_features(self, images: torch.Tensor, images_aux: torch.Tensor) -> torch.Tensor:
         """The images' tokens, [images, tokens per image, width], not yet scaled as embeddings are.
 
         They depend on nothing but the image: a caller may keep them and pass them as ``image_features``.
         """
-        patches, aux_features = self.encode_images(images, images_aux)
+        patches, aux_stages = self.encode_images(images, images_aux)
         patches = patches.to(self.mining.query_norm.weight.dtype)
         if torch.is_grad_enabled() and not patches.requires_grad:
             # DeepSpeed takes up a leaf module's gradients when that of its input is there, so there must be one
             patches.requires_grad_()
-        return self.mm_projector(patches + self.mining(patches, aux_features))
+        return self.mm_projector(patches + self.mining(patches, aux_stages))
 
     def merge_inputs(
         self,
@@ -125,8 +129,11 @@ class MgmForConditionalGeneration(PreTrainedModel, GenerationMixin):
     ) -> tuple[torch.Tensor, Expanded]:
         """Embed the tokens and put the images' tokens in their places.
 
+        Ids, mask and labels may be on the CPU beside a model on a GPU, and best are: sizes follow from them, and to
+        read one back from a GPU is to wait until it has nothing left to do.
+
         Returns:
-            The embeddings [rows, tokens, width], scaled as Gemma expects, and the expanded batch.
+            The embeddings [rows, tokens, width], scaled as Gemma expects, and the expanded batch, where the ids are.
 
         Raises:
             ValueError: there are more or fewer images than places for them.
@@ -141,7 +148,8 @@ class MgmForConditionalGeneration(PreTrainedModel, GenerationMixin):
             self.config.tokenizer_model_max_length,
             padding_side,
         )
-        embeddings = self.model.embed_tokens(expanded.input_ids)
+        device = self.model.embed_tokens.weight.device
+        embeddings = self.model.embed_tokens(send(expanded.input_ids, device))
         places = int((input_ids == IMAGE_TOKEN).sum())
         given = 0 if image_features is None else len(image_features)
         if places != given:
@@ -151,9 +159,10 @@ class MgmForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 embeddings = embeddings + 0 * self._empty_image_features(embeddings).sum()
             return embeddings, expanded
         at_image = expanded.feature_rows >= 0
-        tokens = image_features.flatten(0, 1)[expanded.feature_rows[at_image]].to(embeddings.dtype)
+        order = send(expanded.feature_rows[at_image], device)
+        tokens = image_features.flatten(0, 1).index_select(0, order).to(embeddings.dtype)
         tokens = tokens * self.model.embed_tokens.embed_scale.to(embeddings.dtype)
-        return embeddings.masked_scatter(at_image.unsqueeze(-1), tokens), expanded
+        return embeddings.masked_scatter(send(at_image, device).unsqueeze(-1), tokens), expanded
 
     def _empty_image_features(self, like: torch.Tensor) -> torch.Tensor:
         """The tokens of one black image, in the type and on the device of ``like``."""
@@ -204,7 +213,7 @@ class MgmForConditionalGeneration(PreTrainedModel, GenerationMixin):
             inputs_embeds, expanded = self.merge_inputs(
                 input_ids, attention_mask, labels, images, images_aux, image_features
             )
-            attention_mask, labels = expanded.attention_mask, expanded.labels
+            attention_mask, labels = send(expanded.attention_mask, inputs_embeds.device), expanded.labels
         outputs = self.model(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,

@@ -2,7 +2,6 @@
 
 import torch
 from torch import nn
-from torch.nn import functional
 from transformers import CLIPVisionModel, ConvNextConfig
 from transformers.models.convnext.modeling_convnext import (
     ConvNextEmbeddings,
@@ -12,7 +11,7 @@ from transformers.models.convnext.modeling_convnext import (
 
 
 class MgmConvNextTower(ConvNextPreTrainedModel):
-    """ConvNeXt without its head: the stages' outputs side by side, at the first stage's resolution."""
+    """ConvNeXt without its head: the outputs of all of its stages."""
 
     def __init__(self, config: ConvNextConfig) -> None:
         super().__init__(config)
@@ -20,14 +19,14 @@ class MgmConvNextTower(ConvNextPreTrainedModel):
         self.encoder = ConvNextEncoder(config)
         self.post_init()
 
-    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """[images, 3, A, A] to [images, sum of the stages' channels, A / 4, A / 4]."""
+    def forward(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """[images, 3, A, A] to [images, channels, side, side] for each stage, of sides A / 4, A / 8, ..."""
         features = self.embeddings(pixel_values)
         stages = []
         for stage in self.encoder.stages:
             features = stage(features)
             stages.append(features)
-        return torch.cat([stages[0], *(_upsample(features, stages[0]) for features in stages[1:])], dim=1)
+        return tuple(stages)
 
 
 def clip_patches(tower: CLIPVisionModel, pixel_values: torch.Tensor, select_layer: int) -> torch.Tensor:
@@ -52,9 +51,3 @@ def clip_patches(tower: CLIPVisionModel, pixel_values: torch.Tensor, select_laye
 def is_trained(module: nn.Module) -> bool:
     """Whether any of the module's parameters takes a gradient."""
     return any(parameter.requires_grad for parameter in module.parameters())
-
-
-def _upsample(features: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """Resize bilinearly to the height and width of ``like``, in float32."""
-    resized = functional.interpolate(features.float(), size=like.shape[-2:], mode="bilinear", align_corners=False)
-    return resized.to(features.dtype)
