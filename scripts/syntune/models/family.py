@@ -68,6 +68,9 @@ class Family(Protocol):
     lora_targets: str
     """Regular expression for PEFT's ``target_modules``: linears of the language model alone."""
 
+    kept_on_cpu: tuple[str, ...]
+    """The tensors of a training batch that the model reads on the CPU, also where it trains on a GPU."""
+
     def load_model(self, folder: Path, dtype: torch.dtype) -> Any:
         """The model of a full checkpoint, every tensor accounted for."""
 
@@ -97,9 +100,6 @@ class Family(Protocol):
 
         Ranks that share parameters (ZeRO-3) wait for each other in every module, so all must call the same ones.
         """
-
-    def send_batch(self, batch: Row, device: torch.device) -> Row:
-        """A training batch with everything on ``device`` that the model wants there."""
 
     def training_loss(self, model: nn.Module, batch: Row, supervised: int) -> torch.Tensor:
         """Cross-entropy summed over the batch's supervised tokens, divided by ``supervised``, those of the whole step.

@@ -63,8 +63,10 @@ class PlannedTrainer(Trainer):
         return int(self.rows.index.supervised[self.plan.rows(step)].sum())
 
     def _prepare_inputs(self, inputs: Row) -> Row:
-        """A micro-batch where the model wants it."""
-        return self.family.send_batch(inputs, self.args.device)
+        """A micro-batch on its way to the GPU, but for what its family keeps on the CPU."""
+        kept = {name: inputs.pop(name) for name in self.family.kept_on_cpu if name in inputs}
+        sent = {name: tensor.to(self.args.device, non_blocking=True) for name, tensor in inputs.items()}
+        return self._prepare_input(sent) | kept
 
     def compute_loss(
         self, model: nn.Module, inputs: Row, return_outputs: bool = False, num_items_in_batch: int | None = None

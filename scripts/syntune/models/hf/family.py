@@ -28,6 +28,7 @@ class HfFamily:
     """What ``AutoModelForImageTextToText`` and ``AutoProcessor`` load, told apart by structure and never by name."""
 
     name = "hf"
+    kept_on_cpu = ()
 
     def __init__(self, folder: Path) -> None:
         """Find the model class of a checkpoint.
@@ -117,10 +118,6 @@ class HfFamily:
         """
         if wanted:
             raise UserError("zero: several GPUs under DeepSpeed are for family mgm; leave zero out, or take one GPU")
-
-    def send_batch(self, batch: Row, device: torch.device) -> Row:
-        """A training batch on ``device``."""
-        return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
 
     def training_loss(self, model: nn.Module, batch: Row, supervised: int | torch.Tensor) -> torch.Tensor:
         """Cross-entropy summed over the batch's supervised tokens, divided by ``supervised``, those of the whole step.

@@ -23,6 +23,7 @@ class MgmFamily:
 
     name = "mgm"
     lora_targets = LORA_TARGETS
+    kept_on_cpu = ("input_ids", "attention_mask", "labels")
 
     def load_model(self, folder: Path, dtype: torch.dtype) -> MgmForConditionalGeneration:
         """The model of a full checkpoint, every tensor accounted for."""
@@ -63,11 +64,6 @@ class MgmFamily:
     def encode_without_images(self, model: MgmForConditionalGeneration, wanted: bool) -> None:
         """Set :attr:`MgmForConditionalGeneration.encodes_without_images`."""
         model.encodes_without_images = wanted
-
-    def send_batch(self, batch: Row, device: torch.device) -> Row:
-        """A training batch with its images on ``device``; the model wants ids, mask and labels on the CPU."""
-        images = ("images", "images_aux")
-        return batch | {name: batch[name].to(device, non_blocking=True) for name in images if name in batch}
 
     def training_loss(self, model: nn.Module, batch: Row, supervised: int) -> torch.Tensor:
         """The model's own loss: the whole of the logits never exists."""
