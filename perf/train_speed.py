@@ -44,7 +44,6 @@ class Case:
         rows: per optimizer step.
         micro_batches: per optimizer step.
         steps: timed optimizer steps, after those that warm up.
-        plain_loss: keep the chunked loss, but no other part of the fast path (for the comparison of losses).
     """
 
     name: str
@@ -56,7 +55,6 @@ class Case:
     rows: int = 132
     micro_batches: int = 12
     steps: int = 2
-    plain_loss: bool = False
 
 
 def ladder() -> list[Case]:
@@ -256,9 +254,6 @@ class Zero:
 
         from syntune.training.zero import mark_leaves, prepare_deepspeed, zero_config
 
-        for name, value in {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "MASTER_PORT": 29677}.items():
-            os.environ.setdefault(name, str(value))
-        os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
         prepare_deepspeed()
         deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo", verbose=False)
         config = zero_config(3)
@@ -298,7 +293,7 @@ class Zero:
 
 def loss_of(engine: Any, model: Any, case: Case, batch: dict[str, Any], items: int) -> Any:
     """The batch's share of the step's loss, which is normalised by all of its supervised tokens."""
-    if case.fast or case.plain_loss:
+    if case.fast:
         return engine(**batch, num_items_in_batch=items).loss
     import torch
 

@@ -12,12 +12,12 @@ def main(args: argparse.Namespace) -> None:
     """Train, or go on with an interrupted training; with several GPUs, one process for each."""
     from syntune.settings.reading import read_params
     from syntune.settings.runs import TrainedRunSettings
+    from syntune.training.run import Job, refuse_missing_gpus, train_run
 
     settings = read_params(args.settings, TrainedRunSettings)
     if settings.gpus > 1 and "RANK" not in os.environ:
+        refuse_missing_gpus(settings)
         start_ranks(settings.gpus)
-    from syntune.training.run import Job, train_run
-
     train_run(
         Job(
             run=args.run,

@@ -144,7 +144,7 @@ def flaw_of(name: str, device: str, dtype: torch.dtype) -> str | None:
         difference = _difference(KERNELS[name], device, dtype)
     except Exception as error:  # a kernel of another build fails in any way it likes
         return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-    tolerance = 32 * torch.finfo(dtype).eps
+    tolerance = (8 if dtype.itemsize < 4 else 32) * torch.finfo(dtype).eps
     return None if difference <= tolerance else f"it differs from eager by {difference:.2g}, more than {tolerance:.2g}"
 
 

@@ -162,7 +162,7 @@ def plan_steps(
     if len(lengths) and lengths.max() > tokens_per_micro_batch:
         raise UserError(
             f"a row has {lengths.max()} tokens, and a micro-batch may hold {tokens_per_micro_batch}; raise "
-            "tokens_per_micro_batch or lower max_length"
+            "micro_batch_tokens or lower max_length"
         )
     plan = StepPlan(lengths, images, global_batch_size, ranks, 1, seed)
     steps = plan.steps(epochs) if max_steps is None else max_steps

@@ -147,7 +147,7 @@ def training_arguments(
     """The run's settings in Trainer's terms."""
     optimizer = settings.optimizer
     zero = zero_config(settings.zero.stage, settings.zero.offload, ranks) if settings.zero else None
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(work.folder),
         max_steps=steps,
         per_device_train_batch_size=max(1, settings.global_batch_size // (ranks * plan.micro_batches)),
@@ -177,6 +177,9 @@ def training_arguments(
         ddp_find_unused_parameters=True,  # a micro-batch of text alone leaves the connector out
         ddp_timeout=60 * settings.timeout,
     )
+    if arguments.device.type == "cuda":
+        arguments._n_gpu = 1  # or Trainer spreads batches over all GPUs that it sees, whatever gpus says
+    return arguments
 
 
 def warmup_steps(settings: TrainedRunSettings, steps: int) -> int:

@@ -14,8 +14,6 @@ from syntune.settings.runs import HealthSettings
 OK, FAILED = "ok", "failed"
 _WINDOW = 50
 """Steps that a median looks back on."""
-_FEWEST = 10
-"""Steps before a median says anything."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +87,7 @@ class Health:
         )
         if step == 1:
             self._first(loss)
+        self._bound(step, loss)
         self._spike(step, loss)
         if norm is not None:
             self._explosion(step, norm)
@@ -130,9 +129,18 @@ class Health:
             else f"{loss:.3f} is above {bound}, worse than guessing: labels or base are not what the model expects",
         )
 
+    def _bound(self, step: int, loss: float) -> None:
+        bound = math.log(self.vocabulary) + self.settings.first_loss_margin
+        self._judge(
+            "loss bound",
+            loss <= bound,
+            f"no step above {bound:.3f}, by which it would be worse than guessing",
+            f"step {step}: {loss:.3f} is above {bound:.3f}, worse than guessing: training has broken the model",
+        )
+
     def _spike(self, step: int, loss: float) -> None:
         rise = self.settings.max_loss_rise
-        usual = statistics.median(self.losses[-_WINDOW:]) if len(self.losses) >= _FEWEST else None
+        usual = statistics.median(self.losses[-_WINDOW:]) if self.losses else None
         self._judge(
             "loss spikes",
             usual is None or loss <= usual + rise,
@@ -142,10 +150,10 @@ class Health:
 
     def _explosion(self, step: int, norm: float) -> None:
         factor = self.settings.max_grad_norm_factor
-        usual = statistics.median(self.norms[-_WINDOW:]) if len(self.norms) >= _FEWEST else None
+        usual = statistics.median(self.norms[-_WINDOW:]) if self.norms else None
         self._judge(
             "gradient norm",
-            usual is None or norm <= factor * usual,
+            not usual or norm <= factor * usual,
             f"none more than {factor:g} times the median of the {_WINDOW} before it",
             f"step {step}: norm {norm:.3g} is more than {factor:g} times the median before it, {usual or 0:.3g}",
         )

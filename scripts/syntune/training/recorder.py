@@ -33,6 +33,7 @@ class Recorder(TrainerCallback):
         self.flops, self.speed, self.writes = flops, speed, writes
         self.clock = self.started = self.told = time.perf_counter()
         self.steps: list[dict[str, Any]] = []
+        self.resumed_from = 0
         self.bar: tqdm | None = None
 
     def resume(self, step: int) -> None:
@@ -40,7 +41,7 @@ class Recorder(TrainerCallback):
         kept = [line for line in _whole_lines(self.metrics) if line["step"] <= step] if step else []
         for line in kept:
             self.health.after_step(line["step"], line["loss"], line["grad_norm"], line["learning_rate"])
-        self.steps = kept
+        self.steps, self.resumed_from = kept, step
         if self.writes:
             with atomic_file(self.metrics) as temporary:
                 temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
@@ -121,7 +122,7 @@ class Recorder(TrainerCallback):
         now = time.perf_counter()
         if line["step"] in (1, steps) or now - self.told >= _QUIET_SECONDS:
             self.told = now
-            left = (steps - line["step"]) * (now - self.started) / max(1, len(self.steps))
+            left = (steps - line["step"]) * (now - self.started) / (line["step"] - self.resumed_from)
             log.info(
                 "step %d of %d: %s, learning rate %.3g, gradient norm %.3g, about %.0f s left",
                 line["step"], steps, told, line["learning_rate"], line["grad_norm"] or 0.0, left,

@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import platform
+import re
 import shutil
 import time
 import warnings
@@ -100,8 +101,9 @@ def train_run(job: Job) -> None:
     dataset = read_manifest(job.dataset)
     starts = [read_manifest(path) for path in job.start_manifests]
     identity = fingerprint(settings, dataset.content, [start.content for start in starts], job.stage)
-    stage = settings.zero.stage if settings.zero else None
-    work = Work(job.work / identity, {"gpus": settings.gpus, "ranks": ranks.count, "zero stage": stage})
+    stage, offload = (settings.zero.stage, settings.zero.offload) if settings.zero else (None, None)
+    layout = {"gpus": settings.gpus, "ranks": ranks.count, "zero stage": stage, "zero offload": offload}
+    work = Work(job.work / identity, layout)
     if ranks.first:
         work.clean()
     with logged(work.folder / "finetuning.log", ranks.first):
@@ -121,7 +123,7 @@ def train_run(job: Job) -> None:
                 "gradient_checkpointing: true, then zero: {stage: 3, offload: true}"
             ) from error
         except (RuntimeError, torch.distributed.DistError) as error:
-            if ranks.count > 1 and "time" in str(error).lower() and "out" in str(error).lower():
+            if ranks.count > 1 and re.search(r"timed?[ -]?out", str(error), re.IGNORECASE):
                 raise UserError(
                     f"run {job.run}: a GPU waited {settings.timeout} minutes for the others (timeout); look for an "
                     "earlier error of another rank in this log"
@@ -176,9 +178,9 @@ def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, fresh: bool
     if settings.zero:
         prepare_deepspeed()
         mark_leaves(model)
-    trainer, recorder = build_trainer(job, work, ranks, loaded, model, plan, steps, rows, health)
     latest = work.latest()
     done = int(latest.name.rpartition("-")[2]) if latest else 0
+    trainer, recorder = build_trainer(job, work, ranks, loaded, model, plan, steps, rows, health, done)
     recorder.resume(done)
     if latest:
         log.info("going on after step %d, from %s", done, latest)
@@ -223,6 +225,20 @@ def leave_ranks() -> None:
         torch.distributed.destroy_process_group()
 
 
+def refuse_missing_gpus(settings: TrainedRunSettings) -> None:
+    """Check that there are as many GPUs as are asked for.
+
+    Raises:
+        UserError: there are fewer.
+    """
+    there = torch.cuda.device_count() if settings.gpus else 0
+    if there < settings.gpus:
+        raise UserError(
+            f"gpus: {settings.gpus} are asked for, but PyTorch {torch.__version__} sees {there} here; lower gpus "
+            "(0 trains on the CPU), or check nvidia-smi and that torch is a CUDA build"
+        )
+
+
 def find_device(settings: TrainedRunSettings, ranks: Ranks) -> torch.device:
     """Where this process trains.
 
@@ -232,12 +248,7 @@ def find_device(settings: TrainedRunSettings, ranks: Ranks) -> torch.device:
     if not settings.gpus:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")  # or DeepSpeed would look for a GPU, and say so
         return torch.device("cpu")
-    there = torch.cuda.device_count()
-    if there < settings.gpus:
-        raise UserError(
-            f"gpus: {settings.gpus} are asked for, but PyTorch {torch.__version__} sees {there} here; lower gpus "
-            "(0 trains on the CPU), or check nvidia-smi and that torch is a CUDA build"
-        )
+    refuse_missing_gpus(settings)
     if ranks.count != settings.gpus:
         raise UserError(f"gpus: {settings.gpus} are asked for, but {ranks.count} processes were started")
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
@@ -293,8 +304,9 @@ def build_trainer(
     steps: int,
     rows: TrainingRows,
     health: Health,
+    done: int,
 ) -> tuple[PlannedTrainer, Recorder]:
-    """The engine and what watches it."""
+    """The engine and what watches it; ``done`` steps are behind it."""
     trainer = PlannedTrainer(
         family=loaded.family,
         processor=loaded.processor,
@@ -310,7 +322,8 @@ def build_trainer(
     flops = Flops(model, loaded.family)
     recorder = Recorder(trainer, health, work.folder / "metrics.jsonl", flops, speed, ranks.first)
     if ranks.first:
-        trainer.add_callback(TensorBoardCallback(SummaryWriter(log_dir=str(work.folder / "events"))))
+        events = SummaryWriter(log_dir=str(work.folder / "events"), purge_step=done + 1 if done else None)
+        trainer.add_callback(TensorBoardCallback(events))
     trainer.add_callback(recorder)
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()

@@ -4,6 +4,7 @@ Snakemake deletes the outputs of a failed job. So checkpoints lie in ``results/w
 finished result is the job's output.
 """
 
+import importlib.util
 import os
 import re
 import shutil
@@ -19,7 +20,13 @@ from syntune.sources import source_files
 _NOT_IN_RESULT = {"save_steps", "keep_checkpoints", "workers", "timeout", "gpus", "zero"}
 """Settings that change no result, or, as gpus and zero, what a checkpoint cannot be taken over from."""
 
-PACKAGES = ("torch", "transformers", "peft", "accelerate", "deepspeed", "safetensors")
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package.replace("-", "_")) is not None
+
+
+_ALWAYS = ("torch", "transformers", "peft", "accelerate", "deepspeed", "safetensors")
+PACKAGES = (*_ALWAYS, *filter(_is_installed, ("bitsandbytes", "flash-attn")))
 """Whose versions a result depends on."""
 
 _MARK = "complete.json"

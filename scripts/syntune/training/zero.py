@@ -1,5 +1,7 @@
 """DeepSpeed ZeRO: its configuration, what the model must be told, and whole tensors to save."""
 
+import os
+import socket
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -78,9 +80,19 @@ def zero_config(stage: int, offload: bool = False, ranks: int = 1) -> dict[str, 
 
 
 def prepare_deepspeed() -> None:
-    """Call before DeepSpeed starts on a CPU: keep it from compiling collectives, for minutes, that gloo has."""
+    """Call before DeepSpeed starts.
+
+    A process that no launcher started is told that it is alone: DeepSpeed would look for MPI. On a CPU it is kept from
+    compiling collectives, for minutes, that gloo has.
+    """
     import deepspeed
 
+    if "RANK" not in os.environ:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        alone = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        os.environ.update({name: str(value) for name, value in alone.items()})
     if deepspeed.get_accelerator().device_name() == "cpu":
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
 

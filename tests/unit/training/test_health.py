@@ -26,7 +26,8 @@ def test_a_healthy_run_has_only_good_verdicts():
     checks.before([])
     run(checks, [6.9 - 0.1 * step for step in range(STEPS)]).at_end({"lora_B": 0.5})
     assert {check["name"] for check in checks.report()} == {
-        "masked share", "finite", "first loss", "loss spikes", "gradient norm", "learning rate", "live adapter",
+        "masked share", "finite", "first loss", "loss bound", "loss spikes", "gradient norm", "learning rate",
+        "live adapter",
     }  # fmt: skip
     assert {check["status"] for check in checks.report()} == {"ok"}
 
@@ -39,12 +40,17 @@ def test_a_healthy_run_has_only_good_verdicts():
         (lambda: run(health(), [6.0, 6.0], [1.0, math.inf]), "finite: step 2: .*norm inf"),
         (lambda: run(health(), [8.0]), r"first loss: 8.000 is above ln\(1000\) \+ 1 = 7.908"),
         (lambda: run(health(fresh=True), [0.5]), "first loss: 0.500, but random weights can only guess, at 6.908"),
+        (
+            lambda: run(health(max_loss_rise=1e12), [6.0] + [5e8] * 39),
+            "loss bound: step 2: 500000000.000 is above 7.908",
+        ),
+        (lambda: run(health(), [2.0, 5.5]), "loss spikes: step 2: loss 5.500 is more than 3 above"),
         (lambda: run(health(), [2.0] * 20 + [5.5]), "loss spikes: step 21: loss 5.500 is more than 3 above"),
         (lambda: run(health(), [2.0] * 21, [1.0] * 20 + [150.0]), "gradient norm: step 21: norm 150 is more than 100"),
         (lambda: run(health(), [2.0] * 9, rates=[1e-3] * 9), "learning rate: step 1: 0.001 instead of 0"),
         (lambda: health().at_end({"q.lora_B": 0.1, "v.lora_B": 0.0}), r"live adapter: 1 of 2 .* \(first v.lora_B\)"),
     ],
-    ids=["masked", "loss", "norm", "first", "leak", "spike", "explosion", "schedule", "dead"],
+    ids=["masked", "loss", "norm", "first", "leak", "bound", "early spike", "spike", "explosion", "schedule", "dead"],
 )
 def test_a_fault_stops_the_run(feed, says):
     with pytest.raises(Unhealthy, match=says):

@@ -275,13 +275,13 @@ def test_gradient_checkpointing_changes_no_bit(trained, job):
 
 @pytest.mark.parametrize(("ranks", "zero"), [(2, None), (1, {"stage": 3}), (2, {"stage": 3}), (2, {"stage": 2})])
 def test_ranks_and_zero_train_the_same_adapter(trained, ranks, zero, tmp_path):
-    """Through torchrun with gloo; text-only rows among them, and nothing is saved empty."""
+    """With gloo, several ranks through torchrun; text-only rows among them, and nothing is saved empty."""
     settings = trained.settings.model_copy(update={"lora": trained.settings.lora.model_copy(update={"dropout": 0.0})})
     plain = replace(again(trained, "plain"), settings=settings)
     train_run(plain)
     settings = json.loads(settings.model_dump_json()) | {"zero": zero}
     other = again(trained, "other")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", "--"]
+    started = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", "--"] if ranks > 1 else []
     arguments = {
         "--run": "run", "--settings": json.dumps(settings), "--dataset-manifest": other.dataset,
         "--start": other.starts[0], "--start-manifests": other.start_manifests[0], "--work": other.work,
@@ -292,7 +292,7 @@ def test_ranks_and_zero_train_the_same_adapter(trained, ranks, zero, tmp_path):
     script = tmp_path / "start.py"
     script.write_text(guarded)
     done = subprocess.run(
-        [*command, script, *(str(word) for pair in arguments.items() for word in pair)],
+        [sys.executable, *started, script, *(str(word) for pair in arguments.items() for word in pair)],
         env={**os.environ, "PYTHONPATH": f"{SCRIPTS}:{os.environ.get('PYTHONPATH', '')}", "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip

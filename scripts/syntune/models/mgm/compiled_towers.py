@@ -37,8 +37,8 @@ def speed_up_towers(model: MgmForConditionalGeneration) -> None:
         if isinstance(module, _COMPILED):
             module.forward = _compiled(module)
     _, convnext = model.vision_towers
-    at_once = _IMAGES_AT_ONCE_TO_SAVE_MEMORY if model.is_gradient_checkpointing else _IMAGES_AT_ONCE
-    convnext.forward = _in_parts(convnext.forward, at_once)
+    at_once = _IMAGES_AT_ONCE_TO_SAVE_MEMORY if model.is_activation_checkpointing else _IMAGES_AT_ONCE
+    convnext.forward = _in_parts(convnext.forward, at_once, model)
     encode = model.encode_images
 
     def encode_images(images: torch.Tensor, images_aux: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
@@ -61,12 +61,16 @@ class _Depthwise(nn.Conv2d):
 
 
 def _in_parts(
-    forward: Callable[[torch.Tensor], tuple[torch.Tensor, ...]], images_at_once: int
+    forward: Callable[[torch.Tensor], tuple[torch.Tensor, ...]], images_at_once: int, model: MgmForConditionalGeneration
 ) -> Callable[[torch.Tensor], tuple[torch.Tensor, ...]]:
-    """ConvNeXt's forward, a few images at a time, in parts that are alike: one image alone is compiled apart."""
+    """ConvNeXt's forward, a few images at a time, in parts that are alike: one image alone is compiled apart.
+
+    Where ranks share parameters all must run it as often: there it sees all images at once.
+    """
 
     def run(pixel_values: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        parts = pixel_values.tensor_split(-(-len(pixel_values) // images_at_once))
+        count = 1 if model.encodes_without_images else -(-len(pixel_values) // images_at_once)
+        parts = pixel_values.tensor_split(count)
         return tuple(torch.cat(stage) for stage in zip(*map(forward, parts), strict=True))
 
     return run

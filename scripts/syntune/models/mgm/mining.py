@@ -47,7 +47,7 @@ class PatchInfoMining(nn.Module):
         """
         query = self.query_projection(self.query_norm(patches))
         query = (query @ self.key_projection.weight) * self.key_norm.weight / patches.shape[-1] ** 0.5
-        if _in_triton(query, aux_stages):
+        if self.training and _in_triton(query, aux_stages):
             from syntune.models.mgm import vision_kernels
 
             pooled = vision_kernels.mine(query, aux_stages, self.key_norm.eps)

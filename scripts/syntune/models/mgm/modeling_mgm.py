@@ -263,7 +263,8 @@ class MgmForConditionalGeneration(PreTrainedModel, GenerationMixin):
         inputs_embeds, expanded = self.merge_inputs(
             input_ids, attention_mask, None, images, images_aux, image_features, padding_side="left"
         )
-        return super().generate(inputs_embeds=inputs_embeds, attention_mask=expanded.attention_mask.long(), **kwargs)
+        attention_mask = send(expanded.attention_mask.long(), inputs_embeds.device)
+        return super().generate(inputs_embeds=inputs_embeds, attention_mask=attention_mask, **kwargs)
 
 
 AutoConfig.register("mgm", MgmConfig)

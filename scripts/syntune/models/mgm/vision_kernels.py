@@ -37,7 +37,7 @@ class _Mine(torch.autograd.Function):
     def forward(ctx: Any, query: torch.Tensor, epsilon: float, *stages: torch.Tensor) -> torch.Tensor:
         grid = round(query.shape[1] ** 0.5)
         weights = query.new_empty(*query.shape[:2], (stages[0].shape[1] // grid) ** 2, dtype=torch.float32)
-        mined = _launch(query, weights, stages, epsilon, backward=False)
+        mined = _launch(query, weights, stages, epsilon, stages[0].dtype, backward=False)
         ctx.save_for_backward(weights, *stages)
         ctx.epsilon, ctx.dtype = epsilon, query.dtype
         return mined
@@ -45,20 +45,22 @@ class _Mine(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple:
         weights, *stages = ctx.saved_tensors
-        return (
-            _launch(gradient, weights, stages, ctx.epsilon, backward=True).to(ctx.dtype),
-            None,
-            *(None for _ in stages),
-        )
+        of_query = _launch(gradient, weights, stages, ctx.epsilon, ctx.dtype, backward=True)
+        return of_query, None, *(None for _ in stages)
 
 
 def _launch(
-    vectors: torch.Tensor, weights: torch.Tensor, stages: Sequence[torch.Tensor], epsilon: float, backward: bool
+    vectors: torch.Tensor,
+    weights: torch.Tensor,
+    stages: Sequence[torch.Tensor],
+    epsilon: float,
+    dtype: torch.dtype,
+    backward: bool,
 ) -> torch.Tensor:
     """Run :func:`_mine` over all patches."""
     images, patches, _ = vectors.shape
     grid = round(patches**0.5)
-    out = torch.empty(vectors.shape, dtype=stages[0].dtype, device=vectors.device)
+    out = torch.empty(vectors.shape, dtype=dtype, device=vectors.device)
     _mine[(patches, images)](
         vectors.contiguous(), weights, out, *stages, epsilon, *(stage.shape[1] for stage in stages), grid,
         *(stage.shape[3] for stage in stages), *(stages[0].shape[1] // stage.shape[1] for stage in stages[1:]),
@@ -187,6 +189,7 @@ def depthwise_7x7(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> 
     Returns:
         Like ``x``.
     """
+    x = x.contiguous(memory_format=torch.channels_last)
     images, channels, height, width = x.shape
     taps = weight.view(channels, 49).t().contiguous()
     out = torch.empty_like(x, memory_format=torch.channels_last)
