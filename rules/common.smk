@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 try:
     from syntune.errors import UserError
+    from syntune.manifests import read_manifest
     from syntune.settings.paths import check_paths
     from syntune.settings.reading import read_settings
     from syntune.settings.runs import BaseRunSettings
@@ -257,10 +258,29 @@ def training_env_spec(wildcards) -> str:
     return f"../envs/{training_environment(wildcards)}.yaml"
 
 
-def untrained_runs() -> str:
-    """The runs that have no checkpoint yet, as a pattern; one that matches no run if all have one."""
-    names = [name for name in trained_runs() if not Path(f"results/checkpoints/{name}.manifest.json").exists()]
-    return "|".join(names) or "(?!)"
+def is_trained(run: str) -> bool:
+    """Whether a run's checkpoint is there, and of its present settings, dataset and start."""
+    try:
+        trained = read_manifest(f"results/checkpoints/{run}.manifest.json")
+        starts = manifests_of(checkpoint_chain(settings.ancestry(run)[:-1]))
+        dataset = read_manifest(f"results/data/{settings.runs[run].dataset}.manifest.json")
+        inputs = {"dataset": dataset.content}
+        inputs |= {f"start.{number}": read_manifest(path).content for number, path in enumerate(starts)}
+    except UserError:
+        return False
+    return trained.inputs == inputs and trained.settings == settings.runs[run].model_dump(mode="json")
+
+
+def clearance(wildcards) -> str:
+    """What a run's training waits for. It makes no checkpoint stale that is of its present settings and inputs."""
+    path = f"results/rehearsal/{wildcards.run}/cleared"
+    return ancient(path) if is_trained(wildcards.run) else path
+
+
+def runs_to_clear() -> str:
+    """The runs that may be cleared for training, as a pattern; one that matches no run if there are none."""
+    cleared = [name for name in trained_runs() if Path(f"results/rehearsal/{name}/cleared").exists()]
+    return "|".join(name for name in trained_runs() if not (name in cleared and is_trained(name))) or "(?!)"
 
 
 def rehearsals_before(wildcards) -> list[str]:

@@ -15,6 +15,7 @@ rule decontaminate:
         "results/logs/decontaminate/{dataset}.log",
     benchmark:
         "results/timings/decontaminate/{dataset}.tsv"
+    priority: 100  # before any training that is ready
     conda:
         "../envs/data.yaml"
     threads: 4

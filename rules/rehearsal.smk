@@ -67,10 +67,10 @@ rule rehearse_evaluation:
 
 
 rule clear_for_training:
-    """Let a run be trained for the first time: it and all that builds on it passed, its data were searched for benchmarks.
+    """Let a run be trained: it and all that builds on it passed, its data were searched for benchmarks.
 
-    Of a run that is trained the clearance stays, made by no rule: Snakemake does not look at the changes of a job while
-    one before it waits to run, not even behind ancient(), and would not see that training or prediction is stale.
+    Of a run that is trained as it is set the clearance stays, made by no rule: Snakemake does not look at the changes of
+    a job while one before it waits to run, not even behind ancient(), and would not see that a prediction is stale.
     """
     input:
         rehearsals=rehearsals_before,
@@ -78,4 +78,4 @@ rule clear_for_training:
     output:
         cleared=touch("results/rehearsal/{run}/cleared"),
     wildcard_constraints:
-        run=untrained_runs(),
+        run=runs_to_clear(),

@@ -18,6 +18,11 @@ rule report:
         comparison="results/scores/compare.json",
         contamination=expand("results/contamination/{dataset}.json", dataset=searched_datasets()),
         timings=timings(),
+        templates=[
+            "scripts/syntune/reporting/page.css",
+            "scripts/syntune/reporting/page.html.j2",
+            "scripts/syntune/reporting/parts.html.j2",
+        ],
         code=sources("report"),
     output:
         page=report("results/report/index.html", caption="../report/page.rst", category="Report"),

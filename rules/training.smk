@@ -8,7 +8,7 @@ rule train:
         shards=run_shards,
         start=start_manifests,
         folders=start_folders,
-        cleared=ancient("results/rehearsal/{run}/cleared"),
+        cleared=clearance,
         code=sources("train"),
     output:
         checkpoint=directory("results/checkpoints/{run}"),

@@ -39,7 +39,7 @@ EDITS = {
     ),
     "a LoRA rank": (
         "small.yaml", "dataset: raw, max_steps: 3", "dataset: raw, lora: {r: 4}, max_steps: 3",
-        rehearsed("raw") | trained("raw"),
+        rehearsed("raw") | {"clear_for_training raw"} | trained("raw"),
     ),
     "a benchmark added": (
         "small.yaml", "contamination:",
@@ -62,6 +62,7 @@ EDITS = {
         "scripts/syntune/benchmarks/statistics.py", '"""', '"""Edited. ',
         {f"score {run}.{benchmark}" for run in RUNS for benchmark in BENCHMARKS} | {"compare", "report"},
     ),
+    "a template of the report": ("scripts/syntune/reporting/page.css", "", "/* edited */", {"report"}),
     "a module of the report": ("scripts/syntune/reporting/__init__.py", "", "# edited\n", {"report"}),
     "the training's code": (
         "scripts/train.py", '"""', '"""Edited. ', trained("pretrained", "raw", "synthetic"),
@@ -96,4 +97,17 @@ def test_an_edit_reruns_exactly_its_rules(finished, file, old, new, expected):
 def test_a_touched_seed_reruns_nothing(finished):
     (finished.folder / "results/easy-vqa/seed.jsonl").touch()
     (finished.folder / "results/data/raw/shard-00000-of-00002.parquet").touch()
+    assert finished.planned() == set()
+
+
+def test_a_lost_clearance_hides_no_change(finished):
+    """A trained run's clearance is made again, so that Snakemake does not take its checkpoint for a source file."""
+    cleared = finished.folder / "results/rehearsal/raw/cleared"
+    cleared.unlink()
+    try:
+        assert finished.planned() == {"clear_for_training raw"}
+        with edited(finished.folder / "small.yaml", "dataset: raw, max_steps: 3", "dataset: raw, max_steps: 2"):
+            assert "train raw" in finished.planned()
+    finally:
+        cleared.touch()
     assert finished.planned() == set()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any, NamedTuple
 from syntune.data.conversations import IMAGE, PLACEHOLDER, ROLES, to_text
 from syntune.errors import UserError
 from syntune.settings.seeds import SeedSettings
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a character, as an escape in JSON can stand for; no file can hold it."""
 
 
 class Record(NamedTuple):
@@ -53,7 +57,7 @@ def _read_jsonl(settings: SeedSettings) -> Iterator[Record]:
 
 def _jsonl_record(row: Any, root: Path, where: str) -> Record:
     """A record of one line."""
-    row = _typed(row, dict, where, "the line")
+    row = _encodable(_typed(row, dict, where, "the line"), where)
     paths = _typed(_get(row, "images", where), list, where, "images")
     text = _typed(_get(row, "text", where), str, where, "text")
     images = [_image_path(path, root, where, f"images[{index}]") for index, path in enumerate(paths)]
@@ -70,7 +74,7 @@ def _read_llava(settings: SeedSettings) -> Iterator[Record]:
 
 def _llava_record(row: Any, root: Path, where: str) -> Record:
     """A record of the list."""
-    row = _typed(row, dict, where, "the record")
+    row = _encodable(_typed(row, dict, where, "the record"), where)
     image = row.get("image") or []
     paths = image if isinstance(image, list) else [image]
     images = [_image_path(path, root, where, "image") for path in paths]
@@ -152,6 +156,34 @@ def _parse(data: bytes, where: str) -> Any:
     except json.JSONDecodeError as error:
         place = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno} column {error.colno}"
         raise UserError(f"{where}: not valid JSON at {place}: {error.msg}") from error
+    except RecursionError as error:
+        raise UserError(f"{where}: lists or objects are nested too deeply to be read") from error
+    except ValueError as error:  # of Python's integers, which are read up to a number of digits
+        raise UserError(f"{where}: a number has too many digits to be read") from error
+
+
+def _encodable(row: dict[str, Any], where: str) -> dict[str, Any]:
+    """``row``, whose texts must be such that they can be written as UTF-8."""
+    for key, value in row.items():
+        for text in _texts([key, value]):
+            if half := _SURROGATE.search(text):
+                raise UserError(
+                    f"{where}: {key!r} holds {half[0]!r}, half of a surrogate pair; write the whole character"
+                )
+    return row
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every string in a value of JSON, keys too."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, list):
+            waiting.extend(one)
+        elif isinstance(one, dict):
+            waiting.extend([*one, *one.values()])
 
 
 def _get(row: dict[str, Any], key: str, where: str, inside: str = "") -> Any:

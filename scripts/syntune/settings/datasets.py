@@ -1,5 +1,7 @@
 """Settings of a dataset: a seed, the Data-Juicer recipe that synthesises from it, and what is mixed in."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from syntune.settings.strict import Name, Strict
@@ -14,7 +16,7 @@ class DatasetSettings(Strict):
         description="Data-Juicer recipe (YAML) that filters, deduplicates and synthesises; null keeps the "
         "seed as it is",
     )
-    mix: dict[Name, int | None] = Field(
+    mix: dict[Name, Annotated[int, Field(ge=1)] | None] = Field(
         default_factory=dict,
         description="other datasets whose rows are mixed in: rows to take (chosen by a hash of the "
         "row id), null takes all",

@@ -21,11 +21,11 @@ class Settings(Strict):
 
     title: Described = Field(default="Syntune", description="heading of the report")
     description: Described = Field(default="", description="a sentence or two for the top of the report")
-    seeds: dict[Name, SeedSettings] = Field(description="real image-text data, by name")
-    datasets: dict[Name, DatasetSettings] = Field(description="training datasets, by name")
-    models: dict[Name, ModelSettings] = Field(description="base models, by name")
-    runs: dict[Name, RunSettings] = Field(description="what is trained and evaluated, by name")
-    benchmarks: dict[Name, BenchmarkSettings] = Field(description="what the runs are scored on, by name")
+    seeds: dict[Name, SeedSettings] = Field(min_length=1, description="real image-text data, by name")
+    datasets: dict[Name, DatasetSettings] = Field(min_length=1, description="training datasets, by name")
+    models: dict[Name, ModelSettings] = Field(min_length=1, description="base models, by name")
+    runs: dict[Name, RunSettings] = Field(min_length=1, description="what is trained and evaluated, by name")
+    benchmarks: dict[Name, BenchmarkSettings] = Field(min_length=1, description="what the runs are scored on, by name")
     contamination: ContaminationSettings = Field(
         default_factory=ContaminationSettings,
         description="the search for the benchmarks' questions in the training data, and how much of them is too much",

@@ -27,8 +27,9 @@ def ingest(settings, **changes):
 
 
 def refused(settings, match):
-    with pytest.raises(UserError, match=match):
+    with pytest.raises(UserError, match=match) as caught:
         ingest_seed("s", settings, ROWS, MANIFEST)
+    assert str(caught.value).encode()
     assert not ROWS.exists() and not MANIFEST.exists()
 
 
@@ -139,6 +140,15 @@ LINE = {"id": "x", "images": ["0.png"], "text": "<__dj__image>\nx"}
         (json.dumps({**LINE, "id": "r0"}), r"line 7: id r0 was used before \(seed.jsonl: line 1\)"),
         (json.dumps({**LINE, "id": 1.5}), "line 7: id must be text or a whole number"),
         ("\udcff", "line 7: not UTF-8 text"),
+        ("[" * 100_000, "line 7: lists or objects are nested too deeply"),
+        ('{"id": %s}' % ("1" * 5000), "line 7: a number has too many digits"),
+        (
+            json.dumps({**LINE, "text": "<__dj__image>\nx\ud800"}),
+            r"line 7: 'text' holds '\\ud800', half of a surrogate",
+        ),
+        (json.dumps({**LINE, "id": "x\udfff"}), r"line 7: 'id' holds '\\udfff'"),
+        (json.dumps({**LINE, "images": ["0\ud800.png"]}), r"line 7: 'images' holds '\\ud800'"),
+        (json.dumps({"more\ud800": 1}), r"line 7: 'more\\ud800' holds '\\ud800'"),
     ],
 )
 def test_a_wrong_line_is_named(seed, line, match):
@@ -152,6 +162,8 @@ def test_a_wrong_line_is_named(seed, line, match):
     ("records", "match"),
     [
         ("{", "a.json: not valid JSON"),
+        ("[" * 100_000, "a.json: lists or objects are nested too deeply"),
+        ([{"conversations": [{"from": "human", "value": "\ud800"}]}], r"record 1: 'conversations' holds '\\ud800'"),
         ({"id": 1}, "a.json: the file must be a list, not dict"),
         ([{"id": 1, "image": "a.png"}], "a.json: record 1: key conversations is missing"),
         ([{"conversations": [{"value": "x"}]}], r"record 1: key conversations\[0\].from is missing"),

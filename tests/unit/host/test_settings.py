@@ -1,19 +1,23 @@
 """The config: what it admits, and the one line that it answers a mistake with."""
 
 import json
+import re
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 import yaml
 
 from syntune.errors import UserError
-from syntune.settings.paths import check_paths
+from syntune.settings.paths import MADE, check_paths
 from syntune.settings.reading import read_params, read_settings
 from syntune.settings.seeds import SeedSettings
 from syntune.settings.tree import Settings, as_params, json_schema
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIGS = [ROOT / "config.yaml", *sorted((ROOT / "config").glob("*.yaml"))]
+SECTIONS = ("seeds", "datasets", "models", "runs", "benchmarks")
+MADE_BY_RULES = "results/easy-vqa"
 
 
 def demo() -> dict:
@@ -48,9 +52,9 @@ def test_every_config_that_ships_is_valid(file):
         ("runs/raw/epoch", 2, "config.yaml: runs.raw.epoch: unknown key; did you mean 'epochs'?"),
         ("seeds/easy-vqa/chunk", 2, "config.yaml: seeds.easy-vqa.chunk: unknown key; did you mean 'chunks'?"),
         (
-            "benchmarks/easy-vqa-choice/tabel",
+            "benchmarks/stand-in-choice/tabel",
             "x",
-            "benchmarks.easy-vqa-choice.tabel: unknown key; did you mean 'table'?",
+            "benchmarks.stand-in-choice.tabel: unknown key; did you mean 'table'?",
         ),
         ("runs/raw/lora", {"r": 0}, "config.yaml: runs.raw.lora.r: Input should be greater than or equal to 1"),
         ("runs/raw/method", "lorra", "config.yaml: runs.raw"),
@@ -64,6 +68,12 @@ def test_every_config_that_ships_is_valid(file):
         ("runs/raw/micro_batch_tokens", 100, "100 cannot hold a row of max_length 2048"),
         ("datasets/raw/seed", "none", "datasets.raw.seed: 'none' is not one of the seeds (easy-vqa)"),
         ("compare", "nobody", "compare: 'nobody' is not one of the runs"),
+        *((section, {}, f"config.yaml: {section}: must not be empty") for section in SECTIONS),
+        (
+            "datasets/captions/mix/language",
+            0,
+            "config.yaml: datasets.captions.mix.language: Input should be greater than or equal to 1",
+        ),
         ("seeds/easy-vqa/path", None, "config.yaml: seeds.easy-vqa.path: Field required"),
     ],
 )
@@ -85,8 +95,39 @@ def test_a_path_that_is_not_there_is_named_with_its_key(monkeypatch):
     monkeypatch.chdir(ROOT)
     settings = read_settings(changed("seeds/easy-vqa/path", "data/seed.jsonl"), Settings, "config.yaml")
     with pytest.raises(UserError, match=r"config.yaml: seeds.easy-vqa.path: data/seed.jsonl does not exist"):
-        check_paths(settings, "config.yaml", made_by_rules="results/easy-vqa")
-    check_paths(read_settings(demo(), Settings, "config.yaml"), "config.yaml", made_by_rules="results/easy-vqa")
+        check_paths(settings, "config.yaml", MADE_BY_RULES)
+
+
+def test_what_the_demo_makes_may_be_missing(monkeypatch, tmp_path):
+    copytree(ROOT / "config", tmp_path / "config")
+    monkeypatch.chdir(tmp_path)
+    check_paths(read_settings(demo(), Settings, "config.yaml"), "config.yaml", MADE_BY_RULES)
+
+
+def test_the_demo_makes_what_its_rule_says():
+    made = re.findall(rf'"{MADE_BY_RULES}/(.+?)"', (ROOT / "rules/demo.smk").read_text())
+    assert sorted(made) == sorted(MADE)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "line"),
+    [
+        ("seeds/easy-vqa/path", "results/easy-vqa/seeed.jsonl", "results/easy-vqa/seeed.jsonl does not exist"),
+        ("seeds/easy-vqa/path", "results/easy-vqa/images", "results/easy-vqa/images is a folder; name a file"),
+        ("seeds/easy-vqa/path", "config", "config is a folder; name a file"),
+        ("seeds/easy-vqa/images", "config.yaml", "config.yaml is a file; name a folder"),
+        ("datasets/synthetic/recipe", "config/recipes", "config/recipes is a folder; name a file"),
+        ("benchmarks/stand-in-open/annotations", "config", "config is a folder; name a file"),
+        ("benchmarks/stand-in-open/images", "config.yaml", "config.yaml is a file; name a folder"),
+        ("benchmarks/stand-in-choice/table", "config", "config is a folder; name a file"),
+    ],
+)
+def test_a_path_of_the_wrong_kind_is_named_with_its_key(path, value, line, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    settings = read_settings(changed(path, value), Settings, "config.yaml")
+    with pytest.raises(UserError) as caught:
+        check_paths(settings, "config.yaml", MADE_BY_RULES)
+    assert str(caught.value).startswith(f"config.yaml: {path.replace('/', '.')}: {line}")
 
 
 def test_params_go_round(tmp_path):

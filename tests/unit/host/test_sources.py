@@ -1,6 +1,10 @@
 """The import closure of a script."""
 
+from pathlib import Path
+
 import syntune.sources as sources
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def closure(tmp_path, monkeypatch, files):
@@ -34,3 +38,11 @@ def test_every_command_of_the_workflow_has_its_library_declared():
     names = {path.name for path in sources.source_files("score")}
     assert {"score.py", "command.py", "interpreter.py", "textvqa.py", "mmbench.py"} <= names
     assert not {path.parent.name for path in sources.source_files("score")} & {"models", "training", "operators"}
+
+
+def test_every_template_of_the_report_is_an_input_of_its_rule():
+    rule = (ROOT / "rules/report.smk").read_text()
+    folder = Path("scripts/syntune/reporting")
+    templates = {path.name for path in (ROOT / folder).iterdir() if path.suffix in (".css", ".j2")}
+    assert templates
+    assert [name for name in sorted(templates) if f'"{folder}/{name}"' not in rule] == []
