@@ -10,6 +10,7 @@ from syntune.benchmarks.inputs import listed, read_json_file
 from syntune.benchmarks.protocol import QuestionId
 from syntune.benchmarks.statistics import paired_difference
 from syntune.errors import UserError
+from syntune.files import canonical_json
 from syntune.settings.reading import read_settings
 
 
@@ -89,13 +90,19 @@ def _runs(scores: list[Score]) -> list[str]:
 
 
 def _check_comparable(score: Score, beside: Score) -> None:
-    """Refuse to compare answers to different questions."""
+    """Refuse to compare answers to different questions, or answers that were decoded differently."""
     where = f"{score.benchmark}: runs '{score.run}' and '{beside.run}'"
     if [row[0] for row in score.questions] != [row[0] for row in beside.questions]:
         raise UserError(f"{where} answered different questions; predict and score both again")
     for key in ("label", "questions_hash"):
         if score.metadata.get(key) != beside.metadata.get(key):
             raise UserError(f"{where} differ in {key}, so their scores don't compare; predict and score both again")
+    one, other = (of.metadata.get("decoding") for of in (score, beside))
+    if one != other:
+        raise UserError(
+            f"{where} were decoded differently ({canonical_json(one)} and {canonical_json(other)}), so their scores "
+            "don't compare; predict and score both again with the same max_new_tokens and gpus"
+        )
 
 
 def _beside(score: Score, beside: Score | None) -> dict[str, Any]:

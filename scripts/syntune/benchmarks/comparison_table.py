@@ -3,10 +3,10 @@
 from typing import Any
 
 COLUMNS = (
-    "benchmark", "metric", "run", "score", "low", "high", "n", "clusters",
-    "difference", "difference_low", "difference_high", "p_value", "questions_needed", "detectable_difference",
+    "benchmark", "metric", "run", "score", "stderr", "low", "high", "n", "clusters", "difference", "difference_stderr",
+    "difference_low", "difference_high", "p_value", "questions_needed", "detectable_difference",
 )  # fmt: skip
-HEADINGS = ("run", "score", "95% interval", "difference", "95% interval", "p", "questions needed")
+HEADINGS = ("run", "score", "stderr", "95% interval", "difference", "95% interval", "p", "questions needed")
 LEFT_ALIGNED = 1
 GAP = "  "
 
@@ -17,8 +17,9 @@ def tab_separated(comparison: dict[str, Any]) -> str:
     for name, of in comparison["benchmarks"].items():
         for run, row in of["runs"].items():
             cells = (
-                name, of["metric"], run, _percent(row["value"]), *_ends(row["interval"]), of["n"], of["clusters"],
-                _percent(row.get("difference")), *_ends(row.get("difference_interval")),
+                name, of["metric"], run, _percent(row["value"]), _percent(row["stderr"], 2), *_ends(row["interval"]),
+                of["n"], of["clusters"], _percent(row.get("difference")), _percent(row.get("difference_stderr"), 2),
+                *_ends(row.get("difference_interval")),
                 _p_value(row.get("p_value")), row.get("questions_needed"), _percent(row.get("detectable_difference")),
             )  # fmt: skip
             lines.append("\t".join("" if cell is None else str(cell) for cell in cells))
@@ -34,7 +35,7 @@ def plain_text(comparison: dict[str, Any]) -> str:
 def _block(name: str, of: dict[str, Any], baseline: str) -> str:
     """A benchmark's heading, its runs and its majority answer, columns aligned."""
     rows = [HEADINGS, *(_run_row(run, row) for run, row in of["runs"].items())]
-    rows.append(("majority answer", _percent(of["majority"]["majority"]), f'"{_short(of["majority"]["answer"])}"'))
+    rows.append(("majority answer", _percent(of["majority"]["majority"]), "", f'"{_short(of["majority"]["answer"])}"'))
     rows = [tuple(row) + ("",) * (len(HEADINGS) - len(row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [_line(row, widths) for row in rows]
@@ -57,11 +58,12 @@ def _heading(name: str, of: dict[str, Any], baseline: str) -> list[str]:
 
 def _run_row(run: str, row: dict[str, Any]) -> tuple[str, ...]:
     """The cells of a run."""
+    score = run, _percent(row["value"]), _percent(row["stderr"], 2) or "-", _interval(row["interval"])
     if "difference" not in row:
-        return (run, _percent(row["value"]), _interval(row["interval"]), "baseline")
+        return (*score, "baseline")
     needed = row["questions_needed"]
     return (
-        run, _percent(row["value"]), _interval(row["interval"]),
+        *score,
         f"{100 * row['difference']:+.1f}", _interval(row["difference_interval"], "+"),
         _p_value(row["p_value"]) or "-", "-" if needed is None else f"{needed:,}",
     )  # fmt: skip
@@ -76,9 +78,9 @@ def _line(cells: tuple[str, ...], widths: list[int]) -> str:
     return GAP.join(aligned).rstrip()
 
 
-def _percent(value: float | None) -> str | None:
+def _percent(value: float | None, decimals: int = 1) -> str | None:
     """A share in percent."""
-    return None if value is None else f"{100 * value:.1f}"
+    return None if value is None else f"{100 * value:.{decimals}f}"
 
 
 def _ends(interval: tuple[float, float] | None) -> tuple[str | None, str | None]:

@@ -142,8 +142,30 @@ def _read_table(path: str, images: bool = True) -> pandas.DataFrame:
     _refuse(table, table["question"].isna(), path, "have no question")
     if "answer" in table and table["answer"].notna().any():
         _refuse(table, ~table["answer"].isin(list(LETTERS)), path, "have no answer of A to D")
+    _check_options(table, path)
     _refuse(table, ~(table["index"] % ROTATION).isin(table["index"]), path, "are rotations of an absent base row")
     return table
+
+
+def _check_options(table: pandas.DataFrame, path: str) -> None:
+    """Refuse rows without options, and answers that name an option which is not there.
+
+    An option that says ``none`` is an empty cell to the reference, and its rows are asked as the reference asks them:
+    only a cell that is written empty is refused.
+    """
+
+    def unanswerable(empty: pandas.DataFrame) -> pandas.Series:
+        gone = empty.cummax(axis=1)  # options end at the first empty cell
+        return pandas.concat([(answers == letter) & gone[letter] for letter in LETTERS], axis=1).any(axis=1)
+
+    answers = table["answer"] if "answer" in table else pandas.Series(None, table.index, dtype=object)
+    options = table[list(LETTERS)]
+    if not (options["A"].isna() | unanswerable(options.isna())).any():
+        return
+    written = pandas.read_csv(path, sep="\t", dtype=str, usecols=list(LETTERS), keep_default_na=False)
+    empty = written[list(LETTERS)] == ""
+    _refuse(table, empty["A"], path, "have no options")
+    _refuse(table, unanswerable(empty), path, "have an answer that is none of their options")
 
 
 def _refuse(table: pandas.DataFrame, bad: pandas.Series, path: str, what: str) -> None:

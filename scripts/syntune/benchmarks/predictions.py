@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from syntune.benchmarks.inputs import listed, read_json_lines, repeated
 from syntune.benchmarks.protocol import Question, QuestionId
 from syntune.errors import UserError
+from syntune.files import canonical_json
 from syntune.settings.reading import read_settings
 
 EmptyAnswers = Literal["refuse", "wrong"]
@@ -31,8 +32,8 @@ def read_predictions(
     """Read the answers to ``questions``, in their order.
 
     Raises:
-        UserError: answers are missing, doubled, to unknown questions, to other prompts, or of several models;
-            or empty, unless ``empty_answers`` is ``wrong``.
+        UserError: answers are missing, doubled, to unknown questions, to other prompts, of several models, or
+            decoded in several ways; or empty, unless ``empty_answers`` is ``wrong``.
     """
     predictions = [read_settings(value, Prediction, where) for where, value in read_json_lines(path)]
     asked = {question.id: question for question in questions}
@@ -55,6 +56,7 @@ def read_predictions(
         raise UserError(f"{path}: {len(questions)} questions asked: {'; '.join(found)}; {advice}")
     _of_one_kind(path, predictions, "adapter", lambda of: of.adapter)
     _of_one_kind(path, predictions, "benchmark", lambda of: of.benchmark)
+    _of_one_kind(path, predictions, "decoding", lambda of: of.decoding and canonical_json(of.decoding))
     return [answered[question.id] for question in questions]
 
 

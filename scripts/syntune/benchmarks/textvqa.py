@@ -142,7 +142,7 @@ def _read_annotations(path: str) -> list[Annotation]:
     """Read the annotation file; one of another version is refused."""
     content = read_json_file(path)
     version = content.get("dataset_version") if isinstance(content, dict) else None
-    if not str(version).startswith(VERSION):
+    if re.split(r"[\s_]", str(version))[0] != VERSION:  # a remark may follow the number
         raise UserError(
             f"{path}: dataset_version is {version!r}; TextVQA is scored on {VERSION} "
             "(TextVQA_0.5.1_val.json of https://textvqa.org/dataset)"

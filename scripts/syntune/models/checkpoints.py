@@ -5,7 +5,6 @@ connector (``non_lora_trainables.safetensors``) or both. Weights are safetensors
 PyTorch files, as the reference MGM writes them.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import nn
@@ -27,7 +27,7 @@ ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetens
 BESIDE = "non_lora_trainables.safetensors"
 """What was trained beside the adapter, whole: the connector."""
 
-_PREFIX = "base_model.model."
+PEFT_PREFIX = "base_model.model."
 """What PEFT puts before a module's name."""
 
 M = TypeVar("M", bound=PreTrainedModel)
@@ -90,7 +90,10 @@ def apply_adapter(model: Any, folder: Path, family: Family) -> PeftModel:
     beside = weights_file(folder, BESIDE)
     if beside.is_file():
         _copy_beside(beside, model, family)
-    adapted = get_peft_model(model, LoraConfig(**fields))
+    try:
+        adapted = get_peft_model(model, LoraConfig(**fields))
+    except (ValueError, TypeError, re.error) as error:  # no rank, no pattern, or one that no module matches
+        raise UserError(f"{folder / ADAPTER_CONFIG}: does not fit this model ({_one_line(error)})") from error
     saved = get_peft_model_state_dict(adapted, save_embedding_layers=False)  # what PEFT would write of this adapter
     check_tensors(file, weights, {name: tensor.shape for name, tensor in saved.items()})
     set_peft_model_state_dict(adapted, weights)
@@ -113,8 +116,8 @@ def load_full(kind: type[M], folder: Path, dtype: torch.dtype) -> M:
         model, info = kind.from_pretrained(
             folder, dtype=dtype, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
         )
-    except OSError as error:
-        raise UserError(f"{folder}: not a checkpoint ({' '.join(str(error).split())[:200]})") from error
+    except (OSError, ValueError, TypeError, StrictDataclassError) as error:  # the last three: its config.json
+        raise UserError(f"{folder}: not a checkpoint ({_one_line(error)})") from error
     faults = {
         "missing": sorted(info["missing_keys"]),
         "unexpected": sorted(info["unexpected_keys"]),
@@ -135,10 +138,12 @@ def stored_dtype(folder: Path) -> torch.dtype:
     """What a full checkpoint's weights are stored as, by its ``config.json``."""
     try:
         config = read_json(folder / "config.json")
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{folder}: no readable config.json") from error
+    if not isinstance(config, dict):
+        raise UserError(f"{folder / 'config.json'}: not a JSON object; copy it from where the checkpoint came from")
     name = config.get("dtype") or config.get("torch_dtype") or "float32"
-    dtype = getattr(torch, name.removeprefix("torch."), None)
+    dtype = getattr(torch, str(name).removeprefix("torch."), None)
     if not isinstance(dtype, torch.dtype):
         raise UserError(f"{folder / 'config.json'}: dtype: {name!r} is not known")
     return dtype
@@ -173,7 +178,7 @@ def _targets(path: Path, asked: Any, weights: Tensors, model: nn.Module, family:
         linears = {name for name, module in model.named_modules() if isinstance(module, nn.Linear)}
         named = {name for name in linears if any(name == end or name.endswith(f".{end}") for end in asked)}
         language = {name for name in named if re.fullmatch(family.lora_targets, name)}
-        adapted = {name.removeprefix(_PREFIX).partition(".lora_")[0] for name in weights if ".lora_" in name}
+        adapted = {name.removeprefix(PEFT_PREFIX).partition(".lora_")[0] for name in weights if ".lora_" in name}
         found = named if adapted & (named - language) else language
         if found:
             return sorted(found)
@@ -184,10 +189,17 @@ def _lora_fields(path: Path) -> dict[str, Any]:
     """The fields of an ``adapter_config.json`` that this PEFT knows."""
     try:
         fields = read_json(path)
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable adapter config") from error
+    if not isinstance(fields, dict):
+        raise UserError(f"{path}: must be a JSON object, but is a {type(fields).__name__}; copy the adapter again")
     if fields.get("peft_type", "LORA") != "LORA":
         raise UserError(f"{path}: peft_type: {fields['peft_type']!r} is not supported, only 'LORA'")
     known = LoraConfig.__dataclass_fields__.keys() - {"base_model_name_or_path", "auto_mapping"}
     # every weight is read from the file, so how they once were initialised does not matter; some ways are costly
     return {key: of for key, of in fields.items() if key in known and of is not None} | {"init_lora_weights": True}
+
+
+def _one_line(error: Exception) -> str:
+    """What a library says, on one line and not at length."""
+    return " ".join(str(error).split())[:200]

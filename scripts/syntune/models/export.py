@@ -1,9 +1,11 @@
 """A chain of checkpoints as one that stands alone, in this project's layout or the reference MGM's."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from safetensors.torch import save_file
+from torch import nn
 
 from syntune.errors import UserError
 from syntune.files import atomic_directory, read_json, write_json
@@ -11,6 +13,7 @@ from syntune.models.checkpoints import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
     BESIDE,
+    PEFT_PREFIX,
     Loaded,
     apply_adapter,
     connector_names,
@@ -20,9 +23,9 @@ from syntune.models.checkpoints import (
     weights_file,
 )
 from syntune.models.mgm.assembly import Assembly, write_assembly
-from syntune.models.mgm.modeling_mgm import MgmForConditionalGeneration
+from syntune.models.mgm.modeling_mgm import LORA_TARGETS, MgmForConditionalGeneration
 from syntune.models.mgm.reference_checkpoints import write_reference, write_reference_config
-from syntune.models.weights import read_tensors
+from syntune.models.weights import Tensors, read_tensors
 
 
 def export_merged(chain: Sequence[Path], output: Path) -> None:
@@ -66,6 +69,7 @@ def export_reference_lora(chain: Sequence[Path], output: Path) -> None:
         raise UserError(f"{adapter}: is no adapter on a base; give the base before it, or choose another --format")
     loaded = load_chain(before, stored_dtype(before[0]))
     model = _require_mgm(loaded, before[0])
+    linears = {name for name, module in model.named_modules() if isinstance(module, nn.Linear)}
     apply_adapter(model, adapter, loaded.family)  # refuses what does not fit
     weights = read_tensors(weights_file(adapter, ADAPTER_WEIGHTS))
     beside = weights_file(adapter, BESIDE)
@@ -73,8 +77,8 @@ def export_reference_lora(chain: Sequence[Path], output: Path) -> None:
         trained = {loaded.family.own_name(name): tensor for name, tensor in read_tensors(beside).items()}
     else:
         trained = {name: model.get_parameter(name).detach() for name in connector_names(model, loaded.family)}
-    suffixes = sorted({name.partition(".lora_")[0].rpartition(".")[2] for name in weights if ".lora_" in name})
-    own = {"target_modules": suffixes, "task_type": "CAUSAL_LM", "auto_mapping": None}
+    own = {"target_modules": _pattern(weights, linears), "task_type": "CAUSAL_LM", "auto_mapping": None}
+    own |= {"layers_to_transform": None, "layers_pattern": None}  # the pattern says it all, and PEFT wants one of them
     fields = {**read_json(adapter / ADAPTER_CONFIG), **own}
     with atomic_directory(output) as folder:
         write_json(folder / ADAPTER_CONFIG, fields)
@@ -85,6 +89,17 @@ def export_reference_lora(chain: Sequence[Path], output: Path) -> None:
 
 FORMATS = {"merged": export_merged, "reference": export_reference, "reference-lora": export_reference_lora}
 """By the name of ``--format``."""
+
+
+def _pattern(weights: Tensors, linears: set[str]) -> str:
+    """PEFT's ``target_modules`` for exactly the linears that an adapter has weights for.
+
+    Not their last names: the vision towers' linears bear the same, and PEFT would adapt those too.
+    """
+    adapted = {name.removeprefix(PEFT_PREFIX).partition(".lora_")[0] for name in weights if ".lora_" in name}
+    if adapted == {name for name in linears if re.fullmatch(LORA_TARGETS, name)}:
+        return LORA_TARGETS
+    return "|".join(re.escape(name) for name in sorted(adapted))
 
 
 def _require_mgm(loaded: Loaded, base: Path) -> MgmForConditionalGeneration:

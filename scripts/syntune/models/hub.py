@@ -1,17 +1,22 @@
 """Checkpoints from the Hugging Face hub, by repository and pinned revision; offline once they were fetched."""
 
+import re
 from pathlib import Path
 
 from syntune.errors import UserError
+from syntune.files import read_json
 
 PATTERNS = ["*.safetensors", "*.bin", "*.json", "*.model", "*.txt", "*.jinja"]
 """What a checkpoint consists of; neither code nor other frameworks' weights are fetched."""
+
+_SHARD = re.compile(r"-\d+-of-\d+\.")
 
 
 def fetch_checkpoint(repo: str, revision: str) -> Path:
     """The local folder of ``repo`` at commit ``revision``: from the hub's cache, else from the hub.
 
-    The hub is asked first, so that an interrupted download is completed. Where it cannot be reached the cache is taken.
+    A commit's files never change, so a whole one in the cache is taken without a word to the hub. What a download left
+    unfinished is completed; where the hub cannot be reached it is taken as it is.
     The cache is huggingface_hub's own (HF_HOME, HF_HUB_CACHE); HF_HUB_OFFLINE=1 forbids the network, and a token for a
     gated repository comes from HF_TOKEN or ``hf auth login``.
 
@@ -22,13 +27,45 @@ def fetch_checkpoint(repo: str, revision: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
+        cached = Path(snapshot_download(repo, revision=revision, allow_patterns=PATTERNS, local_files_only=True))
+    except LocalEntryNotFoundError:
+        cached = None
+    if cached and _is_whole(cached):
+        return cached
+    try:
         return Path(snapshot_download(repo, revision=revision, allow_patterns=PATTERNS))
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:
-        refusal = _refusal(repo, revision, error)
-        try:
-            return Path(snapshot_download(repo, revision=revision, allow_patterns=PATTERNS, local_files_only=True))
-        except LocalEntryNotFoundError:
-            raise refusal from error
+        if cached:
+            return cached
+        raise _refusal(repo, revision, error) from error
+
+
+def _is_whole(snapshot: Path) -> bool:
+    """Whether a snapshot surely lacks nothing; the cache has no list of a repository's files, so doubt means no.
+
+    It must have weights, every shard of them, a config and a tokenizer, and no download of its repository may be
+    unfinished.
+    """
+    if any((snapshot.parent.parent / "blobs").glob("*.incomplete")):
+        return False
+    names = {file.name for file in snapshot.iterdir() if file.is_file()}  # not a link whose blob is gone
+    weights = {name for name in names if name.endswith((".safetensors", ".bin")) and name != "training_args.bin"}
+    named = {file for index in names if index.endswith(".index.json") for file in _shards(snapshot / index)}
+    sharded = {name for name in weights if _SHARD.search(name)}
+    return bool(
+        weights
+        and sharded <= named <= weights
+        and any(name.endswith("config.json") for name in names)
+        and any(name.startswith("tokenizer") for name in names)
+    )
+
+
+def _shards(index: Path) -> set[str]:
+    """The files that an index of weights names; one that cannot be read names a file that is not there."""
+    try:
+        return set(read_json(index)["weight_map"].values())
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {""}
 
 
 def _refusal(repo: str, revision: str, error: Exception) -> UserError:

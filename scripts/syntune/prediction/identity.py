@@ -15,18 +15,28 @@ PACKAGES = ("peft", "pillow", "tokenizers", "torch", "transformers")
 _ROOMS = ("syntune/images.py", "syntune/models/", "syntune/prediction/")
 
 
-def chain_content(manifests: Sequence[Path]) -> str:
+def chain_content(checkpoints: Sequence[Path], manifests: Sequence[Path]) -> str:
     """SHA-256 over the content of every checkpoint of a chain, by their manifests.
 
+    Every file is hashed: another adapter of the same rank has files of the same size.
+
     Raises:
-        UserError: a manifest cannot be read, or a file that it names is not there or has another size.
+        UserError: a manifest cannot be read or is another checkpoint's, or a file that it names is not there or is
+            another one.
     """
+    if len(checkpoints) != len(manifests):
+        raise UserError(
+            f"{len(checkpoints)} checkpoints, but {len(manifests)} manifests; give each checkpoint's, in their order"
+        )
     contents = []
-    for path in manifests:
+    for checkpoint, path in zip(checkpoints, manifests, strict=True):
+        own = checkpoint.with_name(f"{checkpoint.name}.manifest.json")
+        if path.absolute() != own.absolute():
+            raise UserError(f"{path}: not the manifest of the checkpoint {checkpoint}; give {own}")
         manifest = read_manifest(path)
         for part in manifest.parts:
             file = path.parent / part.path
-            if not file.is_file() or file.stat().st_size != part.bytes:
+            if not file.is_file() or file.stat().st_size != part.bytes or sha256_file(file) != part.sha256:
                 raise UserError(f"{file}: not the file that {path} describes; delete both and run snakemake again")
         contents.append(manifest.content)
     return sha256_bytes(canonical_json(contents).encode())

@@ -57,7 +57,7 @@ def predict(
     """
     for folder in (output.parent, cache):
         require_writable(folder)
-    content = chain_content(manifests)
+    content = chain_content(checkpoints, manifests)
     questions = protocol.questions()
     benchmark = protocol.content_hash(questions)
     asked = of_shard(with_images(questions), shard, settings.shards)

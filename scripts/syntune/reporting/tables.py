@@ -70,13 +70,14 @@ def scores(records: Records, benchmark: str) -> Table:
                     _run(records, run) if primary else Cell(""),
                     Cell(name.replace("_", " ")),
                     num(formats.percent(metric.value)),
+                    num(formats.percent(metric.stderr, 2)),
                     num(formats.interval(metric.interval, formats.percent)),
                     num(formats.count(metric.n)),
                     num(formats.count(metric.clusters)),
                 ]
             )
     rows.extend(_majority(records, benchmark))
-    columns = _columns("run | metric | score > | 95% interval > | n > | clusters >")
+    columns = _columns("run | metric | score > | stderr > | 95% interval > | n > | clusters >")
     return Table(f"Scores on {benchmark}", columns, rows)
 
 
@@ -103,7 +104,7 @@ def _majority(records: Records, benchmark: str) -> list[list[Cell]]:
     shares = {first.primary: first.majority, **first.baseline.get("metrics", {})}
     return [
         [Cell(name if metric == first.primary else ""), Cell(metric.replace("_", " ")), num(formats.percent(share)),
-         blank, blank, blank]
+         blank, blank, blank, blank]
         for metric, share in shares.items()
     ]  # fmt: skip
 

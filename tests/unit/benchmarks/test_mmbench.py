@@ -124,6 +124,9 @@ def test_a_formula_in_an_answer_stays_text(mmbench, tmp_path):
         (lambda rows: rows[2].update(index=7), r"1 of 4 rows repeat an index \(index 7\)"),
         (lambda rows: rows.pop(0), r"1 of 3 rows are rotations of an absent base row \(index 1000007\)"),
         (lambda rows: rows[0].update(answer="E"), r"1 of 4 rows have no answer of A to D \(index 7\)"),
+        (lambda rows: rows[0].update(answer="C"), r"1 of 4 rows have an answer that is none of .* \(index 7\)"),
+        (lambda rows: rows[3].update(B="", C="moon", answer="C"), r"1 of 4 rows have an answer .*1000008\)"),
+        (lambda rows: rows[0].update(A="", B=""), r"1 of 4 rows have no options \(index 7\)"),
         (lambda rows: [row.pop("D") for row in rows], r"columns are missing \(D\)"),
     ],
 )

@@ -34,6 +34,10 @@ def run_score(protocol, path, *more: str) -> dict:
         ),
         (lambda rows: [rows[0] | {"prompt": "?"}, *rows[1:]], r"1 answers are to other prompts .* \(10\)"),
         (lambda rows: [rows[0] | {"adapter": "z"}, *rows[1:]], r"the lines' adapter differs \(2 values: z, a\)"),
+        (
+            lambda rows: [rows[0] | {"decoding": {"max_new_tokens": 5}}, *rows[1:]],
+            r"the lines' decoding differs \(2 values: {\"max_new_tokens\":5}, None\)",
+        ),
         (lambda rows: [{"question_id": 10}, *rows[1:]], "line 1: prompt: Field required"),
     ],
 )
@@ -144,9 +148,31 @@ def test_runs_side_by_side(textvqa, write_predictions, tmp_path):
     assert "difference" not in found["benchmarks"]["bench"]["runs"]["base"]
     assert "+66.7" in text and '"acme"' in text
     assert max(map(len, text.splitlines())) <= 110
-    assert len((tmp_path / "c.tsv").read_text().splitlines()) == 3
+    names, *rows = (line.split("\t") for line in (tmp_path / "c.tsv").read_text().splitlines())
+    rows = [dict(zip(names, row, strict=True)) for row in rows]
+    assert [row["run"] for row in rows] == ["base", "tuned"]
+    stderr = f"{100 * found['benchmarks']['bench']['runs']['base']['stderr']:.2f}"
+    assert rows[0]["stderr"] == stderr and f"  {stderr}  " in text
+    assert [row["difference_stderr"] for row in rows] == ["", f"{100 * tuned['difference_stderr']:.2f}"]
     with pytest.raises(UserError, match="no score of the baseline run 'other'"):
         run_compare(scores, tmp_path, "other")
+
+
+def test_runs_that_were_decoded_differently_are_not_compared(textvqa, write_predictions, tmp_path):
+    protocol = textvqa()
+
+    def scored(run, dtype):
+        decoding = {"decoding": protocol.decoding() | {"dtype": dtype}}
+        path = tmp_path / f"{run}.jsonl"
+        run_score(
+            protocol, write_predictions(path, protocol.questions(), right, lambda rows: [r | decoding for r in rows])
+        )
+        return path.with_suffix(".score.json")
+
+    base, other, alike = scored("base", "bfloat16"), scored("other", "float32"), scored("alike", "bfloat16")
+    assert set(run_compare([base, alike], tmp_path)[0]["benchmarks"]["bench"]["runs"]) == {"base", "alike"}
+    with pytest.raises(UserError, match='runs .other. and .base. were decoded differently .*"dtype":"float32"'):
+        run_compare([base, other], tmp_path)
 
 
 def test_runs_with_other_questions_are_not_compared(textvqa, write_predictions, tmp_path):

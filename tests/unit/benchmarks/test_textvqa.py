@@ -74,6 +74,7 @@ def test_prompts_from_the_annotations_alone(textvqa):
     ("spoilt", "message"),
     [
         ({"version": "0.5"}, "dataset_version is '0.5'"),
+        ({"version": "0.5.13"}, "dataset_version is '0.5.13'"),
         ({"drop_annotations": 1}, r"1 questions have no annotation \(line 1\)"),
         ({"drop_lines": 1}, r"1 annotated questions are not asked \(10\)"),
         ({"ocr": False}, "3 of 3 questions have no 'Reference OCR token:' line"),

@@ -2,12 +2,15 @@
 
 import pickle
 import shutil
+import warnings
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
+import yaml
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import (
@@ -231,6 +234,24 @@ def test_exports_and_back(base, adapter, tmp_path):
     assert torch.equal(logits(base, tmp_path / "lora"), wanted)
     export_merged([base, adapter], tmp_path / "merged")
     assert torch.equal(logits(tmp_path / "merged"), wanted)
+
+
+@pytest.mark.parametrize("targets", [None, ["q_proj", "v_proj"]], ids=["pattern", "names"])
+def test_peft_reads_a_lora_export_into_the_language_model_alone(base, targets, tmp_path):
+    loaded = load_chain([base], torch.float32)
+    if targets:  # in the language model alone, as the reference's are
+        targets = [f"model.layers.{layer}.self_attn.{name}" for layer in (0, 1) for name in targets]
+    adapter = write_adapter(base, tmp_path / "adapter", **({"target_modules": targets} if targets else {}))
+    if targets:
+        config = read_json(adapter / "adapter_config.json")
+        write_json(adapter / "adapter_config.json", {**config, "target_modules": ["q_proj", "v_proj"]})
+    export_reference_lora([base, adapter], tmp_path / "lora")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*missing adapter keys")
+        adapted = PeftModel.from_pretrained(loaded.model, tmp_path / "lora")
+    found, written = get_peft_model_state_dict(adapted), load_file(tmp_path / "lora/adapter_model.safetensors")
+    assert same_tensors(found, written)
+    assert all(name.startswith("base_model.model.model.layers.") for name in found)
 
 
 def test_many_shards(base, tmp_path, monkeypatch):
@@ -458,6 +479,47 @@ def test_an_adapter_that_does_not_fit(base, adapter, dataset, tmp_path):
         load_chain([other, adapter], torch.float32)
 
 
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"target_modules": r"model\.nothing\..*"}, "adapter_config.json: does not fit this model .*nothing"),
+        ({"target_modules": "model.(layers"}, "adapter_config.json: does not fit this model .*unterminated subpattern"),
+        ({"r": 0}, "adapter_config.json: does not fit this model .*should be a positive integer"),
+        ({"r": "two"}, "adapter_config.json: does not fit this model"),
+        (None, "adapter_config.json: must be a JSON object, but is a list"),
+    ],
+)
+def test_an_adapter_config_that_makes_no_adapter(base, adapter, change, match):
+    config = adapter / "adapter_config.json"
+    write_json(config, [] if change is None else {**read_json(config), **change})
+    with pytest.raises(UserError, match=match) as caught:
+        load_chain([base, adapter], torch.float32)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["processor_config.json", "preprocessor_config.json", "tokenizer.json"])
+def test_a_checkpoint_without_a_processors_file(base, tmp_path, name):
+    folder = shutil.copytree(base, tmp_path / "other")
+    (folder / name).unlink()
+    refuses(f"other.*{name}.*copy", tmp_path, source="local", path=str(folder))
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "match"),
+    [
+        ("config.json", {"image_size_aux": 100}, r"other: not a checkpoint \(.*is not a multiple of the patch grid"),
+        ("config.json", {"image_size_aux": "large"}, r"other: not a checkpoint \(.*image_size_aux"),
+        ("config.json", {"dtype": 7}, "config.json: dtype: 7 is not known"),
+        ("preprocessor_config.json", {"image_size_aux": "large"}, "image_size_aux: must be a whole number above 0"),
+        ("processor_config.json", {"max_length": None}, "processor_config.json: max_length: must be a whole number"),
+    ],
+)
+def test_a_checkpoint_with_wrong_sizes(base, tmp_path, file, change, match):
+    folder = shutil.copytree(base, tmp_path / "other")
+    write_json(folder / file, {**read_json(folder / file), **change})
+    refuses(match, tmp_path, source="local", path=str(folder))
+
+
 def test_folders_in_the_wrong_place(base, adapter, tmp_path):
     with pytest.raises(UserError, match="adapter: is an adapter; the folder of its base must come before it"):
         load_chain([adapter, base], torch.float32)
@@ -495,7 +557,7 @@ def test_parts_of_another_kind(parts, tmp_path):
 
 def test_settings_of_models(tmp_path):
     """References between models are checked; a hub revision must be a whole commit."""
-    tree = {"seeds": {}, "datasets": {}, "runs": {}, "benchmarks": {}}
+    tree = yaml.safe_load((Path(__file__).parents[3] / "config.yaml").read_text())
     adapter = {"source": "adapter", "path": "lora"}
     cases = {
         "models.a.base: 'c' is not one of the models": {"a": {**adapter, "base": "c"}},
@@ -504,7 +566,7 @@ def test_settings_of_models(tmp_path):
     }
     for match, section in cases.items():
         with pytest.raises(UserError, match=match):
-            read_settings({**tree, "models": section}, Settings, "config.yaml")
+            read_settings({**tree, "models": {**tree["models"], **section}}, Settings, "config.yaml")
     parts = PartsModelSettings(
         source="parts", language_model=f"google/gemma-2b-it@{REVISION}", vision_tower="clip", vision_tower_aux="x.bin"
     )

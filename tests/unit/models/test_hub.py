@@ -1,5 +1,8 @@
 """Checkpoints from the hub: from the cache without network, and one clear line when neither is there."""
 
+import json
+
+import huggingface_hub
 import pytest
 
 from syntune.errors import UserError
@@ -23,6 +26,47 @@ def test_a_fetched_checkpoint_needs_no_network(hub):
     snapshot.mkdir(parents=True)
     (snapshot / "config.json").write_text("{}")
     assert fetch_checkpoint("someone/model", REVISION) == snapshot
+
+
+SHARDS = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+INDEX = json.dumps({"weight_map": {"a": SHARDS[0], "b": SHARDS[1]}})
+WHOLE = {
+    "config.json": "{}",
+    "tokenizer.json": "{}",
+    "model.safetensors.index.json": INDEX,
+    **dict.fromkeys(SHARDS, ""),
+}
+
+
+@pytest.mark.parametrize(
+    ("lacking", "unfinished", "asks_the_hub"),
+    [
+        (None, False, False),
+        (SHARDS[1], False, True),
+        ("model.safetensors.index.json", False, True),
+        ("tokenizer.json", False, True),
+        (None, True, True),
+    ],
+)
+def test_only_an_incomplete_snapshot_asks_the_hub(hub, monkeypatch, lacking, unfinished, asks_the_hub):
+    snapshot = hub / "models--someone--model" / "snapshots" / REVISION
+    blobs = hub / "models--someone--model" / "blobs"
+    for folder in (snapshot, blobs):
+        folder.mkdir(parents=True)
+    for name, text in WHOLE.items():
+        if name != lacking:
+            (snapshot / name).write_text(text)
+    if unfinished:
+        (blobs / "0123.incomplete").touch()
+    online, download = [], huggingface_hub.snapshot_download
+
+    def counted(*args, local_files_only=False, **options):
+        online.extend([] if local_files_only else [args])
+        return download(*args, local_files_only=local_files_only, **options)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", counted)
+    assert fetch_checkpoint("someone/model", REVISION) == snapshot
+    assert bool(online) == asks_the_hub
 
 
 def test_neither_cache_nor_network_is_one_line():

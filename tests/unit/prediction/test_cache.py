@@ -14,6 +14,7 @@ import torch
 from syntune.errors import UserError
 from syntune.models.mgm.family import MgmFamily
 from syntune.prediction.cache import AnswerCache
+from syntune.prediction.identity import chain_content
 from syntune.prediction.plan import Answer, with_images
 from syntune.settings.prediction import PredictionSettings
 
@@ -61,6 +62,27 @@ def test_a_checkpoint_that_its_manifest_does_not_describe_is_refused(answer, tex
     (adapter / "adapter_config.json").write_text("{}")
     with pytest.raises(UserError, match="adapter_config.json: not the file that .*adapter.manifest.json describes"):
         answer(textvqa, folders=[checkpoints[0], adapter])
+
+
+def test_another_adapter_under_the_old_manifest_is_refused(answer, textvqa, checkpoints, make_adapter, tmp_path, asked):
+    """Of the same rank, its files have the sizes that the manifest names."""
+    adapter = shutil.copytree(checkpoints[1], tmp_path / "adapter")
+    other = make_adapter(checkpoints[0], tmp_path / "other", 2)
+    shutil.copy(f"{checkpoints[1]}.manifest.json", tmp_path)
+    for file in adapter.glob("*.safetensors"):
+        assert file.stat().st_size == (other / file.name).stat().st_size
+        shutil.copy(other / file.name, file)
+    with pytest.raises(UserError, match="safetensors: not the file that .*adapter.manifest.json describes"):
+        answer(textvqa, folders=[checkpoints[0], adapter])
+    assert not asked
+
+
+def test_a_manifest_of_another_checkpoint_is_refused(checkpoints):
+    manifests = [folder.with_name(f"{folder.name}.manifest.json") for folder in checkpoints]
+    with pytest.raises(UserError, match="adapter.manifest.json: not the manifest of the checkpoint .*base; give"):
+        chain_content(checkpoints, manifests[::-1])
+    with pytest.raises(UserError, match="2 checkpoints, but 1 manifests"):
+        chain_content(checkpoints, manifests[:1])
 
 
 def test_other_prompts_images_and_lengths_are_asked(answer, textvqa, tmp_path, asked):

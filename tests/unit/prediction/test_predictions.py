@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from syntune.benchmarks.predictions import read_predictions
+from syntune.errors import UserError
 from syntune.models.mgm.modeling_mgm import MgmForConditionalGeneration
 from syntune.prediction.gathering import gather
 
@@ -38,6 +39,23 @@ def test_batches_and_shards_change_no_byte(answer, textvqa, tmp_path):
         assert gather(textvqa, files) == alone
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda lines: [*lines, lines[0] | {"adapter": "z"}], "1.jsonl: line 7: question 0 has an answer already"),
+        (lambda lines: [*lines, lines[0] | {"question_id": 99}], "1.jsonl: line 7: answers question 99, which is not"),
+        (lambda lines: lines[1:], r"1 of 11 questions are in none of the 2 shards \(0\)"),
+    ],
+)
+def test_shards_that_do_not_belong_together_are_refused(textvqa, tmp_path, change, message):
+    lines = [{"question_id": question.id, "adapter": "a"} for question in textvqa.questions()]
+    files = [tmp_path / "0.jsonl", tmp_path / "1.jsonl"]
+    for file, part in zip(files, (lines[6:], change(lines[:6])), strict=True):
+        file.write_text("".join(json.dumps(line) + "\n" for line in part))
+    with pytest.raises(UserError, match=message):
+        gather(textvqa, files)
+
+
 def test_an_image_is_encoded_once(answer, textvqa, monkeypatch):
     seen = []
     encode = MgmForConditionalGeneration.encode_images
@@ -66,8 +84,6 @@ def test_an_adapter_answers_for_itself(answer, textvqa, checkpoints):
 
 
 def test_what_cannot_be_answered_is_named(answer, textvqa, checkpoints, tmp_path):
-    from syntune.errors import UserError
-
     long = textvqa.settings.model_copy(update={"images": textvqa.settings.images})
     images = Path(long.images)
     (images / "i1.jpg").write_bytes((images / "i1.jpg").read_bytes()[:300])

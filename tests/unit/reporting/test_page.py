@@ -102,6 +102,8 @@ def test_page_tells_everything(reported):
         "synthetic open 40 9 0 3 1 2.5%",
         "raw open nothing 0 40 60.0% 50.0% to 70.0% text and image 0 40 57.5% 47.5% to 67.5% text 9 40",
         "similar image What shape is number 7? q7 row-99 12",
+        "run metric score stderr 95% interval n clusters",
+        "raw accuracy 60.0% 5.00% 50.0% to 70.0% 40 20",
     ):
         assert told.replace("\N{NO-BREAK SPACE}", " ") in words.replace("\N{NO-BREAK SPACE}", " "), told
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerFast
@@ -66,25 +65,3 @@ def without_output(tensors: Tensors, origin: Path) -> Tensors:
     if output is not None and EMBEDDING in tensors and not torch.equal(output, tensors[EMBEDDING]):
         raise UserError(f"{origin}: {OUTPUT} differs from {EMBEDDING}; in Gemma they are one, so it is not a Gemma")
     return {name: tensor for name, tensor in tensors.items() if name != OUTPUT}
-
-
-def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """The tokenizer beside a checkpoint.
-
-    Raises:
-        UserError: there is no ``tokenizer.json``, or it cannot be read.
-    """
-    if not (folder / "tokenizer.json").is_file():
-        raise UserError(
-            f"{folder}: holds no tokenizer.json; copy the one of the language model there (a tokenizer.model alone is "
-            "not enough)"
-        )
-    try:
-        return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # the tokenizers library raises plain exceptions
-        raise UserError(f"{folder / 'tokenizer.json'}: not a readable tokenizer ({error})") from error
-
-
-def mgm_details(config: MgmConfig) -> dict[str, Any]:
-    """What a manifest says of an MGM beyond its parameters."""
-    return {"tokens_per_image": config.tokens_per_image, "vocab_size": config.text_config.vocab_size}

@@ -9,14 +9,14 @@ from torch import nn
 from transformers import AutoConfig, PretrainedConfig
 
 from syntune.errors import UserError
-from syntune.models.mgm.assembly import Assembly, read_tokenizer
+from syntune.models.mgm.assembly import Assembly
 from syntune.models.mgm.configuration_mgm import MgmConfig
 from syntune.models.mgm.mining import PatchInfoMining
+from syntune.models.mgm.processing_mgm import read_tokenizer
 from syntune.models.mgm.reference_names import from_reference_name
 from syntune.models.weights import Tensors, read_weights
 
 CLIP, CONVNEXT = "vision_tower.", "vision_tower_aux."
-CONNECTOR = ("mining.", "mm_projector.")
 
 _OPENCLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 _OPENCLIP = (

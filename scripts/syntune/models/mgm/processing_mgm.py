@@ -19,7 +19,7 @@ IMAGE_MARK = "<image>"
 SPECIAL_IDS = {"<pad>": 0, "<eos>": 1, "<bos>": 2, "<unk>": 3}
 """Ids that the model's config relies on."""
 
-PROCESSOR_FILE = "processor_config.json"
+PROCESSOR_FILE, IMAGE_PROCESSOR_FILE = "processor_config.json", "preprocessor_config.json"
 
 
 class MgmProcessor:
@@ -179,11 +179,17 @@ class MgmProcessor:
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "MgmProcessor":
-        """Read what :meth:`save_pretrained` wrote."""
-        own = read_json(Path(folder) / PROCESSOR_FILE)
+        """Read what :meth:`save_pretrained` wrote.
+
+        Raises:
+            UserError: a file is missing or damaged.
+        """
+        folder = Path(folder)
+        own = _read_sizes(folder / PROCESSOR_FILE, "tokens_per_image", "max_length")
+        _read_sizes(folder / IMAGE_PROCESSOR_FILE, "image_size", "image_size_aux")
         return cls(
-            PreTrainedTokenizerFast.from_pretrained(folder),
-            MgmImageProcessor.from_pretrained(folder),
+            read_tokenizer(folder),
+            MgmImageProcessor.from_pretrained(folder, local_files_only=True),
             own["tokens_per_image"],
             own["max_length"],
         )
@@ -218,6 +224,37 @@ class MgmProcessor:
     def _length(self, ids: list[int]) -> int:
         """Tokens of ``ids`` with all of the images'."""
         return len(ids) + ids.count(IMAGE_TOKEN) * (self.tokens_per_image - 1)
+
+
+def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """The tokenizer beside a checkpoint.
+
+    Raises:
+        UserError: there is no ``tokenizer.json``, or it cannot be read.
+    """
+    if not (folder / "tokenizer.json").is_file():
+        raise UserError(
+            f"{folder}: holds no tokenizer.json; copy the one of the language model there (a tokenizer.model alone is "
+            "not enough)"
+        )
+    try:
+        return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # the tokenizers library raises plain exceptions
+        raise UserError(f"{folder / 'tokenizer.json'}: not a readable tokenizer ({error})") from error
+
+
+def _read_sizes(path: Path, *keys: str) -> dict[str, Any]:
+    """A processor's file of settings, in which ``keys`` are whole numbers above 0."""
+    advice = "copy it from the folder that the checkpoint came from"
+    try:
+        fields = read_json(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]}); {advice}") from error
+    for key in keys:
+        value = fields.get(key) if isinstance(fields, dict) else None
+        if type(value) is not int or value < 1:
+            raise UserError(f"{path}: {key}: must be a whole number above 0, but is {value!r}; {advice}")
+    return fields
 
 
 def _rounds(messages: list[dict[str, str]]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ import torch
 
 from syntune.errors import UserError
 from syntune.files import read_json, write_json
-from syntune.models.mgm.assembly import Assembly, read_tokenizer, without_output
+from syntune.models.mgm.assembly import Assembly, without_output
 from syntune.models.mgm.configuration_mgm import MgmConfig
 from syntune.models.mgm.modeling_mgm import MgmForConditionalGeneration
 from syntune.models.mgm.parts import (
@@ -22,7 +22,7 @@ from syntune.models.mgm.parts import (
     read_clip_config,
     read_convnext,
 )
-from syntune.models.mgm.processing_mgm import SPECIAL_IDS, MgmProcessor
+from syntune.models.mgm.processing_mgm import SPECIAL_IDS, MgmProcessor, read_tokenizer
 from syntune.models.mgm.reference_names import to_reference_name
 from syntune.models.weights import plan_shards, read_weights, write_weights
 
