@@ -124,9 +124,9 @@ class Family(Protocol):
 def family_of(folder: Path) -> Family:
     """The family of a full checkpoint, by the ``model_type`` of its ``config.json``."""
     try:
-        kind = read_json(folder / "config.json").get("model_type")
-    except OSError as error:
-        raise UserError(f"{folder}: no readable config.json ({error.strerror})") from error
+        kind = read_json(folder / "config.json")["model_type"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(f"{folder}: no readable config.json that names a model_type ({error})") from error
     if kind == "mgm":
         from syntune.models.mgm.family import MgmFamily
 

@@ -1,0 +1,34 @@
+"""What trains and answers is not MGM alone."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from tiny_models import KINDS, write_model
+from training_samples import sample_rows, write_dataset
+
+from syntune.models.checkpoints import load_chain
+from syntune.models.prepare import Ingredients, prepare_base
+from syntune.settings.models import LocalModelSettings
+from syntune.training.run import train_run
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_is_prepared_trained_and_asked(kind, job, tmp_path):
+    write_model(kind, tmp_path / "source")
+    base = tmp_path / "base"
+    settings = LocalModelSettings(source="local", path=str(tmp_path / "source"))
+    prepare_base("base", settings, Ingredients(), base, Path(f"{base}.manifest.json"))
+    rows = [row for row in sample_rows() if len(row["images"]) == 1]
+    run = job(of=write_dataset(tmp_path / "data", rows), micro_batch_tokens=2000, max_length=500)
+    run = replace(run, starts=[base], start_manifests=[Path(f"{base}.manifest.json")])
+    train_run(run)
+    losses = [json.loads(line)["loss"] for line in (run.checkpoint / "metrics.jsonl").read_text().splitlines()]
+    assert losses[-1] < losses[0]
+    loaded = load_chain([base, run.checkpoint], torch.float32)
+    prompt = loaded.processor.encode_prompt("What color?", [Image.new("RGB", (40, 40), "red")])
+    (answer,) = loaded.family.generate(loaded.model.eval(), loaded.processor, [prompt], [None], 3)
+    assert 0 < len(answer) <= 3
