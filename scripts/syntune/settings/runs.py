@@ -61,7 +61,9 @@ class HealthSettings(Strict):
         "and counted, never averaged in",
     )
     first_loss_margin: float = Field(
-        default=1.0, gt=0, description="how far, in nats, the first loss may lie above ln(vocabulary)"
+        default=1.0,
+        gt=0,
+        description="how far, in nats, a loss, the first or a later one, may lie above ln(vocabulary)",
     )
     max_loss_rise: float = Field(
         default=3.0, gt=0, description="how far, in nats, a step's loss may lie above the median of the steps before it"

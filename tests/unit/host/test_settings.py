@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 from pathlib import Path
 from shutil import copytree
 
@@ -159,3 +160,5 @@ def test_every_key_is_described():
 
 def test_the_schema_in_the_repository_is_the_settings():
     assert json.loads((ROOT / "schemas/config.schema.json").read_text()) == json_schema()
+    reference = runpy.run_path(str(ROOT / "tools/write_schema.py"))["reference"]
+    assert (ROOT / "docs/config.md").read_text() == reference(json_schema())
