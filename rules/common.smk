@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 try:
     from syntune.errors import UserError
-    from syntune.manifests import read_manifest
+    from syntune.manifests import read_manifest, training_inputs
     from syntune.settings.paths import check_paths
     from syntune.settings.reading import read_settings
     from syntune.settings.runs import BaseRunSettings
@@ -262,10 +262,9 @@ def is_trained(run: str) -> bool:
     """Whether a run's checkpoint is there, and of its present settings, dataset and start."""
     try:
         trained = read_manifest(f"results/checkpoints/{run}.manifest.json")
-        starts = manifests_of(checkpoint_chain(settings.ancestry(run)[:-1]))
         dataset = read_manifest(f"results/data/{settings.runs[run].dataset}.manifest.json")
-        inputs = {"dataset": dataset.content}
-        inputs |= {f"start.{number}": read_manifest(path).content for number, path in enumerate(starts)}
+        starts = manifests_of(checkpoint_chain(settings.ancestry(run)[:-1]))
+        inputs = training_inputs(dataset, [read_manifest(path) for path in starts])
     except UserError:
         return False
     return trained.inputs == inputs and trained.settings == settings.runs[run].model_dump(mode="json")
@@ -279,8 +278,10 @@ def clearance(wildcards) -> str:
 
 def runs_to_clear() -> str:
     """The runs that may be cleared for training, as a pattern; one that matches no run if there are none."""
-    cleared = [name for name in trained_runs() if Path(f"results/rehearsal/{name}/cleared").exists()]
-    return "|".join(name for name in trained_runs() if not (name in cleared and is_trained(name))) or "(?!)"
+    names = [
+        name for name in trained_runs() if not (Path(f"results/rehearsal/{name}/cleared").exists() and is_trained(name))
+    ]
+    return "|".join(names) or "(?!)"
 
 
 def rehearsals_before(wildcards) -> list[str]:

@@ -5,6 +5,7 @@ settings that made it and the interpreter that ran it. It holds no time and no h
 and Snakemake, which compares small inputs by checksum, then sees nothing new downstream.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,11 @@ class Manifest(BaseModel):
                 f"{self.rows_out} rows out + {dropped} dropped"
             )
         return self
+
+
+def training_inputs(dataset: Manifest, starts: Sequence[Manifest]) -> dict[str, str]:
+    """A checkpoint's ``inputs``: what it was trained on, and the checkpoints that it started from, in their order."""
+    return {"dataset": dataset.content, **{f"start.{number}": of.content for number, of in enumerate(starts)}}
 
 
 def write_manifest(

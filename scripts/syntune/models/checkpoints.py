@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import PreTrainedModel
 
-from syntune.errors import UserError
+from syntune.errors import UserError, one_line
 from syntune.files import read_json
 from syntune.models.family import Family, Processor, family_of
 from syntune.models.weights import Tensors, check_tensors, read_tensors, refuse
@@ -27,7 +27,7 @@ ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetens
 BESIDE = "non_lora_trainables.safetensors"
 """What was trained beside the adapter, whole: the connector."""
 
-PEFT_PREFIX = "base_model.model."
+_PREFIX = "base_model.model."
 """What PEFT puts before a module's name."""
 
 M = TypeVar("M", bound=PreTrainedModel)
@@ -93,7 +93,7 @@ def apply_adapter(model: Any, folder: Path, family: Family) -> PeftModel:
     try:
         adapted = get_peft_model(model, LoraConfig(**fields))
     except (ValueError, TypeError, re.error) as error:  # no rank, no pattern, or one that no module matches
-        raise UserError(f"{folder / ADAPTER_CONFIG}: does not fit this model ({_one_line(error)})") from error
+        raise UserError(f"{folder / ADAPTER_CONFIG}: does not fit this model ({one_line(error)})") from error
     saved = get_peft_model_state_dict(adapted, save_embedding_layers=False)  # what PEFT would write of this adapter
     check_tensors(file, weights, {name: tensor.shape for name, tensor in saved.items()})
     set_peft_model_state_dict(adapted, weights)
@@ -117,7 +117,7 @@ def load_full(kind: type[M], folder: Path, dtype: torch.dtype) -> M:
             folder, dtype=dtype, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
         )
     except (OSError, ValueError, TypeError, StrictDataclassError) as error:  # the last three: its config.json
-        raise UserError(f"{folder}: not a checkpoint ({_one_line(error)})") from error
+        raise UserError(f"{folder}: not a checkpoint ({one_line(error)})") from error
     faults = {
         "missing": sorted(info["missing_keys"]),
         "unexpected": sorted(info["unexpected_keys"]),
@@ -178,11 +178,15 @@ def _targets(path: Path, asked: Any, weights: Tensors, model: nn.Module, family:
         linears = {name for name, module in model.named_modules() if isinstance(module, nn.Linear)}
         named = {name for name in linears if any(name == end or name.endswith(f".{end}") for end in asked)}
         language = {name for name in named if re.fullmatch(family.lora_targets, name)}
-        adapted = {name.removeprefix(PEFT_PREFIX).partition(".lora_")[0] for name in weights if ".lora_" in name}
-        found = named if adapted & (named - language) else language
+        found = named if adapted_linears(weights) & (named - language) else language
         if found:
             return sorted(found)
     raise UserError(f"{path}: target_modules: {asked!r} names no linear layer of this model")
+
+
+def adapted_linears(weights: Tensors) -> set[str]:
+    """The model's modules that an adapter's ``weights`` belong to."""
+    return {name.removeprefix(_PREFIX).partition(".lora_")[0] for name in weights if ".lora_" in name}
 
 
 def _lora_fields(path: Path) -> dict[str, Any]:
@@ -198,8 +202,3 @@ def _lora_fields(path: Path) -> dict[str, Any]:
     known = LoraConfig.__dataclass_fields__.keys() - {"base_model_name_or_path", "auto_mapping"}
     # every weight is read from the file, so how they once were initialised does not matter; some ways are costly
     return {key: of for key, of in fields.items() if key in known and of is not None} | {"init_lora_weights": True}
-
-
-def _one_line(error: Exception) -> str:
-    """What a library says, on one line and not at length."""
-    return " ".join(str(error).split())[:200]

@@ -13,8 +13,8 @@ from syntune.models.checkpoints import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
     BESIDE,
-    PEFT_PREFIX,
     Loaded,
+    adapted_linears,
     apply_adapter,
     connector_names,
     load_chain,
@@ -96,7 +96,7 @@ def _pattern(weights: Tensors, linears: set[str]) -> str:
 
     Not their last names: the vision towers' linears bear the same, and PEFT would adapt those too.
     """
-    adapted = {name.removeprefix(PEFT_PREFIX).partition(".lora_")[0] for name in weights if ".lora_" in name}
+    adapted = adapted_linears(weights)
     if adapted == {name for name in linears if re.fullmatch(LORA_TARGETS, name)}:
         return LORA_TARGETS
     return "|".join(re.escape(name) for name in sorted(adapted))

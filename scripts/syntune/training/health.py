@@ -60,6 +60,11 @@ class Health:
     norms: list[float] = field(default_factory=list)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
 
+    @property
+    def worst(self) -> float:
+        """The largest loss that is not worse than guessing."""
+        return math.log(self.vocabulary) + self.settings.first_loss_margin
+
     def before(self, examples: list[str]) -> None:
         """Check the share of rows without a supervised token; ``examples`` are some of their ids."""
         share, limit = self.masked / self.rows if self.rows else 0.0, self.settings.max_masked_share
@@ -118,11 +123,11 @@ class Health:
 
     def _first(self, loss: float) -> None:
         guess, margin = math.log(self.vocabulary), self.settings.first_loss_margin
-        bound = f"ln({self.vocabulary}) + {margin:g} = {guess + margin:.3f}"
+        bound = f"ln({self.vocabulary}) + {margin:g} = {self.worst:.3f}"
         too_good = self.fresh and loss < guess - margin
         self._judge(
             "first loss",
-            loss <= guess + margin and not too_good,
+            loss <= self.worst and not too_good,
             f"{loss:.3f}, at most {bound}",
             f"{loss:.3f}, but random weights can only guess, at {guess:.3f}: the labels give the answers away"
             if too_good
@@ -130,12 +135,11 @@ class Health:
         )
 
     def _bound(self, step: int, loss: float) -> None:
-        bound = math.log(self.vocabulary) + self.settings.first_loss_margin
         self._judge(
             "loss bound",
-            loss <= bound,
-            f"no step above {bound:.3f}, by which it would be worse than guessing",
-            f"step {step}: {loss:.3f} is above {bound:.3f}, worse than guessing: training has broken the model",
+            loss <= self.worst,
+            f"no step above {self.worst:.3f}, by which it would be worse than guessing",
+            f"step {step}: {loss:.3f} is above {self.worst:.3f}, worse than guessing: training has broken the model",
         )
 
     def _spike(self, step: int, loss: float) -> None:

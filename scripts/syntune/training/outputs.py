@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from syntune.files import atomic_directory, write_json
-from syntune.manifests import Manifest, Part, write_manifest
+from syntune.manifests import Manifest, Part, training_inputs, write_manifest
 from syntune.models.checkpoints import Loaded
 from syntune.settings.runs import TrainedRunSettings
 from syntune.training.card import model_card
@@ -81,7 +81,6 @@ def write_checkpoint(
     Raises:
         RuntimeError: a tensor was saved empty.
     """
-    inputs = {"dataset": dataset.content, **{f"start.{number}": of.content for number, of in enumerate(starts)}}
     with atomic_directory(checkpoint) as folder:
         write_weights(finished.model, finished.loaded.family, finished.settings.method, finished.tensors, folder)
         if finished.settings.method == "full":
@@ -106,7 +105,7 @@ def write_checkpoint(
         rows_in=finished.counts["rows"],
         rows_out=finished.rows,
         dropped=dropped,
-        inputs=inputs,
+        inputs=training_inputs(dataset, starts),
         settings=finished.settings.model_dump(mode="json"),
         details={
             "steps": len(losses),

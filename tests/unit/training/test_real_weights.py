@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image, ImageDraw
+from tiny_models import llava_processor
 from training_samples import talk, write_dataset
 
 from syntune.models.checkpoints import load_chain
@@ -55,9 +56,7 @@ def base(smollm, tmp_path_factory) -> Path:
         AutoTokenizer,
         LlavaConfig,
         LlavaForConditionalGeneration,
-        LlavaProcessor,
     )
-    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
     file = next(smollm.glob("*.gguf")).name
     language = AutoModelForCausalLM.from_pretrained(smollm, gguf_file=file, dtype=torch.float32)
@@ -83,15 +82,7 @@ def base(smollm, tmp_path_factory) -> Path:
 
     source = tmp_path_factory.mktemp("smollm") / "source"
     model.save_pretrained(source)
-    pictures = CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
-    LlavaProcessor(
-        pictures,
-        tokenizer,
-        patch_size=8,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=TEMPLATE,
-    ).save_pretrained(source)
+    llava_processor(tokenizer, TEMPLATE).save_pretrained(source)
     folder = source.parent / "base"
     settings = LocalModelSettings(source="local", path=str(source))
     prepare_base("base", settings, Ingredients(), folder, Path(f"{folder}.manifest.json"))

@@ -12,7 +12,7 @@ from torch.nn import functional
 from transformers import GenerationConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 
-from syntune.errors import UserError
+from syntune.errors import UserError, one_line
 from syntune.models.cross_entropy import IGNORED
 from syntune.models.family import Row
 from syntune.models.hf.loading import load_config
@@ -104,7 +104,7 @@ class HfFamily:
             if _ATTENTIONS[attention]:
                 model.set_attn_implementation(_ATTENTIONS[attention])
         except (ValueError, ImportError) as error:
-            raise UserError(f"attention: {attention!r}: {' '.join(str(error).split())[:200]}") from error
+            raise UserError(f"attention: {attention!r}: {one_line(error)}") from error
         return model.config.get_text_config()._attn_implementation
 
     def compile_vision(self, model: Any) -> None:

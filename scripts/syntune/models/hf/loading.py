@@ -7,7 +7,7 @@ from transformers import AutoConfig, AutoProcessor, PreTrainedConfig, ProcessorM
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING, processor_class_from_name
 from transformers.utils import is_torchvision_available
 
-from syntune.errors import UserError
+from syntune.errors import UserError, one_line
 from syntune.files import read_json
 
 
@@ -20,7 +20,7 @@ def load_config(folder: Path) -> PreTrainedConfig:
     try:
         return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{folder}: no config of a model that transformers knows ({_first_line(error)})") from error
+        raise UserError(f"{folder}: no config of a model that transformers knows ({one_line(error)})") from error
 
 
 def load_processor(folder: Path) -> ProcessorMixin:
@@ -39,7 +39,7 @@ def load_processor(folder: Path) -> ProcessorMixin:
             return _without_video(kind).from_pretrained(folder, local_files_only=True)
         loaded = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
-        raise UserError(f"{folder}: its processor cannot be loaded{needs} ({_first_line(error)})") from error
+        raise UserError(f"{folder}: its processor cannot be loaded{needs} ({one_line(error)})") from error
     if not isinstance(loaded, ProcessorMixin):
         raise UserError(f"{folder}: has a {type(loaded).__name__}, but no processor of images and text together")
     return loaded
@@ -65,8 +65,3 @@ def _without_video(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
 
     ImageProcessorOnly.__name__ = kind.__name__
     return ImageProcessorOnly
-
-
-def _first_line(error: Exception) -> str:
-    """What went wrong, short."""
-    return " ".join(str(error).split())[:200]

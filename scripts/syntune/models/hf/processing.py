@@ -10,7 +10,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 from transformers import BatchFeature, GenerationConfig, PreTrainedConfig
 
-from syntune.errors import UserError
+from syntune.errors import UserError, one_line
 from syntune.models.cross_entropy import IGNORED
 from syntune.models.family import Row, Text
 from syntune.models.hf.chat_form import ChatForm
@@ -183,7 +183,7 @@ class HfProcessor:
             raise
         # templates raise Jinja's errors, processors many kinds
         except Exception as error:
-            raise UserError(f"the model's processor refuses it ({' '.join(str(error).split())[:200]})") from error
+            raise UserError(f"the model's processor refuses it ({one_line(error)})") from error
 
 
 def _loaded(folder: Path, config: PreTrainedConfig, max_length: int) -> HfProcessor:

@@ -8,7 +8,7 @@ from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import AutoConfig, PretrainedConfig
 
-from syntune.errors import UserError
+from syntune.errors import UserError, one_line
 from syntune.models.mgm.assembly import Assembly
 from syntune.models.mgm.configuration_mgm import MgmConfig
 from syntune.models.mgm.mining import PatchInfoMining
@@ -82,7 +82,7 @@ def mgm_config(
         return MgmConfig.from_reference(reference, clip, convnext)
     except (UserError, ValueError, TypeError, StrictDataclassError) as error:
         advice = "" if clip else "; a CLIP of another size than ViT-L/14 at 336 pixels must be named by vision_tower"
-        raise UserError(f"{folder}: {' '.join(str(error).split())}{advice}") from error
+        raise UserError(f"{folder}: {one_line(error, None)}{advice}") from error
 
 
 def read_clip_config(folder: Path) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def _config_of(folder: Path, *kinds: str) -> PretrainedConfig:
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise UserError(f"{folder}: no readable config.json ({' '.join(str(error).split())[:120]})") from error
+        raise UserError(f"{folder}: no readable config.json ({one_line(error, 120)})") from error
     if config.model_type not in kinds:
         raise UserError(f"{folder}: its model_type is {config.model_type!r}, not {' or '.join(map(repr, kinds))}")
     return config

@@ -8,7 +8,7 @@ from PIL import Image
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerFast
 
-from syntune.errors import UserError
+from syntune.errors import UserError, one_line
 from syntune.files import read_json, write_json
 from syntune.models.family import Text
 from syntune.models.mgm.configuration_mgm import MgmConfig
@@ -249,7 +249,7 @@ def _read_sizes(path: Path, *keys: str) -> dict[str, Any]:
     try:
         fields = read_json(path)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]}); {advice}") from error
+        raise UserError(f"{path}: cannot be read ({one_line(error, 120)}); {advice}") from error
     for key in keys:
         value = fields.get(key) if isinstance(fields, dict) else None
         if type(value) is not int or value < 1:
