@@ -5,6 +5,7 @@ import errno
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable
 
 from syntune.errors import UserError
@@ -21,6 +22,8 @@ def run_command(main: Callable[[argparse.Namespace], None], parser: argparse.Arg
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # transformers' too: bars are for terminals
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # what it tells itself
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it asks for a package that nothing here needs
     try:
         require_environment(getattr(args, "environment", environment))
         main(args)

@@ -7,7 +7,6 @@ import platform
 import re
 import shutil
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -96,7 +95,6 @@ def train_run(job: Job) -> None:
     """
     settings, ranks = job.settings, Ranks.here()
     device = find_device(settings, ranks)
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # what it tells itself
     torch.set_num_threads(settings.threads)
     dataset = read_manifest(job.dataset)
     starts = [read_manifest(path) for path in job.start_manifests]
