@@ -2,6 +2,7 @@
 
     python perf/train_speed.py --output out                 # on a GPU, all cases
     python perf/train_speed.py --output out --cases zero3   # those whose name begins so
+    python perf/train_speed.py --output out --gpus 2        # the same rows on each of two GPUs
     python perf/train_speed.py --output out --size tiny     # the same code in seconds, on a CPU
 
 Each case runs in a process of its own (DeepSpeed's engines leak) with its memory capped, and adds one line to
@@ -41,7 +42,7 @@ class Case:
         vision: "cached" image features (towers, mining and projector are not run) or "on-the-fly" (mining and
             projector are trained).
         dropout: of the adapters.
-        rows: per optimizer step.
+        rows: per optimizer step and GPU.
         micro_batches: per optimizer step.
         steps: timed optimizer steps, after those that warm up.
     """
@@ -91,10 +92,13 @@ class Bench:
         from syntune.models.mgm.tiny import tiny_config
 
         self.full = size == "full"
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.rank, self.ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+        local = int(os.environ.get("LOCAL_RANK", 0))
+        self.device = torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
         self.config = MgmConfig() if self.full else tiny_config(503, hidden_size=64, num_hidden_layers=2)
         self.dtype = torch.bfloat16 if self.full else torch.float32
         if self.device.type == "cuda":
+            torch.cuda.set_device(self.device)
             total = torch.cuda.get_device_properties(0).total_memory
             torch.cuda.set_per_process_memory_fraction(min(1.0, cap * GIB / total))
 
@@ -142,7 +146,7 @@ class Bench:
         if case.checkpointing:
             model.base_model.model.model.gradient_checkpointing_enable({"use_reentrant": False})
         if case.fast and case.vision == "on-the-fly" and self.device.type == "cuda":
-            speed_up_towers(model.base_model.model)
+            speed_up_towers(model.base_model.model, recorded=case.engine == "none")
         return model.train()
 
     def batch(self, rows: list[int], lengths: list[int], vision: str) -> dict[str, Any]:
@@ -199,6 +203,16 @@ class Bench:
         if self.device.type == "cuda":
             torch.cuda.synchronize()
 
+    def total(self, number: float) -> float:
+        """The sum of the ranks' numbers."""
+        import torch
+
+        if self.ranks == 1:
+            return number
+        numbers = torch.tensor(number, device=self.device, dtype=torch.float64)
+        torch.distributed.all_reduce(numbers)
+        return numbers.item()
+
     def ceiling(self) -> float:
         """FLOP/s of a product of two bfloat16 matrices, 8192 a side."""
         import torch
@@ -216,29 +230,30 @@ class Bench:
 
 
 class Plain:
-    """An engine without DeepSpeed: autocast, AdamW, clipping."""
+    """An engine without DeepSpeed: autocast, AdamW, clipping, and DistributedDataParallel on several GPUs."""
 
-    def __init__(self, model: Any, device: Any, autocast: bool) -> None:
+    def __init__(self, model: Any, bench: Bench) -> None:
         import torch
 
         self.model = model
+        if bench.ranks > 1:
+            torch.distributed.init_process_group("nccl" if bench.device.type == "cuda" else "gloo")
+            self.model = torch.nn.parallel.DistributedDataParallel(model, find_unused_parameters=True)
         self.trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.AdamW(self.trained, lr=1e-4, fused=True)
-        self.context = torch.autocast(device.type, torch.bfloat16) if autocast else nullcontext()
+        self.context = torch.autocast(bench.device.type, torch.bfloat16) if bench.full else nullcontext()
 
-    def __call__(self, **batch: Any) -> Any:
-        """Run the model."""
+    def __call__(self, is_last: bool, **batch: Any) -> Any:
+        """Run the model; ranks share the gradients of the step's last micro-batch."""
+        self.model.require_backward_grad_sync = is_last
         with self.context:
             return self.model(**batch)
 
-    def backward(self, loss: Any) -> None:
-        """Accumulate gradients."""
-        loss.backward()
-
-    def step(self, is_last: bool) -> None:
-        """Update the parameters after the last micro-batch."""
+    def backward(self, loss: Any, is_last: bool) -> None:
+        """Accumulate gradients, and update the parameters after the last micro-batch."""
         import torch
 
+        loss.backward()
         if is_last:
             torch.nn.utils.clip_grad_norm_(self.trained, 1.0)
             self.optimizer.step()
@@ -248,15 +263,16 @@ class Plain:
 class Zero:
     """An engine of DeepSpeed."""
 
-    def __init__(self, model: Any, case: Case, bf16: bool) -> None:
+    def __init__(self, model: Any, case: Case, bench: Bench) -> None:
         import deepspeed
         import torch
+        from accelerate.utils import DeepSpeedEngineWrapper
 
-        from syntune.training.zero import mark_leaves, prepare_deepspeed, zero_config
+        from syntune.training.zero import ReducedOnce, gather_kept, mark_leaves, prepare_deepspeed, zero_config
 
         prepare_deepspeed()
         deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo", verbose=False)
-        config = zero_config(3)
+        config = zero_config(3, ranks=bench.ranks)
         if case.engine == "stock-zero3":  # the run to beat's, with the sizes that "auto" gave it
             config["zero_optimization"] = {
                 "stage": 3, "overlap_comm": True, "contiguous_gradients": True, "sub_group_size": 10**9,
@@ -264,44 +280,43 @@ class Zero:
                 "stage3_param_persistence_threshold": 10 * 2048, "stage3_max_live_parameters": 10**9,
                 "stage3_max_reuse_distance": 10**9, "stage3_gather_16bit_weights_on_model_save": True,
             }  # fmt: skip
-        else:
+        elif bench.ranks > 1:
             mark_leaves(model)
         del config["train_batch_size"]
         config |= {
             "train_micro_batch_size_per_gpu": 1,
             "gradient_accumulation_steps": case.micro_batches,
             "gradient_clipping": 1.0,
-            "bf16": {"enabled": bf16},
+            "bf16": {"enabled": bench.full},
         }
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
         self.engine = deepspeed.initialize(model=model, optimizer=optimizer, config=config)[0]
-        self.micro_batches = case.micro_batches
+        is_stock = case.engine == "stock-zero3"
+        if not is_stock:
+            gather_kept(self.engine)
+        self.backward_of = (DeepSpeedEngineWrapper if is_stock else ReducedOnce)(self.engine).backward
 
-    def __call__(self, **batch: Any) -> Any:
+    def __call__(self, is_last: bool, **batch: Any) -> Any:
         """Run the model."""
         return self.engine(**batch)
 
-    def backward(self, loss: Any) -> None:
-        """Accumulate gradients; DeepSpeed divides by the number of micro-batches, and the loss is divided already."""
-        self.engine.backward(loss * self.micro_batches)
-
-    def step(self, is_last: bool) -> None:
-        """Count a micro-batch; DeepSpeed updates after the last."""
-        self.engine.step()
+    def backward(self, loss: Any, is_last: bool) -> None:
+        """Accumulate gradients, and update the parameters after the last micro-batch."""
+        self.backward_of(loss, sync_gradients=is_last, scale_wrt_gas=False)
 
 
-def loss_of(engine: Any, model: Any, case: Case, batch: dict[str, Any], items: int) -> Any:
+def loss_of(engine: Any, model: Any, case: Case, batch: dict[str, Any], items: float, is_last: bool) -> Any:
     """The batch's share of the step's loss, which is normalised by all of its supervised tokens."""
     if case.fast:
-        return engine(**batch, num_items_in_batch=items).loss
+        return engine(is_last, **batch, num_items_in_batch=items).loss
     import torch
 
     from syntune.models.mgm.expansion import expand_images
 
     config = model.base_model.model.config
     rest = {name: tensor for name, tensor in batch.items() if name != "labels"}
-    logits = engine(**rest).logits.float()
+    logits = engine(is_last, **rest).logits.float()
     labels = expand_images(
         batch["input_ids"], batch["attention_mask"], batch["labels"], config.tokens_per_image,
         config.tokenizer_model_max_length, "right",
@@ -320,15 +335,17 @@ def measure(case: Case, bench: Bench) -> dict[str, Any]:
     begun = time.perf_counter()
     ceiling = bench.ceiling()
     model = bench.model(case)
-    engine = Plain(model, bench.device, bench.full) if case.engine == "none" else Zero(model, case, bench.full)
+    engine = Plain(model, bench) if case.engine == "none" else Zero(model, case, bench)
     lengths = bench.lengths(4000)
     image = bench.config.tokens_per_image
-    plan = StepPlan(numpy.array(lengths) + image, numpy.ones(4000, int), case.rows, 1, case.micro_batches)
+    plan = StepPlan(
+        numpy.array(lengths) + image, numpy.ones(4000, int), bench.ranks * case.rows, bench.ranks, case.micro_batches
+    )
     losses, seconds, rows_timed, flops, tokens = [], [], 0, 0.0, 0
     for step in range(WARM_UP_STEPS + case.steps):
-        taken = [ranks[0].tolist() for ranks in plan.micro_batches_of(step)]
+        taken = [ranks[bench.rank].tolist() for ranks in plan.micro_batches_of(step)]
         batches = [bench.batch(rows, lengths, case.vision) for rows in taken]
-        items = sum(int((batch["labels"] != -100).sum()) for batch in batches)
+        items = bench.total(sum(int((batch["labels"] != -100).sum()) for batch in batches))
         bench.synchronize()
         if step == 0:
             if bench.device.type == "cuda":
@@ -338,25 +355,25 @@ def measure(case: Case, bench: Bench) -> dict[str, Any]:
         start = time.perf_counter()
         total = torch.zeros((), device=bench.device)
         while batches:
-            loss = loss_of(engine, model, case, batches.pop(0), items)
-            engine.backward(loss)
-            engine.step(not batches)
+            batch = batches.pop(0)
+            loss = loss_of(engine, model, case, batch, items, not batches)
+            engine.backward(loss * bench.ranks, not batches)  # gradients are averaged over the ranks
             total += loss.detach()
         bench.synchronize()
-        losses.append(round(total.item(), 5))
         seconds.append(time.perf_counter() - start)
+        losses.append(round(bench.total(total.item()), 5))
         if step < WARM_UP_STEPS:
             continue
-        rows_timed += case.rows
+        rows_timed += bench.ranks * case.rows
         chosen = [lengths[row] for rows in taken for row in rows]
-        flops += sum(bench.flops(length) for length in chosen)
-        tokens += sum(length + image for length in chosen)
+        flops += bench.total(sum(bench.flops(length) for length in chosen))
+        tokens += bench.total(sum(length + image for length in chosen))
     on_gpu = bench.device.type == "cuda"
     spent = sum(seconds[WARM_UP_STEPS:])
     return {
         "samples_per_second": round(rows_timed / spent, 2),
         "tokens_per_second": round(tokens / spent),
-        "mfu": round(flops / spent / ceiling, 4),
+        "mfu": round(flops / spent / ceiling / bench.ranks, 4),
         "peak_gib": round(torch.cuda.max_memory_allocated() / GIB, 2) if on_gpu else None,
         "reserved_gib": round(torch.cuda.max_memory_reserved() / GIB, 2) if on_gpu else None,
         "losses": losses,
@@ -383,16 +400,15 @@ def compare_losses(bench: Bench, steps: int) -> dict[str, Any]:
     for name, fast in (("plain", False), ("plain reversed", False), ("fast", True)):
         case = Case(name, fast=fast, checkpointing=True)
         model = bench.model(case)
-        engine = Plain(model, bench.device, bench.full)
+        engine = Plain(model, bench)
         losses[name] = []
         for step in range(steps):
             rows = list(range(4 * step, 4 * step + 4))
             batch = bench.batch(rows, lengths, "cached")
             if name == "plain reversed":
                 batch = {key: tensor.detach().flip(0) for key, tensor in batch.items()}
-            loss = loss_of(engine, model, case, batch, int((batch["labels"] != -100).sum()))
-            engine.backward(loss)
-            engine.step(True)
+            loss = loss_of(engine, model, case, batch, int((batch["labels"] != -100).sum()), True)
+            engine.backward(loss, True)
             losses[name].append(loss.item())
         del model, engine, loss
         gc.collect()
@@ -421,7 +437,7 @@ def run_case(name: str, size: str, cap: float, steps: int) -> dict[str, Any]:
     try:
         bench = Bench(size, cap)
         device = torch.cuda.get_device_name() if bench.device.type == "cuda" else platform.processor() or "cpu"
-        found |= {"device": device, "torch": torch.__version__, "cap_gib": cap}
+        found |= {"device": device, "gpus": bench.ranks, "torch": torch.__version__, "cap_gib": cap}
         if name == LOSSES:
             return found | compare_losses(bench, steps)
         case = next(case for case in ladder() if case.name == name)
@@ -467,8 +483,10 @@ def main(args: argparse.Namespace) -> None:
     """Run the cases one after another, each in a process of its own."""
     if args.case:
         load_libraries()
-        sys.stdin.readline()  # until the case before is done
-        print("RESULT " + json.dumps(run_case(args.case, args.size, args.cap, args.loss_steps)), flush=True)
+        sys.stdin.read()  # until the case before is done
+        found = run_case(args.case, args.size, args.cap, args.loss_steps)
+        if os.environ.get("RANK", "0") == "0":
+            print("RESULT " + json.dumps(found), flush=True)
         return
     args.output.mkdir(parents=True, exist_ok=True)
     names = [case.name for case in ladder()]
@@ -495,7 +513,18 @@ def main(args: argparse.Namespace) -> None:
 
 def start(name: str, args: argparse.Namespace) -> subprocess.Popen:
     """A process that imports its libraries, while the case before runs, and waits."""
-    command = [sys.executable, __file__, "--case", name, "--size", args.size, "--cap", str(args.cap)]
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={args.gpus}", "--"]
+    command = [
+        sys.executable,
+        *(launcher if args.gpus > 1 else []),
+        __file__,
+        "--case",
+        name,
+        "--size",
+        args.size,
+        "--cap",
+        str(args.cap),
+    ]
     environment = {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True", "TOKENIZERS_PARALLELISM": "false"}
     with (args.output / f"{name.replace(' ', '_')}.log").open("w") as errors:
         return subprocess.Popen(
@@ -507,9 +536,10 @@ def start(name: str, args: argparse.Namespace) -> subprocess.Popen:
 def finish(process: subprocess.Popen, name: str, seconds: float) -> dict[str, Any]:
     """Let the process run its case."""
     try:
-        said, _ = process.communicate("\n", timeout=seconds)
+        said, _ = process.communicate("", timeout=seconds)
     except subprocess.TimeoutExpired:
-        process.kill()
+        process.terminate()  # torchrun takes its processes along
+        process.wait()
         return {"case": name, "error": f"not done after {seconds:.0f} s"}
     lines = [line for line in said.splitlines() if line.startswith("RESULT ")]
     if not lines:
@@ -532,6 +562,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--output", type=Path, default=Path("train-speed"), help="folder for the results")
     arguments.add_argument("--cases", default="", help="run those whose names begin so, in this order: a,b,c")
     arguments.add_argument("--size", choices=("full", "tiny"), default="full", help="MGM-2B, or a toy for a CPU")
+    arguments.add_argument("--gpus", type=int, default=1, help="GPUs to train on, one process each")
     arguments.add_argument("--cap", type=float, default=23.0, help="GPU memory that may be used, GiB")
     arguments.add_argument("--seconds", type=float, default=3600, help="start no case after so long")
     arguments.add_argument("--least-seconds", type=float, default=15, help="start none with less left")

@@ -16,8 +16,11 @@ def main(args: argparse.Namespace) -> None:
 
     settings = read_params(args.settings, TrainedRunSettings)
     if settings.gpus > 1 and "RANK" not in os.environ:
+        from syntune.training.launch import run_ranks
+
         refuse_missing_gpus(settings)
-        start_ranks(settings.gpus)
+        run_ranks(sys.argv, settings.gpus, settings.timeout)
+        return
     train_run(
         Job(
             run=args.run,
@@ -30,12 +33,6 @@ def main(args: argparse.Namespace) -> None:
             manifest=args.manifest,
         )
     )
-
-
-def start_ranks(count: int) -> None:
-    """Replace this process by torchrun with ``count`` processes of this command."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", "--"]
-    os.execv(sys.executable, [*launcher, *sys.argv])
 
 
 def parser() -> argparse.ArgumentParser:

@@ -92,8 +92,11 @@ class Family(Protocol):
     def use_attention(self, model: Any, attention: str, device: torch.device, dtype: torch.dtype) -> str:
         """Choose the attention for training ("auto" or a name) and pack rows where the family can; returns its name."""
 
-    def compile_vision(self, model: Any) -> None:
-        """Compile the frozen vision part, on a GPU and where the family can; before DeepSpeed wraps the model."""
+    def compile_vision(self, model: Any, recorded: bool) -> None:
+        """Compile the frozen vision part, on a GPU and where the family can; before DeepSpeed wraps the model.
+
+        ``recorded``: as a CUDA graph too, which needs parameters that stay where they are.
+        """
 
     def encode_without_images(self, model: Any, wanted: bool) -> None:
         """Whether a training batch of text alone runs the vision part too, on an empty image that counts for nothing.

@@ -18,7 +18,7 @@ from syntune.settings.runs import TrainedRunSettings
 from syntune.training.batching import StepPlan
 from syntune.training.rows import Batches, TrainingRows, padded
 from syntune.training.work import Work
-from syntune.training.zero import trained_tensors, zero_config
+from syntune.training.zero import ReducedOnce, gather_kept, trained_tensors, zero_config
 
 TRAINED = "trained.safetensors"
 """A checkpoint's trained parameters."""
@@ -32,13 +32,31 @@ class PlannedTrainer(Trainer):
     """
 
     def __init__(
-        self, *, family: Family, processor: Processor, plan: StepPlan, rows: TrainingRows, work: Work, **kwargs: Any
+        self,
+        *,
+        family: Family,
+        processor: Processor,
+        plan: StepPlan,
+        rows: TrainingRows,
+        work: Work,
+        reduces_once: bool,
+        **kwargs: Any,
     ) -> None:
         self.family, self.processor, self.plan, self.rows, self.work = family, processor, plan, rows, work
+        self.reduces_once = reduces_once
         super().__init__(train_dataset=rows, **kwargs)
         self.loss_is_scaled_for_ga = True
         self.model_accepts_loss_kwargs = True
         self.micro_losses: list[float | torch.Tensor] = []
+
+    def _prepare_for_training(self, *args: Any, **kwargs: Any) -> tuple[nn.Module, DataLoader]:
+        """Tell DeepSpeed what to keep, and to put few gradients away once a step."""
+        prepared = super()._prepare_for_training(*args, **kwargs)
+        if self.is_deepspeed_enabled:
+            gather_kept(self.model_wrapped)
+        if self.reduces_once:
+            self.accelerator.deepspeed_engine_wrapped = ReducedOnce(self.model_wrapped)
+        return prepared
 
     def get_train_dataloader(self) -> DataLoader:
         """This rank's micro-batches of the whole run; workers decode images ahead."""

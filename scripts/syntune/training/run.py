@@ -37,7 +37,7 @@ from syntune.training.recorder import Recorder
 from syntune.training.rows import NO_ANSWER_LEFT, Index, TrainingRows, describe, index_rows
 from syntune.training.shards import Shards
 from syntune.training.work import Work, fingerprint
-from syntune.training.zero import mark_leaves, prepare_deepspeed, trained_tensors
+from syntune.training.zero import keeps_parameters, mark_leaves, prepare_deepspeed, trained_tensors
 
 log = logging.getLogger("train")
 
@@ -167,7 +167,7 @@ def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, fresh: bool
     parameters = count_parameters(model)
     fast = device.type == "cuda" and settings.precision == "bf16"
     if fast:
-        loaded.family.compile_vision(loaded.model)
+        loaded.family.compile_vision(loaded.model, recorded=settings.zero is None)
     if isinstance(model, PeftModel) and fast:
         fused = fuse_adapters(model)
         log.info("fused %d MLPs and %d attention blocks; left: %s", fused.mlps, fused.attentions, fused.left or "none")
@@ -175,7 +175,8 @@ def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, fresh: bool
     loaded.family.encode_without_images(loaded.model, ranks.count > 1 and settings.zero is not None)
     if settings.zero:
         prepare_deepspeed()
-        mark_leaves(model)
+        if not keeps_parameters(settings.zero.stage, settings.zero.offload, ranks.count):
+            mark_leaves(model)
     latest = work.latest()
     done = int(latest.name.rpartition("-")[2]) if latest else 0
     trainer, recorder = build_trainer(job, work, ranks, loaded, model, plan, steps, rows, health, done)
@@ -249,6 +250,7 @@ def find_device(settings: TrainedRunSettings, ranks: Ranks) -> torch.device:
     refuse_missing_gpus(settings)
     if ranks.count != settings.gpus:
         raise UserError(f"gpus: {settings.gpus} are asked for, but {ranks.count} processes were started")
+    os.environ["ACCELERATE_BYPASS_DEVICE_MAP"] = "true"  # or DDP sends to the GPU what the model reads on the CPU
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
     torch.cuda.set_device(device)
     return device
@@ -311,6 +313,7 @@ def build_trainer(
         plan=plan,
         rows=rows,
         work=work,
+        reduces_once=job.settings.zero is not None and job.settings.zero.stage > 0 and job.settings.method != "full",
         model=model,
         args=training_arguments(job.settings, work, plan, steps, ranks.count),
     )

@@ -2,11 +2,12 @@
 
 import os
 import socket
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import DeepSpeedEngineWrapper
 from safetensors import safe_open
 from torch import nn
 
@@ -18,9 +19,6 @@ _EVERYTHING = 10**12
 _BUCKET = 2**25
 """Elements that are reduced or gathered at a time: 64 MiB in bfloat16."""
 
-_SMALL_BUCKET = 2**20
-"""About the adapters of one layer."""
-
 
 def zero_config(stage: int, offload: bool = False, ranks: int = 1) -> dict[str, Any]:
     """DeepSpeed's configuration for the Trainer (``TrainingArguments.deepspeed``).
@@ -28,9 +26,8 @@ def zero_config(stage: int, offload: bool = False, ranks: int = 1) -> dict[str, 
     "auto" stands where the Trainer fills in its own arguments. All else is explicit, and whole numbers where DeepSpeed
     refuses fractions, so that no size is derived from the model's config.
 
-    On one GPU, ZeRO-3 has no other to share parameters with: they stay where they are after their first use instead of
-    being released and gathered for every layer, and gradients are put away layer by layer while the GPU is busy with
-    the layers before, not all of them once it has nothing left to do.
+    On one GPU, ZeRO-3 has no other to share parameters with: they stay where they are instead of being released and
+    gathered for every layer.
 
     Args:
         stage: 0 shares nothing between GPUs, 2 the optimizer's state and gradients, 3 the parameters too.
@@ -53,9 +50,9 @@ def zero_config(stage: int, offload: bool = False, ranks: int = 1) -> dict[str, 
             "allgather_bucket_size": _BUCKET,
         }
     if stage == 3:
-        resident = ranks == 1 and not offload
+        resident = keeps_parameters(stage, offload, ranks)
         if resident:
-            zero |= {"reduce_bucket_size": _SMALL_BUCKET, "reduce_scatter": False}
+            zero |= {"reduce_scatter": False}
         zero |= {
             "stage3_prefetch_bucket_size": _BUCKET,
             "stage3_param_persistence_threshold": _EVERYTHING if resident else 10**5,
@@ -79,6 +76,11 @@ def zero_config(stage: int, offload: bool = False, ranks: int = 1) -> dict[str, 
     }
 
 
+def keeps_parameters(stage: int, offload: bool, ranks: int) -> bool:
+    """Whether ZeRO-3 keeps all parameters where they are (:func:`gather_kept`)."""
+    return stage == 3 and ranks == 1 and not offload
+
+
 def prepare_deepspeed() -> None:
     """Call before DeepSpeed starts.
 
@@ -98,7 +100,7 @@ def prepare_deepspeed() -> None:
 
 
 def mark_leaves(model: nn.Module) -> None:
-    """Call before DeepSpeed wraps the model: a layer's parameters are gathered together, as the layer begins.
+    """Call before DeepSpeed wraps a model whose parameters it shares: a layer's are gathered as the layer begins.
 
     ``_no_split_modules`` names the layers. It saves a gathering for each small linear, and lets a fused layer read the
     parameters of its children (:mod:`syntune.training.fused`).
@@ -108,6 +110,40 @@ def mark_leaves(model: nn.Module) -> None:
     names = {name for module in model.modules() for name in getattr(module, "_no_split_modules", None) or ()}
     if classes := {type(module) for module in model.modules() if type(module).__name__ in names}:
         set_z3_leaf_modules(model, list(classes))
+
+
+def gather_kept(engine: Any) -> None:
+    """Call once DeepSpeed has wrapped the model: gather the parameters that it keeps, before the first step.
+
+    DeepSpeed itself does so after it. Where all are kept no layer need be a leaf: a fused one finds what it reads, and
+    DeepSpeed has nothing to look for around it.
+    """
+    if kept := getattr(engine.optimizer, "persistent_parameters", None):
+        kept[0].all_gather(kept)
+
+
+class ReducedOnce(DeepSpeedEngineWrapper):
+    """Accelerate's way to DeepSpeed, but a step's gradients are put away once, not after every micro-batch.
+
+    Until then each rank keeps the gradients of all trained parameters: little for adapters, more than ZeRO would for a
+    whole model. DeepSpeed waits for the GPU each time that it puts them away.
+    """
+
+    def __init__(self, engine: Any) -> None:
+        super().__init__(engine)
+        self._step: ExitStack | None = None
+
+    def backward(self, loss: torch.Tensor, sync_gradients: bool = True, **kwargs: Any) -> None:
+        """Accumulate a micro-batch's gradients; after the last (``sync_gradients``), update the parameters."""
+        if self._step is None:
+            self._step = ExitStack()
+            self._step.enter_context(self.engine.coalesce_grad_reduction())
+        self.engine.backward(loss, **kwargs)
+        if sync_gradients:
+            self._step.close()
+            self._step = None
+            self.engine.set_gradient_accumulation_boundary(True)
+            self.engine.step()
 
 
 def trained_tensors(model: nn.Module, frozen_too: bool = False) -> dict[str, torch.Tensor]:

@@ -13,7 +13,15 @@ from syntune.models.mgm.tiny import tiny_config
 from syntune.models.packing import pack_in_training
 from syntune.training.fused import fuse_adapters
 from syntune.training.run import leave_ranks
-from syntune.training.zero import mark_leaves, prepare_deepspeed, trained_tensors, zero_config
+from syntune.training.zero import (
+    ReducedOnce,
+    gather_kept,
+    keeps_parameters,
+    mark_leaves,
+    prepare_deepspeed,
+    trained_tensors,
+    zero_config,
+)
 
 stage, offload, output = sys.argv[1:]
 rank, ranks = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
@@ -29,15 +37,19 @@ def main() -> None:
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-2)
     engine = model if stage == "None" else wrap(model, optimizer)
+    backward = ReducedOnce(engine).backward if stage in "23" else None
     losses = []
-    for step in range(3):
-        rows = 2
-        loss = engine(**batch(step, rows)) if ranks == 1 else engine(**batch(step, rows, slice(rank, rank + 1)))
-        loss = loss.loss
+    for micro_batch in range(6):
+        rows, ends_step = 2, micro_batch % 2 == 1
+        mine = slice(None) if ranks == 1 else slice(rank, rank + 1)
+        loss = engine(**batch(micro_batch, rows, mine)).loss
         if engine is model:
-            loss.backward()
-            optimizer.step()
-            optimizer.zero_grad()
+            (loss / 2).backward()
+            if ends_step:
+                optimizer.step()
+                optimizer.zero_grad()
+        elif backward:
+            backward(loss, ends_step)
         else:
             engine.backward(loss)
             engine.step()
@@ -55,11 +67,14 @@ def wrap(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> torch.nn.M
 
     prepare_deepspeed()
     deepspeed.init_distributed("gloo", verbose=False)
-    mark_leaves(model)
+    if not keeps_parameters(int(stage), bool(int(offload)), ranks):
+        mark_leaves(model)
     config = zero_config(int(stage), bool(int(offload)), ranks)
     del config["train_batch_size"], config["gradient_clipping"]
-    config |= {"train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 1, "bf16": {"enabled": False}}
-    return deepspeed.initialize(model=model, optimizer=optimizer, config=config)[0]
+    config |= {"train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 2, "bf16": {"enabled": False}}
+    engine = deepspeed.initialize(model=model, optimizer=optimizer, config=config)[0]
+    gather_kept(engine)
+    return engine
 
 
 def batch(step: int, rows: int, mine: slice = slice(None)) -> dict[str, torch.Tensor]:

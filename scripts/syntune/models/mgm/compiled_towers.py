@@ -1,4 +1,4 @@
-"""Frozen vision towers during training: compiled layer by layer, in their own precision, channels last."""
+"""Frozen vision towers during training: compiled layer by layer, in their own precision, channels last, recorded."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,20 +14,27 @@ from syntune.models.mgm.vision import is_trained
 _COMPILED = (CLIPEncoderLayer, ConvNextLayer)
 """Compiled alone, so that ZeRO's hooks stay outside, and once for all layers of a size."""
 
+_Encoded = tuple[torch.Tensor, tuple[torch.Tensor, ...]]
+
 _IMAGES_AT_ONCE = 16
 """That ConvNeXt sees: 0.2 GiB each, before the language model needs as much."""
 
 _IMAGES_AT_ONCE_TO_SAVE_MEMORY = 4
 """The same where activations are recomputed; fewer would keep the GPU waiting for Python."""
 
+_IMAGES_RECORDED = 4
+"""That a recording takes: 0.2 GiB each for as long as the model trains."""
 
-def speed_up_towers(model: MgmForConditionalGeneration) -> None:
+
+def speed_up_towers(model: MgmForConditionalGeneration, recorded: bool = False) -> None:
     """Compile the towers, where both are frozen; call it before DeepSpeed wraps the model.
 
     Autocast would raise the towers' norms to float32: they run without it. Nothing changes but rounding.
 
     Args:
         model: changed in place, on a GPU; left as it is if a tower is trained.
+        recorded: record the towers' work as a CUDA graph, so that Python doesn't keep the GPU waiting; not where their
+            parameters move, as under ZeRO.
     """
     if any(is_trained(tower) for tower in model.vision_towers):
         return
@@ -36,16 +43,55 @@ def speed_up_towers(model: MgmForConditionalGeneration) -> None:
             module.dwconv.__class__ = _Depthwise  # the same parameters and name, for ZeRO and checkpoints
         if isinstance(module, _COMPILED):
             module.forward = _compiled(module)
-    _, convnext = model.vision_towers
-    at_once = _IMAGES_AT_ONCE_TO_SAVE_MEMORY if model.is_activation_checkpointing else _IMAGES_AT_ONCE
-    convnext.forward = _in_parts(convnext.forward, at_once, model)
+    if not recorded:
+        _, convnext = model.vision_towers
+        at_once = _IMAGES_AT_ONCE_TO_SAVE_MEMORY if model.is_activation_checkpointing else _IMAGES_AT_ONCE
+        convnext.forward = _in_parts(convnext.forward, at_once, model)
     encode = model.encode_images
 
-    def encode_images(images: torch.Tensor, images_aux: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+    def encode_images(images: torch.Tensor, images_aux: torch.Tensor) -> _Encoded:
         with torch.autocast(images.device.type, enabled=False):
             return encode(images, images_aux.contiguous(memory_format=torch.channels_last))
 
-    model.encode_images = encode_images
+    model.encode_images = _Recorded(encode_images, _IMAGES_RECORDED) if recorded else encode_images
+
+
+class _Recorded:
+    """The towers' work on a few images at a time, replayed as a CUDA graph."""
+
+    def __init__(self, encode: Callable[[torch.Tensor, torch.Tensor], _Encoded], images_at_once: int) -> None:
+        self.encode, self.images_at_once = encode, images_at_once
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, images: torch.Tensor, images_aux: torch.Tensor) -> _Encoded:
+        """As :meth:`MgmForConditionalGeneration.encode_images`."""
+        given = images, images_aux
+        if self.graph is None:
+            self.record(*(of.new_zeros(self.images_at_once, *of.shape[1:]) for of in given))
+        parts = [self.replay(*part) for part in zip(*(of.split(self.images_at_once) for of in given), strict=True)]
+        patches, *stages = (torch.cat(of) for of in zip(*parts, strict=True))
+        return patches, tuple(stages)
+
+    def record(self, *inputs: torch.Tensor) -> None:
+        """Compile, then record; the graph reads and writes the same tensors ever after."""
+        self.inputs = inputs
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(2):
+                self.encode(*inputs)
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # others pin memory meanwhile
+            patches, stages = self.encode(*inputs)
+        self.outputs, self.graph = (patches, *stages), graph
+
+    def replay(self, *images: torch.Tensor) -> list[torch.Tensor]:
+        """The features of as many images as the graph takes, or fewer."""
+        for own, given in zip(self.inputs, images, strict=True):
+            own[: len(given)].copy_(given)
+        self.graph.replay()
+        return [of[: len(images[0])].clone() for of in self.outputs]
 
 
 class _Depthwise(nn.Conv2d):

@@ -1,0 +1,43 @@
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+RANK = """
+import os, signal, sys, time
+from syntune.errors import UserError
+from syntune.training.launch import run_ranks
+
+how = sys.argv[1]
+if "RANK" in os.environ:
+    assert os.environ["WORLD_SIZE"] == "2"
+    if how == "ends":
+        sys.exit()
+    if os.environ["RANK"] == "1":
+        os.kill(os.getpid(), signal.SIGABRT) if how == "is aborted" else sys.exit(3)
+    time.sleep(60)
+try:
+    run_ranks(sys.argv, 2, timeout=7)
+except UserError as error:
+    print("said:", error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("ends", ""),
+        ("is aborted", "said: rank 1 was aborted.* waited 7 minutes.*"),
+        ("fails", "said: rank 1 failed with exit status 3.*"),
+    ],
+)
+def test_the_rank_that_failed_first_is_named_and_the_others_are_ended(tmp_path, how, says):
+    script = tmp_path / "rank.py"
+    script.write_text(RANK)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, script, how], env=environment, capture_output=True, text=True, timeout=50, check=True
+    )
+    assert re.fullmatch(says, done.stdout, re.DOTALL), done.stderr
