@@ -50,3 +50,15 @@ def test_a_trained_tower_is_left_alone(model):
     model.vision_tower.requires_grad_(True)
     speed_up_towers(model)
     assert all("forward" not in vars(module) for module in model.modules())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
+@pytest.mark.parametrize("count", [2, 4, 5])
+def test_a_recording_sees_what_the_towers_see(model, count, monkeypatch):
+    monkeypatch.setattr("syntune.models.mgm.compiled_towers._IMAGES_RECORDED", 2)
+    model.cuda()
+    given = [of.cuda() for of in images(model, count)]
+    wanted = model.get_image_features(*given)
+    speed_up_towers(model, recorded=True)
+    for _ in range(2):
+        torch.testing.assert_close(model.get_image_features(*given), wanted, rtol=2e-3, atol=2e-3)

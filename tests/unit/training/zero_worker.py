@@ -34,15 +34,15 @@ def main() -> None:
     model = get_peft_model(model, LoraConfig(target_modules=LORA_TARGETS, r=4, modules_to_save=["mm_projector"]))
     fuse_adapters(model, compiled=False)
     model.train()
+    model.base_model.model.encodes_without_images = ranks > 1
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-2)
     engine = model if stage == "None" else wrap(model, optimizer)
     backward = ReducedOnce(engine).backward if stage in "23" else None
     losses = []
     for micro_batch in range(6):
-        rows, ends_step = 2, micro_batch % 2 == 1
-        mine = slice(None) if ranks == 1 else slice(rank, rank + 1)
-        loss = engine(**batch(micro_batch, rows, mine)).loss
+        ends_step = micro_batch % 2 == 1
+        loss = engine(**batch(micro_batch, slice(None) if ranks == 1 else slice(rank, rank + 1))).loss
         if engine is model:
             (loss / 2).backward()
             if ends_step:
@@ -72,21 +72,26 @@ def wrap(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> torch.nn.M
     config = zero_config(int(stage), bool(int(offload)), ranks)
     del config["train_batch_size"], config["gradient_clipping"]
     config |= {"train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 2, "bf16": {"enabled": False}}
+    if "stage3_param_persistence_threshold" in config["zero_optimization"] and ranks > 1:
+        config["zero_optimization"]["stage3_param_persistence_threshold"] = 0  # gather these small ones too
     engine = deepspeed.initialize(model=model, optimizer=optimizer, config=config)[0]
     gather_kept(engine)
     return engine
 
 
-def batch(step: int, rows: int, mine: slice = slice(None)) -> dict[str, torch.Tensor]:
-    """Rows of one image and some text, of equal numbers of supervised tokens, so that ranks weigh the same."""
-    generator = torch.Generator().manual_seed(step)
-    ids = torch.randint(5, 101, (rows, 12), generator=generator)
-    ids[:, 1] = -200
+def batch(micro_batch: int, mine: slice) -> dict[str, torch.Tensor]:
+    """Two rows of equal numbers of supervised tokens, so that ranks weigh the same; each third time one has no image."""
+    generator = torch.Generator().manual_seed(micro_batch)
+    ids = torch.randint(5, 101, (2, 12), generator=generator)
+    with_image = [row for row in range(2) if row == 0 or micro_batch % 3 < 2]
+    ids[with_image, 1] = -200
     labels = ids.clone()
     labels[:, :4] = -100
-    images = torch.randn(rows, 3, 64, 64, generator=generator)
-    images_aux = torch.randn(rows, 3, 128, 128, generator=generator)
-    return {"input_ids": ids[mine], "labels": labels[mine], "images": images[mine], "images_aux": images_aux[mine]}
+    images = torch.randn(2, 3, 64, 64, generator=generator)
+    images_aux = torch.randn(2, 3, 128, 128, generator=generator)
+    shown = [row for row in with_image if row in range(2)[mine]]
+    tensors = {"input_ids": ids[mine], "labels": labels[mine]}
+    return tensors | ({"images": images[shown], "images_aux": images_aux[shown]} if shown else {})
 
 
 main()

@@ -47,7 +47,7 @@ class MgmForConditionalGeneration(PreTrainedModel, GenerationMixin):
     _supports_sdpa = True
     _supports_attention_backend = True
     encodes_without_images = False
-    """In training, a batch without images runs the vision part on an empty one, whose tokens count for nothing."""
+    """In training, a batch without images runs the vision part on a black one, whose tokens go nowhere."""
 
     def __init__(self, config: MgmConfig) -> None:
         super().__init__(config)
@@ -138,8 +138,12 @@ class MgmForConditionalGeneration(PreTrainedModel, GenerationMixin):
         Raises:
             ValueError: there are more or fewer images than places for them.
         """
+        device = self.model.embed_tokens.weight.device
         if image_features is None and images is not None and len(images):
             image_features = self.get_image_features(images, images_aux)
+        elif image_features is None and self.training and self.encodes_without_images:
+            # here, not later: ranks that share parameters gather those of every module in one order
+            image_features = self._no_image_features(device)
         expanded = expand_images(
             input_ids,
             attention_mask,
@@ -148,15 +152,14 @@ class MgmForConditionalGeneration(PreTrainedModel, GenerationMixin):
             self.config.tokenizer_model_max_length,
             padding_side,
         )
-        device = self.model.embed_tokens.weight.device
         embeddings = self.model.embed_tokens(send(expanded.input_ids, device))
         places = int((input_ids == IMAGE_TOKEN).sum())
         given = 0 if image_features is None else len(image_features)
         if places != given:
             raise ValueError(f"input_ids have places for {places} images, but {given} are given")
         if not places:
-            if self.training and self.encodes_without_images:
-                embeddings = embeddings + 0 * self._empty_image_features(embeddings).sum()
+            if image_features is not None:  # none, but their making has a gradient: zero
+                embeddings = embeddings + image_features.sum().to(embeddings.dtype)
             return embeddings, expanded
         at_image = expanded.feature_rows >= 0
         order = send(expanded.feature_rows[at_image], device)
@@ -164,10 +167,10 @@ class MgmForConditionalGeneration(PreTrainedModel, GenerationMixin):
         tokens = tokens * self.model.embed_tokens.embed_scale.to(embeddings.dtype)
         return embeddings.masked_scatter(send(at_image, device).unsqueeze(-1), tokens), expanded
 
-    def _empty_image_features(self, like: torch.Tensor) -> torch.Tensor:
-        """The tokens of one black image, in the type and on the device of ``like``."""
+    def _no_image_features(self, device: torch.device) -> torch.Tensor:
+        """The tokens of no image, [0, tokens per image, width], made of a black one."""
         sides = (self.config.vision_config.image_size, self.config.image_size_aux)
-        return self.get_image_features(*(like.new_zeros(1, 3, side, side) for side in sides)).to(like.dtype)
+        return self.get_image_features(*(torch.zeros(1, 3, side, side, device=device) for side in sides))[:0]
 
     def forward(
         self,
