@@ -297,8 +297,8 @@ def peak(pid: int | str) -> float:
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
-def measure_memory(folder: Path, workers: int, size: str) -> dict[str, Any]:
-    """One pass over all rows with this project's loader: peak memory of this process and of its largest worker."""
+def measure_memory(folder: Path, workers: int, size: str, most: int) -> dict[str, Any]:
+    """Index all rows and read ``most`` of them, in training's order: peak memory of this process and its workers."""
     import torch
 
     from syntune.training.rows import index_rows
@@ -316,6 +316,8 @@ def measure_memory(folder: Path, workers: int, size: str) -> dict[str, Any]:
     for batch in own_loader(folder, processor, ready=True)(workers):
         rows += len(batch["input_ids"])
         largest = max([largest, *(peak(child.pid) for child in active_children() if child.is_alive())])
+        if rows >= most:
+            break
     tokens = folder / "tokens"
     return {
         "rows": rows,
@@ -377,7 +379,7 @@ def main(args: argparse.Namespace) -> None:
             if not (folder / "shards.manifest.json").is_file():
                 write_shards(folder, count)
         if args.only_memory:
-            print(json.dumps(measure_memory(root / str(args.rows), args.workers[0], args.size)))
+            print(json.dumps(measure_memory(root / str(args.rows), args.workers[0], args.size, args.memory_rows)))
             return
         print(f"Python {platform.python_version()}, {platform.machine()}; {args.rows} rows, {args.rounds} rounds")
         compare(root / str(args.rows), args)
@@ -385,6 +387,7 @@ def main(args: argparse.Namespace) -> None:
         for count in args.memory:
             command = [sys.executable, __file__, "--only-memory", "--rows", str(count), "--folder", str(root)]
             command += ["--workers", str(max(args.workers)), "--size", args.size]
+            command += ["--memory-rows", str(args.memory_rows)]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             print(done.stdout.splitlines()[-1])
 
@@ -398,6 +401,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--rounds", type=int, default=3, help="times that each loader has its turn")
     arguments.add_argument("--size", choices=("full", "tiny"), default="full", help="image sizes: 768 and 336, or toy")
     arguments.add_argument("--memory", type=int, nargs="*", default=[], help="dataset sizes for the memory, in rows")
+    arguments.add_argument("--memory-rows", type=int, default=10**9, help="of these, read so many; by default all")
     arguments.add_argument("--folder", type=Path, help="keep the rows here for another run (default: a scratch folder)")
     arguments.add_argument("--only-memory", action="store_true", help=argparse.SUPPRESS)
     return arguments

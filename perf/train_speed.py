@@ -268,7 +268,7 @@ class Zero:
         import torch
         from accelerate.utils import DeepSpeedEngineWrapper
 
-        from syntune.training.zero import ReducedOnce, gather_kept, mark_leaves, prepare_deepspeed, zero_config
+        from syntune.training.zero import ReducedOnce, mark_leaves, prepare_deepspeed, zero_config
 
         prepare_deepspeed()
         deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo", verbose=False)
@@ -280,7 +280,7 @@ class Zero:
                 "stage3_param_persistence_threshold": 10 * 2048, "stage3_max_live_parameters": 10**9,
                 "stage3_max_reuse_distance": 10**9, "stage3_gather_16bit_weights_on_model_save": True,
             }  # fmt: skip
-        elif bench.ranks > 1:
+        else:
             mark_leaves(model)
         del config["train_batch_size"]
         config |= {
@@ -292,10 +292,8 @@ class Zero:
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
         self.engine = deepspeed.initialize(model=model, optimizer=optimizer, config=config)[0]
-        is_stock = case.engine == "stock-zero3"
-        if not is_stock:
-            gather_kept(self.engine)
-        self.backward_of = (DeepSpeedEngineWrapper if is_stock else ReducedOnce)(self.engine).backward
+        wrapper = DeepSpeedEngineWrapper if case.engine == "stock-zero3" else ReducedOnce
+        self.backward_of = wrapper(self.engine).backward
 
     def __call__(self, is_last: bool, **batch: Any) -> Any:
         """Run the model."""

@@ -21,7 +21,10 @@ def run_command(main: Callable[[argparse.Namespace], None], parser: argparse.Arg
     args = parser.parse_args()
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # transformers' too: bars are for terminals
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    names = [str(getattr(args, name)) for name in ("run", "benchmark") if hasattr(args, name)]
+    what = " ".join(names).replace("%", "%%")
+    line = f"%(levelname)s %(name)s{f' {what}' if what else ''}: %(message)s"  # jobs at the same time share a terminal
+    logging.basicConfig(level=logging.INFO, format=line, stream=sys.stderr)
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # what it tells itself
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it asks for a package that nothing here needs
     try:

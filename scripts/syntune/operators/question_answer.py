@@ -4,7 +4,7 @@ import hashlib
 import re
 from typing import Any, NamedTuple
 
-IMAGE, END = "<__dj__image>", "<|__dj__eoc|>"
+from syntune.data.conversations import END, IMAGE
 
 _ONE_TURN = re.compile(
     rf"\s*(?P<images>(?:{re.escape(IMAGE)}\s*)*)\[\[human\]\]:\s*(?P<question>(?:(?!\[\[).)+?)\s*"

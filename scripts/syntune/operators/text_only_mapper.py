@@ -4,7 +4,7 @@ from typing import Any
 
 from data_juicer.ops.base_op import OPERATORS, Mapper
 
-from syntune.operators.question_answer import IMAGE
+from syntune.data.conversations import IMAGE
 
 
 @OPERATORS.register_module("text_only_mapper")

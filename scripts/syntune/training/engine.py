@@ -18,7 +18,7 @@ from syntune.settings.runs import TrainedRunSettings
 from syntune.training.batching import StepPlan
 from syntune.training.rows import Batches, TrainingRows, padded
 from syntune.training.work import Work
-from syntune.training.zero import ReducedOnce, gather_kept, trained_tensors, zero_config
+from syntune.training.zero import ReducedOnce, trained_tensors, zero_config
 
 TRAINED = "trained.safetensors"
 """A checkpoint's trained parameters."""
@@ -50,10 +50,8 @@ class PlannedTrainer(Trainer):
         self.micro_losses: list[float | torch.Tensor] = []
 
     def _prepare_for_training(self, *args: Any, **kwargs: Any) -> tuple[nn.Module, DataLoader]:
-        """Tell DeepSpeed what to keep, and to put few gradients away once a step."""
+        """Let DeepSpeed put few gradients away once a step."""
         prepared = super()._prepare_for_training(*args, **kwargs)
-        if self.is_deepspeed_enabled:
-            gather_kept(self.model_wrapped)
         if self.reduces_once:
             self.accelerator.deepspeed_engine_wrapped = ReducedOnce(self.model_wrapped)
         return prepared

@@ -37,7 +37,7 @@ from syntune.training.recorder import Recorder
 from syntune.training.rows import NO_ANSWER_LEFT, Index, TrainingRows, describe, index_rows
 from syntune.training.shards import Shards
 from syntune.training.work import Work, fingerprint
-from syntune.training.zero import keeps_parameters, mark_leaves, prepare_deepspeed, trained_tensors
+from syntune.training.zero import mark_leaves, prepare_deepspeed, trained_tensors
 
 log = logging.getLogger("train")
 
@@ -175,8 +175,7 @@ def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, fresh: bool
     loaded.family.encode_without_images(loaded.model, ranks.count > 1 and settings.zero is not None)
     if settings.zero:
         prepare_deepspeed()
-        if not keeps_parameters(settings.zero.stage, settings.zero.offload, ranks.count):
-            mark_leaves(model)
+        mark_leaves(model)
     latest = work.latest()
     done = int(latest.name.rpartition("-")[2]) if latest else 0
     trainer, recorder = build_trainer(job, work, ranks, loaded, model, plan, steps, rows, health, done)
@@ -292,6 +291,8 @@ def tell_plan(settings: TrainedRunSettings, plan: StepPlan, steps: int, paramete
         f"{parameters.total:,}", f"{parameters.trainable:,}", f"{parameters.lora:,}", attention, settings.precision,
         f"ZeRO stage {settings.zero.stage}" if settings.zero else "without DeepSpeed",
     )  # fmt: skip
+    if settings.zero and settings.gpus == 1 and not settings.zero.offload:
+        log.warning("zero: one GPU has nothing to share, and DeepSpeed takes time; leave it out, or set offload: true")
 
 
 def build_trainer(

@@ -26,8 +26,8 @@ def zero_config(stage: int, offload: bool = False, ranks: int = 1) -> dict[str, 
     "auto" stands where the Trainer fills in its own arguments. All else is explicit, and whole numbers where DeepSpeed
     refuses fractions, so that no size is derived from the model's config.
 
-    On one GPU, ZeRO-3 has no other to share parameters with: they stay where they are instead of being released and
-    gathered for every layer.
+    On one GPU, ZeRO-3 has no other to share parameters with: they stay where they are after their first use instead of
+    being released and gathered for every layer.
 
     Args:
         stage: 0 shares nothing between GPUs, 2 the optimizer's state and gradients, 3 the parameters too.
@@ -50,7 +50,7 @@ def zero_config(stage: int, offload: bool = False, ranks: int = 1) -> dict[str, 
             "allgather_bucket_size": _BUCKET,
         }
     if stage == 3:
-        resident = keeps_parameters(stage, offload, ranks)
+        resident = ranks == 1 and not offload
         if resident:
             zero |= {"reduce_scatter": False}
         zero |= {
@@ -76,11 +76,6 @@ def zero_config(stage: int, offload: bool = False, ranks: int = 1) -> dict[str, 
     }
 
 
-def keeps_parameters(stage: int, offload: bool, ranks: int) -> bool:
-    """Whether ZeRO-3 keeps all parameters where they are (:func:`gather_kept`)."""
-    return stage == 3 and ranks == 1 and not offload
-
-
 def prepare_deepspeed() -> None:
     """Call before DeepSpeed starts.
 
@@ -100,7 +95,7 @@ def prepare_deepspeed() -> None:
 
 
 def mark_leaves(model: nn.Module) -> None:
-    """Call before DeepSpeed wraps a model whose parameters it shares: a layer's are gathered as the layer begins.
+    """Call before DeepSpeed wraps the model: a layer's parameters are gathered together, as the layer begins.
 
     ``_no_split_modules`` names the layers. It saves a gathering for each small linear, and lets a fused layer read the
     parameters of its children (:mod:`syntune.training.fused`).
@@ -110,16 +105,6 @@ def mark_leaves(model: nn.Module) -> None:
     names = {name for module in model.modules() for name in getattr(module, "_no_split_modules", None) or ()}
     if classes := {type(module) for module in model.modules() if type(module).__name__ in names}:
         set_z3_leaf_modules(model, list(classes))
-
-
-def gather_kept(engine: Any) -> None:
-    """Call once DeepSpeed has wrapped the model: gather the parameters that it keeps, before the first step.
-
-    DeepSpeed itself does so after it. Where all are kept no layer need be a leaf: a fused one finds what it reads, and
-    DeepSpeed has nothing to look for around it.
-    """
-    if kept := getattr(engine.optimizer, "persistent_parameters", None):
-        kept[0].all_gather(kept)
 
 
 class ReducedOnce(DeepSpeedEngineWrapper):

@@ -46,6 +46,16 @@ def test_layers_of_a_size_share_one_program(model):
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == stages + 1  # and CLIP's layers
 
 
+def test_any_number_of_images_is_compiled(model, monkeypatch):
+    monkeypatch.setattr("syntune.models.mgm.compiled_towers._IMAGES_AT_ONCE", 100)
+    speed_up_towers(model)
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    for count in (3, 16, 1, 20):
+        model.get_image_features(*images(model, count))
+    assert not torch._dynamo.utils.counters["unimplemented"]  # where a limit that is reached is counted
+
+
 def test_a_trained_tower_is_left_alone(model):
     model.vision_tower.requires_grad_(True)
     speed_up_towers(model)

@@ -13,15 +13,7 @@ from syntune.models.mgm.tiny import tiny_config
 from syntune.models.packing import pack_in_training
 from syntune.training.fused import fuse_adapters
 from syntune.training.run import leave_ranks
-from syntune.training.zero import (
-    ReducedOnce,
-    gather_kept,
-    keeps_parameters,
-    mark_leaves,
-    prepare_deepspeed,
-    trained_tensors,
-    zero_config,
-)
+from syntune.training.zero import ReducedOnce, mark_leaves, prepare_deepspeed, trained_tensors, zero_config
 
 stage, offload, output = sys.argv[1:]
 rank, ranks = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
@@ -67,20 +59,17 @@ def wrap(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> torch.nn.M
 
     prepare_deepspeed()
     deepspeed.init_distributed("gloo", verbose=False)
-    if not keeps_parameters(int(stage), bool(int(offload)), ranks):
-        mark_leaves(model)
+    mark_leaves(model)
     config = zero_config(int(stage), bool(int(offload)), ranks)
     del config["train_batch_size"], config["gradient_clipping"]
     config |= {"train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 2, "bf16": {"enabled": False}}
     if "stage3_param_persistence_threshold" in config["zero_optimization"] and ranks > 1:
         config["zero_optimization"]["stage3_param_persistence_threshold"] = 0  # gather these small ones too
-    engine = deepspeed.initialize(model=model, optimizer=optimizer, config=config)[0]
-    gather_kept(engine)
-    return engine
+    return deepspeed.initialize(model=model, optimizer=optimizer, config=config)[0]
 
 
 def batch(micro_batch: int, mine: slice) -> dict[str, torch.Tensor]:
-    """Two rows of equal numbers of supervised tokens, so that ranks weigh the same; each third time one has no image."""
+    """Two rows of equally many supervised tokens, so that ranks weigh the same; the second sometimes has no image."""
     generator = torch.Generator().manual_seed(micro_batch)
     ids = torch.randint(5, 101, (2, 12), generator=generator)
     with_image = [row for row in range(2) if row == 0 or micro_batch % 3 < 2]

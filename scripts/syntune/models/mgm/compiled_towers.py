@@ -16,6 +16,10 @@ _COMPILED = (CLIPEncoderLayer, ConvNextLayer)
 
 _Encoded = tuple[torch.Tensor, tuple[torch.Tensor, ...]]
 
+_PROGRAMS = 32
+"""That the layers' one forward may be compiled to: four sizes of ConvNeXt's, for one image, for few and for many. Past
+PyTorch's own limit of eight a layer is run uncompiled, and nothing says so."""
+
 _IMAGES_AT_ONCE = 16
 """That ConvNeXt sees: 0.2 GiB each, before the language model needs as much."""
 
@@ -50,7 +54,8 @@ def speed_up_towers(model: MgmForConditionalGeneration, recorded: bool = False) 
     encode = model.encode_images
 
     def encode_images(images: torch.Tensor, images_aux: torch.Tensor) -> _Encoded:
-        with torch.autocast(images.device.type, enabled=False):
+        more_programs = torch._dynamo.config.patch(recompile_limit=_PROGRAMS)
+        with torch.autocast(images.device.type, enabled=False), more_programs:
             return encode(images, images_aux.contiguous(memory_format=torch.channels_last))
 
     model.encode_images = _Recorded(encode_images, _IMAGES_RECORDED) if recorded else encode_images
