@@ -237,7 +237,8 @@ class Plain:
 
         self.model = model
         if bench.ranks > 1:
-            torch.distributed.init_process_group("nccl" if bench.device.type == "cuda" else "gloo")
+            if not torch.distributed.is_initialized():
+                torch.distributed.init_process_group("nccl" if bench.device.type == "cuda" else "gloo")
             self.model = torch.nn.parallel.DistributedDataParallel(model, find_unused_parameters=True)
         self.trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.AdamW(self.trained, lr=1e-4, fused=True)
@@ -497,7 +498,7 @@ def main(args: argparse.Namespace) -> None:
         process, starting = starting, start(following, args) if following else None
         left = args.seconds - (time.monotonic() - begun)
         if left < args.least_seconds:
-            process.kill()
+            stop(process)
             found: dict[str, Any] = {"case": name, "error": "no time left"}
         else:
             found = finish(process, name, min(left, args.case_seconds))
@@ -531,13 +532,18 @@ def start(name: str, args: argparse.Namespace) -> subprocess.Popen:
         )  # fmt: skip
 
 
+def stop(process: subprocess.Popen) -> None:
+    """End a process; torchrun takes its own along."""
+    process.terminate()
+    process.wait()
+
+
 def finish(process: subprocess.Popen, name: str, seconds: float) -> dict[str, Any]:
     """Let the process run its case."""
     try:
         said, _ = process.communicate("", timeout=seconds)
     except subprocess.TimeoutExpired:
-        process.terminate()  # torchrun takes its processes along
-        process.wait()
+        stop(process)
         return {"case": name, "error": f"not done after {seconds:.0f} s"}
     lines = [line for line in said.splitlines() if line.startswith("RESULT ")]
     if not lines:

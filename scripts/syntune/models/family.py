@@ -95,13 +95,14 @@ class Family(Protocol):
     def compile_vision(self, model: Any, recorded: bool) -> None:
         """Compile the frozen vision part, on a GPU and where the family can; before DeepSpeed wraps the model.
 
-        ``recorded``: as a CUDA graph too, which needs parameters that stay where they are.
+        ``recorded``: as a CUDA graph too; not under DeepSpeed, which runs Python around modules and moves parameters.
         """
 
-    def encode_without_images(self, model: Any, wanted: bool) -> None:
-        """Whether a training batch of text alone runs the vision part too, on an empty image that counts for nothing.
+    def encode_without_images(self, model: Any, ranks: int) -> None:
+        """Under DeepSpeed, let a training batch of text alone run the vision part too, on an image that goes nowhere.
 
-        Ranks that share parameters (ZeRO-3) wait for each other in every module, so all must call the same ones.
+        Ranks that share parameters (ZeRO-3) wait for each other in every module, so all must call the same ones; and
+        DeepSpeed lets go of a layer too early whose input needs no gradient.
         """
 
     def training_loss(self, model: nn.Module, batch: Row, supervised: int) -> torch.Tensor:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import DeepSpeedEngineWrapper
 from safetensors.torch import save_file
 from torch import nn
 from torch.utils.data import DataLoader, get_worker_info
@@ -18,7 +19,7 @@ from syntune.settings.runs import TrainedRunSettings
 from syntune.training.batching import StepPlan
 from syntune.training.rows import Batches, TrainingRows, padded
 from syntune.training.work import Work
-from syntune.training.zero import ReducedOnce, trained_tensors, zero_config
+from syntune.training.zero import trained_tensors, zero_config
 
 TRAINED = "trained.safetensors"
 """A checkpoint's trained parameters."""
@@ -39,21 +40,21 @@ class PlannedTrainer(Trainer):
         plan: StepPlan,
         rows: TrainingRows,
         work: Work,
-        reduces_once: bool,
+        engine_wrapper: type[DeepSpeedEngineWrapper] | None,
         **kwargs: Any,
     ) -> None:
         self.family, self.processor, self.plan, self.rows, self.work = family, processor, plan, rows, work
-        self.reduces_once = reduces_once
+        self.engine_wrapper = engine_wrapper
         super().__init__(train_dataset=rows, **kwargs)
         self.loss_is_scaled_for_ga = True
         self.model_accepts_loss_kwargs = True
         self.micro_losses: list[float | torch.Tensor] = []
 
     def _prepare_for_training(self, *args: Any, **kwargs: Any) -> tuple[nn.Module, DataLoader]:
-        """Let DeepSpeed put few gradients away once a step."""
+        """Drive DeepSpeed in this project's way."""
         prepared = super()._prepare_for_training(*args, **kwargs)
-        if self.reduces_once:
-            self.accelerator.deepspeed_engine_wrapped = ReducedOnce(self.model_wrapped)
+        if self.engine_wrapper:
+            self.accelerator.deepspeed_engine_wrapped = self.engine_wrapper(self.model_wrapped)
         return prepared
 
     def get_train_dataloader(self) -> DataLoader:
@@ -90,6 +91,8 @@ class PlannedTrainer(Trainer):
         """The micro-batch's share of the step's loss, times the ranks, for gradients are averaged over them."""
         loss = self.family.training_loss(model, inputs, num_items_in_batch)
         self.micro_losses.append(loss.detach())
+        if not loss.requires_grad:  # text alone, while what reads images is trained
+            loss = loss + 0 * next(of for of in model.parameters() if of.requires_grad).sum()
         return loss * self.args.world_size
 
     def floating_point_ops(self, inputs: Row) -> int:

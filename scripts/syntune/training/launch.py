@@ -34,7 +34,7 @@ def run_ranks(command: list[str], count: int, timeout: int) -> None:
         max_restarts=0,
     )
     try:
-        elastic_launch(config, sys.executable)(*command)
+        elastic_launch(config, sys.executable)("-u", *command)
     except SignalException as stopped:
         sys.exit(128 + stopped.sigval)
     except ChildFailedError as error:
@@ -50,6 +50,8 @@ def _meaning(rank: int, status: int, timeout: int) -> str:
             "minutes (timeout) for the others: look for an earlier error or a stalled disk on another rank, or raise "
             "timeout"
         )
+    if status in (-signal.SIGTERM, -signal.SIGINT):
+        return f"rank {rank} was ended from outside, by {signal.Signals(-status).name}"
     if status == -signal.SIGKILL:
         return (
             f"rank {rank} was killed, as the system does where memory is short: give the rule more mem_mb, or lower "

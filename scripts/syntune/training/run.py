@@ -37,7 +37,7 @@ from syntune.training.recorder import Recorder
 from syntune.training.rows import NO_ANSWER_LEFT, Index, TrainingRows, describe, index_rows
 from syntune.training.shards import Shards
 from syntune.training.work import Work, fingerprint
-from syntune.training.zero import mark_leaves, prepare_deepspeed, trained_tensors
+from syntune.training.zero import engine_wrapper, mark_leaves, prepare_deepspeed, trained_tensors
 
 log = logging.getLogger("train")
 
@@ -172,8 +172,8 @@ def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, fresh: bool
         fused = fuse_adapters(model)
         log.info("fused %d MLPs and %d attention blocks; left: %s", fused.mlps, fused.attentions, fused.left or "none")
     tell_plan(settings, plan, steps, parameters, attention)
-    loaded.family.encode_without_images(loaded.model, ranks.count > 1 and settings.zero is not None)
     if settings.zero:
+        loaded.family.encode_without_images(loaded.model, ranks.count)
         prepare_deepspeed()
         mark_leaves(model)
     latest = work.latest()
@@ -308,13 +308,14 @@ def build_trainer(
     done: int,
 ) -> tuple[PlannedTrainer, Recorder]:
     """The engine and what watches it; ``done`` steps are behind it."""
+    zero = job.settings.zero
     trainer = PlannedTrainer(
         family=loaded.family,
         processor=loaded.processor,
         plan=plan,
         rows=rows,
         work=work,
-        reduces_once=job.settings.zero is not None and job.settings.zero.stage > 0 and job.settings.method != "full",
+        engine_wrapper=engine_wrapper(zero.stage, job.settings.method) if zero else None,
         model=model,
         args=training_arguments(job.settings, work, plan, steps, ranks.count),
     )

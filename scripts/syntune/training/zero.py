@@ -16,6 +16,9 @@ from syntune.errors import UserError
 _EVERYTHING = 10**12
 """More parameters than any model has."""
 
+_FLUSHES = ("_flush_coalesced_reduction_zero12", "_flush_coalesced_reduction_zero3")
+"""The engine's methods that reduce what was accumulated."""
+
 _BUCKET = 2**25
 """Elements that are reduced or gathered at a time: 64 MiB in bfloat16."""
 
@@ -51,9 +54,8 @@ def zero_config(stage: int, offload: bool = False, ranks: int = 1) -> dict[str, 
         }
     if stage == 3:
         resident = ranks == 1 and not offload
-        if resident:
-            zero |= {"reduce_scatter": False}
         zero |= {
+            "reduce_scatter": not resident,
             "stage3_prefetch_bucket_size": _BUCKET,
             "stage3_param_persistence_threshold": _EVERYTHING if resident else 10**5,
             "stage3_max_live_parameters": _EVERYTHING if resident else 10**9,
@@ -107,6 +109,36 @@ def mark_leaves(model: nn.Module) -> None:
         set_z3_leaf_modules(model, list(classes))
 
 
+def engine_wrapper(stage: int, method: str) -> type[DeepSpeedEngineWrapper]:
+    """What drives the engine: accelerate's way to DeepSpeed, or a better one for this stage and method."""
+    if stage == 0:
+        return NormMeasured
+    return DeepSpeedEngineWrapper if method == "full" else ReducedOnce
+
+
+class NormMeasured(DeepSpeedEngineWrapper):
+    """Accelerate's way to DeepSpeed, for stage 0, where DeepSpeed may tell no gradient norm."""
+
+    def __init__(self, engine: Any) -> None:
+        super().__init__(engine)
+        self.trained = _trained(engine)
+        self._norm: float | None = None
+
+    def backward(self, loss: torch.Tensor, sync_gradients: bool = True, **kwargs: Any) -> None:
+        """Accumulate a micro-batch's gradients; after the last (``sync_gradients``), update the parameters."""
+        self.engine.set_gradient_accumulation_boundary(is_boundary=sync_gradients)
+        self.engine.backward(loss, **kwargs)
+        if sync_gradients:
+            gradients = [parameter.grad for parameter in self.trained if parameter.grad is not None]
+            self._norm = nn.utils.get_total_norm(gradients).item()
+            self.engine.step()
+
+    def get_global_grad_norm(self) -> float | None:
+        """The norm of the last step's gradients, before they were clipped."""
+        told = super().get_global_grad_norm()
+        return self._norm if told is None else told
+
+
 class ReducedOnce(DeepSpeedEngineWrapper):
     """Accelerate's way to DeepSpeed, but a step's gradients are put away once, not after every micro-batch.
 
@@ -116,6 +148,7 @@ class ReducedOnce(DeepSpeedEngineWrapper):
 
     def __init__(self, engine: Any) -> None:
         super().__init__(engine)
+        self.trained = _trained(engine)
         self._step: ExitStack | None = None
 
     def backward(self, loss: torch.Tensor, sync_gradients: bool = True, **kwargs: Any) -> None:
@@ -123,12 +156,29 @@ class ReducedOnce(DeepSpeedEngineWrapper):
         if self._step is None:
             self._step = ExitStack()
             self._step.enter_context(self.engine.coalesce_grad_reduction())
+            self._flush_nothing()
         self.engine.backward(loss, **kwargs)
         if sync_gradients:
+            for parameter in self.trained:
+                if parameter.grad is None:  # of a step of text alone: DeepSpeed would take the last step's again
+                    shape = getattr(parameter, "ds_shape", parameter.shape)
+                    parameter.grad = torch.zeros(shape, dtype=parameter.dtype, device=parameter.device)
+            for name in _FLUSHES:
+                delattr(self.engine, name)
             self._step.close()
             self._step = None
             self.engine.set_gradient_accumulation_boundary(True)
             self.engine.step()
+
+    def _flush_nothing(self) -> None:
+        """Should an error end the step: DeepSpeed would wait for the other ranks, and they for this one."""
+        for name in _FLUSHES:
+            setattr(self.engine, name, lambda optimizer: None)
+
+
+def _trained(engine: Any) -> list[nn.Parameter]:
+    """The parameters that an engine trains."""
+    return [parameter for parameter in engine.module.parameters() if parameter.requires_grad]
 
 
 def trained_tensors(model: nn.Module, frozen_too: bool = False) -> dict[str, torch.Tensor]:

@@ -13,9 +13,12 @@ from syntune.models.mgm.tiny import tiny_config
 from syntune.models.packing import pack_in_training
 from syntune.training.fused import fuse_adapters
 from syntune.training.run import leave_ranks
-from syntune.training.zero import ReducedOnce, mark_leaves, prepare_deepspeed, trained_tensors, zero_config
+from syntune.training.zero import engine_wrapper, mark_leaves, prepare_deepspeed, trained_tensors, zero_config
 
-stage, offload, output = sys.argv[1:]
+CLIPPED = 0.5
+"""The longest gradient."""
+
+stage, offload, output, broken = sys.argv[1:]
 rank, ranks = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 
 
@@ -26,30 +29,32 @@ def main() -> None:
     model = get_peft_model(model, LoraConfig(target_modules=LORA_TARGETS, r=4, modules_to_save=["mm_projector"]))
     fuse_adapters(model, compiled=False)
     model.train()
-    model.base_model.model.encodes_without_images = ranks > 1
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=1e-2)
+    optimizer = torch.optim.SGD(trained, lr=1.0)  # its steps are as long as the gradients
+    model.base_model.model.encodes_without_images = stage != "None"
     engine = model if stage == "None" else wrap(model, optimizer)
-    backward = ReducedOnce(engine).backward if stage in "23" else None
-    losses = []
-    for micro_batch in range(6):
+    wrapped = None if engine is model else engine_wrapper(int(stage), "lora")(engine)
+    saved: dict = {"losses": [], "norms": []}
+    for micro_batch in range(8):
+        if broken == "broken" and (rank, micro_batch) == (1, 3):
+            raise ValueError("a broken row")
         ends_step = micro_batch % 2 == 1
         loss = engine(**batch(micro_batch, slice(None) if ranks == 1 else slice(rank, rank + 1))).loss
         if engine is model:
             (loss / 2).backward()
-            if ends_step:
-                optimizer.step()
-                optimizer.zero_grad()
-        elif backward:
-            backward(loss, ends_step)
         else:
-            engine.backward(loss)
-            engine.step()
+            wrapped.backward(loss, ends_step)
+        if ends_step and engine is model:
+            saved["norms"].append(torch.nn.utils.clip_grad_norm_(trained, CLIPPED).item())
+            optimizer.step()
+            optimizer.zero_grad()
+        elif ends_step:
+            saved["norms"].append(float(wrapped.get_global_grad_norm()))
         loss = loss.detach().clone()
         if ranks > 1:
             dist.all_reduce(loss)
-        losses.append(loss.item() / ranks)
-    saved = {"losses": losses, "trained": trained_tensors(model)}
+        saved["losses"].append(loss.item() / ranks)
+    saved["trained"] = trained_tensors(model)
     if rank == 0:
         torch.save(saved, output)
 
@@ -61,18 +66,19 @@ def wrap(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> torch.nn.M
     deepspeed.init_distributed("gloo", verbose=False)
     mark_leaves(model)
     config = zero_config(int(stage), bool(int(offload)), ranks)
-    del config["train_batch_size"], config["gradient_clipping"]
+    del config["train_batch_size"]
     config |= {"train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 2, "bf16": {"enabled": False}}
+    config["gradient_clipping"] = CLIPPED
     if "stage3_param_persistence_threshold" in config["zero_optimization"] and ranks > 1:
         config["zero_optimization"]["stage3_param_persistence_threshold"] = 0  # gather these small ones too
     return deepspeed.initialize(model=model, optimizer=optimizer, config=config)[0]
 
 
 def batch(micro_batch: int, mine: slice) -> dict[str, torch.Tensor]:
-    """Two rows of equally many supervised tokens, so that ranks weigh the same; the second sometimes has no image."""
+    """Two rows of equally many supervised tokens, so that ranks weigh the same; a step's and others without images."""
     generator = torch.Generator().manual_seed(micro_batch)
     ids = torch.randint(5, 101, (2, 12), generator=generator)
-    with_image = [row for row in range(2) if row == 0 or micro_batch % 3 < 2]
+    with_image = [] if micro_batch in (4, 5) else [0] if micro_batch in (2, 3, 7) else [0, 1]
     ids[with_image, 1] = -200
     labels = ids.clone()
     labels[:, :4] = -100

@@ -110,14 +110,15 @@ class HfFamily:
     def compile_vision(self, model: Any, recorded: bool) -> None:
         """Nothing: the vision parts of these models differ too much."""
 
-    def encode_without_images(self, model: Any, wanted: bool) -> None:
-        """Refuse what other models have no way to do.
+    def encode_without_images(self, model: Any, ranks: int) -> None:
+        """Only see to it that the layers' input needs a gradient.
 
         Raises:
             UserError: several GPUs are to share the parameters.
         """
-        if wanted:
+        if ranks > 1:
             raise UserError("zero: several GPUs under DeepSpeed are for family mgm; leave zero out, or take one GPU")
+        model.enable_input_require_grads()
 
     def training_loss(self, model: nn.Module, batch: Row, supervised: int | torch.Tensor) -> torch.Tensor:
         """Cross-entropy summed over the batch's supervised tokens, divided by ``supervised``, those of the whole step.

@@ -50,7 +50,7 @@ def speed_up_towers(model: MgmForConditionalGeneration, recorded: bool = False) 
     if not recorded:
         _, convnext = model.vision_towers
         at_once = _IMAGES_AT_ONCE_TO_SAVE_MEMORY if model.is_activation_checkpointing else _IMAGES_AT_ONCE
-        convnext.forward = _in_parts(convnext.forward, at_once, model)
+        convnext.forward = _in_parts(convnext.forward, at_once)
     encode = model.encode_images
 
     def encode_images(images: torch.Tensor, images_aux: torch.Tensor) -> _Encoded:
@@ -112,7 +112,7 @@ class _Depthwise(nn.Conv2d):
 
 
 def _in_parts(
-    forward: Callable[[torch.Tensor], tuple[torch.Tensor, ...]], images_at_once: int, model: MgmForConditionalGeneration
+    forward: Callable[[torch.Tensor], tuple[torch.Tensor, ...]], images_at_once: int
 ) -> Callable[[torch.Tensor], tuple[torch.Tensor, ...]]:
     """ConvNeXt's forward, a few images at a time, in parts that are alike: one image alone is compiled apart.
 
@@ -120,7 +120,8 @@ def _in_parts(
     """
 
     def run(pixel_values: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        count = 1 if model.encodes_without_images else -(-len(pixel_values) // images_at_once)
+        share = torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1
+        count = 1 if share else -(-len(pixel_values) // images_at_once)
         parts = pixel_values.tensor_split(count)
         return tuple(torch.cat(stage) for stage in zip(*map(forward, parts), strict=True))
 

@@ -61,9 +61,9 @@ class MgmFamily:
         """Compile the towers."""
         speed_up_towers(model, recorded)
 
-    def encode_without_images(self, model: MgmForConditionalGeneration, wanted: bool) -> None:
+    def encode_without_images(self, model: MgmForConditionalGeneration, ranks: int) -> None:
         """Set :attr:`MgmForConditionalGeneration.encodes_without_images`."""
-        model.encodes_without_images = wanted
+        model.encodes_without_images = True
 
     def training_loss(self, model: nn.Module, batch: Row, supervised: int) -> torch.Tensor:
         """The model's own loss: the whole of the logits never exists."""

@@ -47,7 +47,7 @@ class MgmForConditionalGeneration(PreTrainedModel, GenerationMixin):
     _supports_sdpa = True
     _supports_attention_backend = True
     encodes_without_images = False
-    """In training, a batch without images runs the vision part on a black one, whose tokens go nowhere."""
+    """Whether a training batch without images runs the vision part on a black one, whose tokens go nowhere."""
 
     def __init__(self, config: MgmConfig) -> None:
         super().__init__(config)
