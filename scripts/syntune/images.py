@@ -29,13 +29,16 @@ def open_image(source: bytes | Path, name: str, max_pixels: int = 50_000_000) ->
         max_pixels: the largest width x height that is decoded; it is checked before anything is.
 
     Raises:
-        UserError: the image is missing, of another format, truncated, empty, too large or too elongated.
+        UserError: the image is missing, of another format, truncated, empty, too large, too elongated, or of
+            floating-point pixels.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
                 _check_size(image, name, max_pixels)
+                if image.mode == "F":
+                    raise UserError(f"{name}: its pixels are fractions of an unknown range; convert it to 8 bits")
                 image.load()
                 return _to_rgb(image)
     except UserError:

@@ -82,6 +82,7 @@ def test_bad_images_are_refused_by_name(tmp_path):
         "big.png": (encoded(Image.new("1", (1500, 1000))), "1500 x 1000 pixels are more than max_pixels 1000000"),
         "bomb.png": (encoded(Image.new("1", (20_000, 20_000))), "max_pixels|too many pixels"),
         "strip.png": (encoded(Image.new("1", (5000, 1))), "too elongated"),
+        "float.tif": (encoded(Image.new("F", (8, 8)), "TIFF"), "fractions of an unknown range"),
     }
     for name, (source, message) in bad.items():
         with pytest.raises(UserError, match=f"^{name}: .*({message})"):

@@ -18,7 +18,7 @@ _Encoded = tuple[torch.Tensor, tuple[torch.Tensor, ...]]
 
 _PROGRAMS = 32
 """That the layers' one forward may be compiled to: four sizes of ConvNeXt's, for one image, for few and for many. Past
-PyTorch's own limit of eight a layer is run uncompiled, and nothing says so."""
+PyTorch's own limit, eight, layers run uncompiled."""
 
 _IMAGES_AT_ONCE = 16
 """That ConvNeXt sees: 0.2 GiB each, before the language model needs as much."""
