@@ -214,6 +214,15 @@ def test_methods_train_what_they_say(job, base, method, more, files):
     assert (done.checkpoint / "non_lora_trainables.safetensors").exists() == (method in ("align", "qlora"))
 
 
+def test_a_step_of_text_alone_leaves_the_connector_be(job):
+    """One row a step: rows without an image have no gradient for what reads images."""
+    done = job("text", method="align", global_batch_size=1, max_steps=24)
+    train_run(done)
+    norms = [line["grad_norm"] for line in metrics(done.checkpoint)]
+    assert sum(norm == 0 for norm in norms) == 4
+    assert min(norm for norm in norms if norm) > 1e-3
+
+
 def test_stages_chain(job, base):
     """align, then LoRA on the aligned connector, then LoRA on that."""
     stage = job("align", method="align", max_steps=2)
