@@ -513,21 +513,12 @@ def main(args: argparse.Namespace) -> None:
 def start(name: str, args: argparse.Namespace) -> subprocess.Popen:
     """A process that imports its libraries, while the case before runs, and waits."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={args.gpus}", "--"]
-    command = [
-        sys.executable,
-        *(launcher if args.gpus > 1 else []),
-        __file__,
-        "--case",
-        name,
-        "--size",
-        args.size,
-        "--cap",
-        str(args.cap),
-    ]
+    command = [sys.executable, *(launcher if args.gpus > 1 else []), __file__]
+    options = ["--case", name, "--size", args.size, "--cap", str(args.cap), "--loss-steps", str(args.loss_steps)]
     environment = {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True", "TOKENIZERS_PARALLELISM": "false"}
     with (args.output / f"{name.replace(' ', '_')}.log").open("w") as errors:
         return subprocess.Popen(
-            [*command, "--loss-steps", str(args.loss_steps)],
+            [*command, *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env={**os.environ, **environment},
         )  # fmt: skip
 

@@ -79,21 +79,17 @@ def tokenizer(special, bos, eos, adds_bos=False):
     return PreTrainedTokenizerFast(tokenizer_object=made, bos_token=bos, eos_token=eos, pad_token=special[0])
 
 
-def llava_processor(tokens, template):
-    """For images of 32 x 32 in patches of 8."""
-    return LlavaProcessor(
-        CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}),
+def llava(folder):
+    tokens = tokenizer(["<pad>", "<s>", "</s>", "<image>"], "<s>", "</s>", adds_bos=True)
+    images = CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    LlavaProcessor(
+        images,
         tokens,
         patch_size=8,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
-        chat_template=template,
-    )
-
-
-def llava(folder):
-    tokens = tokenizer(["<pad>", "<s>", "</s>", "<image>"], "<s>", "</s>", adds_bos=True)
-    llava_processor(tokens, LLAVA_TEMPLATE).save_pretrained(folder)
+        chat_template=LLAVA_TEMPLATE,
+    ).save_pretrained(folder)
     config = LlavaConfig(
         text_config={"model_type": "llama", "vocab_size": len(tokens), "bos_token_id": 1, "eos_token_id": 2, **TEXT},
         vision_config={"model_type": "clip_vision_model", "projection_dim": 16, **VISION},
