@@ -16,7 +16,7 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -146,7 +146,7 @@ class Bench:
         if case.checkpointing:
             model.base_model.model.model.gradient_checkpointing_enable({"use_reentrant": False})
         if case.fast and case.vision == "on-the-fly" and self.device.type == "cuda":
-            speed_up_towers(model.base_model.model, recorded=case.engine == "none")
+            speed_up_towers(model.base_model.model)
         return model.train()
 
     def batch(self, rows: list[int], lengths: list[int], vision: str) -> dict[str, Any]:
@@ -269,7 +269,7 @@ class Zero:
         import torch
         from accelerate.utils import DeepSpeedEngineWrapper
 
-        from syntune.training.zero import ReducedOnce, mark_leaves, prepare_deepspeed, zero_config
+        from syntune.training.zero import ReducedOnce, kept_whole, mark_leaves, prepare_deepspeed, zero_config
 
         prepare_deepspeed()
         deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo", verbose=False)
@@ -292,8 +292,11 @@ class Zero:
         }
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
+        self.kept = ExitStack()  # for as long as the engine lives
+        if case.fast:
+            self.kept.enter_context(kept_whole(model, model.base_model.model.vision_towers, bench.device))
         self.engine = deepspeed.initialize(model=model, optimizer=optimizer, config=config)[0]
-        wrapper = DeepSpeedEngineWrapper if case.engine == "stock-zero3" else ReducedOnce
+        wrapper = ReducedOnce if case.fast else DeepSpeedEngineWrapper
         self.backward_of = wrapper(self.engine).backward
 
     def __call__(self, is_last: bool, **batch: Any) -> Any:

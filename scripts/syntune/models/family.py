@@ -92,11 +92,8 @@ class Family(Protocol):
     def use_attention(self, model: Any, attention: str, device: torch.device, dtype: torch.dtype) -> str:
         """Choose the attention for training ("auto" or a name) and pack rows where the family can; returns its name."""
 
-    def compile_vision(self, model: Any, recorded: bool) -> None:
-        """Compile the frozen vision part, on a GPU and where the family can; before DeepSpeed wraps the model.
-
-        ``recorded``: as a CUDA graph too; not under DeepSpeed, which runs Python around modules and moves parameters.
-        """
+    def compile_vision(self, model: Any) -> None:
+        """Compile the frozen vision part, on a GPU and where the family can: its parameters must then stay in place."""
 
     def encode_without_images(self, model: Any, ranks: int) -> None:
         """Under DeepSpeed, let a training batch of text alone run the vision part too, on an image that goes nowhere.

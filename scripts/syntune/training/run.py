@@ -37,7 +37,7 @@ from syntune.training.recorder import Recorder
 from syntune.training.rows import NO_ANSWER_LEFT, Index, TrainingRows, describe, index_rows
 from syntune.training.shards import Shards
 from syntune.training.work import Work, fingerprint
-from syntune.training.zero import engine_wrapper, mark_leaves, prepare_deepspeed, trained_tensors
+from syntune.training.zero import engine_wrapper, kept_whole, mark_leaves, prepare_deepspeed, trained_tensors
 
 log = logging.getLogger("train")
 
@@ -167,7 +167,7 @@ def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, fresh: bool
     parameters = count_parameters(model)
     fast = device.type == "cuda" and settings.precision == "bf16"
     if fast:
-        loaded.family.compile_vision(loaded.model, recorded=settings.zero is None)
+        loaded.family.compile_vision(loaded.model)
     if isinstance(model, PeftModel) and fast:
         fused = fuse_adapters(model)
         log.info("fused %d MLPs and %d attention blocks; left: %s", fused.mlps, fused.attentions, fused.left or "none")
@@ -183,7 +183,9 @@ def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, fresh: bool
     if latest:
         log.info("going on after step %d, from %s", done, latest)
     begun = time.perf_counter()
-    trainer.train(resume_from_checkpoint=str(latest) if latest else None)
+    frozen = loaded.family.towers(loaded.model) if settings.zero and not settings.train_vision else []
+    with kept_whole(model, frozen, device):
+        trainer.train(resume_from_checkpoint=str(latest) if latest else None)
     tensors = trained_tensors(model, frozen_too=settings.method == "full")
     health.at_end({name: float(of.abs().max()) for name, of in tensors.items() if ".lora_B." in name})
     return Finished(

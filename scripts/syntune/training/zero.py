@@ -2,7 +2,8 @@
 
 import os
 import socket
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,49 @@ def mark_leaves(model: nn.Module) -> None:
     names = {name for module in model.modules() for name in getattr(module, "_no_split_modules", None) or ()}
     if classes := {type(module) for module in model.modules() if type(module).__name__ in names}:
         set_z3_leaf_modules(model, list(classes))
+
+
+@contextmanager
+def kept_whole(model: nn.Module, frozen: Iterable[nn.Module], device: torch.device) -> Iterator[None]:
+    """Within it, DeepSpeed may wrap and train the model, and doesn't see these parts of it, which go to ``device``.
+
+    To share a vision tower between GPUs would save a GiB, and gather it for each micro-batch. One that DeepSpeed
+    doesn't know runs without its hooks, in place, and as often as a rank likes.
+    """
+    parts = [part for of in frozen for part in (of if isinstance(of, nn.ModuleList) else [of])]
+    places = [
+        (parent, name, child)
+        for parent in model.modules()
+        for name, child in parent.named_children()
+        if any(child is part for part in parts)
+    ]
+    for parent, name, child in places:
+        parent._modules[name] = _Aside(child.to(device))
+    try:
+        yield
+    finally:
+        for parent, name, child in places:
+            parent._modules[name] = child
+
+
+class _Aside(nn.Module):
+    """Stands for a module, but doesn't have its parameters."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.__dict__["module"] = module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["module"], name)
+
+    def train(self, mode: bool = True) -> "_Aside":
+        """As the module."""
+        self.module.train(mode)
+        return super().train(mode)
+
+    def forward(self, *inputs: Any, **kwargs: Any) -> Any:
+        """As the module."""
+        return self.module(*inputs, **kwargs)
 
 
 def engine_wrapper(stage: int, method: str) -> type[DeepSpeedEngineWrapper]:

@@ -13,7 +13,14 @@ from syntune.models.mgm.tiny import tiny_config
 from syntune.models.packing import pack_in_training
 from syntune.training.fused import fuse_adapters
 from syntune.training.run import leave_ranks
-from syntune.training.zero import engine_wrapper, mark_leaves, prepare_deepspeed, trained_tensors, zero_config
+from syntune.training.zero import (
+    engine_wrapper,
+    kept_whole,
+    mark_leaves,
+    prepare_deepspeed,
+    trained_tensors,
+    zero_config,
+)
 
 CLIPPED = 0.5
 """The longest gradient."""
@@ -29,6 +36,18 @@ def main() -> None:
     model = get_peft_model(model, LoraConfig(target_modules=LORA_TARGETS, r=4, modules_to_save=["mm_projector"]))
     fuse_adapters(model, compiled=False)
     model.train()
+    towers = [] if stage == "None" else model.base_model.model.vision_towers
+    with kept_whole(model, towers, torch.device("cpu")):
+        saved = train(model)
+    shared = {name for name, parameter in model.named_parameters() if hasattr(parameter, "ds_id")}
+    assert bool(shared) == (stage == "3") and not any("vision_tower" in name for name in shared)
+    saved["trained"] = trained_tensors(model)
+    if rank == 0:
+        torch.save(saved, output)
+
+
+def train(model: torch.nn.Module) -> dict:
+    """Losses of eight micro-batches, and the gradients' norm of each step of two."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.SGD(trained, lr=1.0)  # its steps are as long as the gradients
     model.base_model.model.encodes_without_images = stage != "None"
@@ -54,9 +73,7 @@ def main() -> None:
         if ranks > 1:
             dist.all_reduce(loss)
         saved["losses"].append(loss.item() / ranks)
-    saved["trained"] = trained_tensors(model)
-    if rank == 0:
-        torch.save(saved, output)
+    return saved
 
 
 def wrap(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> torch.nn.Module:

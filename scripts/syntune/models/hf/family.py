@@ -107,7 +107,7 @@ class HfFamily:
             raise UserError(f"attention: {attention!r}: {one_line(error)}") from error
         return model.config.get_text_config()._attn_implementation
 
-    def compile_vision(self, model: Any, recorded: bool) -> None:
+    def compile_vision(self, model: Any) -> None:
         """Nothing: the vision parts of these models differ too much."""
 
     def encode_without_images(self, model: Any, ranks: int) -> None:

@@ -57,9 +57,9 @@ class MgmFamily:
         pack_in_training(model, chosen)
         return chosen.name
 
-    def compile_vision(self, model: MgmForConditionalGeneration, recorded: bool) -> None:
-        """Compile the towers."""
-        speed_up_towers(model, recorded)
+    def compile_vision(self, model: MgmForConditionalGeneration) -> None:
+        """Compile and record the towers."""
+        speed_up_towers(model)
 
     def encode_without_images(self, model: MgmForConditionalGeneration, ranks: int) -> None:
         """Set :attr:`MgmForConditionalGeneration.encodes_without_images`."""
