@@ -148,8 +148,8 @@ class _Aside(nn.Module):
         self.module.train(mode)
         return super().train(mode)
 
-    def forward(self, *inputs: Any, **kwargs: Any) -> Any:
-        """As the module."""
+    def __call__(self, *inputs: Any, **kwargs: Any) -> Any:
+        """The module's output; the hooks that DeepSpeed gives this one are not run."""
         return self.module(*inputs, **kwargs)
 
 
