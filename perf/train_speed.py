@@ -144,7 +144,7 @@ class Bench:
             done = fuse_adapters(model, compiled=self.device.type == "cuda")
             print("fused:", done, "attention:", attention.name, file=sys.stderr)
         if case.checkpointing:
-            model.base_model.model.model.gradient_checkpointing_enable({"use_reentrant": False})
+            model.base_model.model.model.activation_checkpointing_enable({"use_reentrant": False})
         if case.fast and case.vision == "on-the-fly" and self.device.type == "cuda":
             speed_up_towers(model.base_model.model)
         return model.train()

@@ -162,7 +162,7 @@ def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, fresh: bool
         quantize_language_model(loaded.model, loaded.family, device)
     attention = loaded.family.use_attention(loaded.model, settings.attention, device, dtype)
     if settings.gradient_checkpointing:
-        loaded.model.gradient_checkpointing_enable({"use_reentrant": False})
+        loaded.model.activation_checkpointing_enable({"use_reentrant": False})
     model = adapt(loaded.model, loaded.family, settings, job.starts[-1].as_posix())
     parameters = count_parameters(model)
     fast = device.type == "cuda" and settings.precision == "bf16"

@@ -146,7 +146,7 @@ def test_checkpointing_and_another_run_change_no_bit(monkeypatch):
     results = []
     for checkpointing in (False, False, True):
         if checkpointing:
-            model.base_model.model.gradient_checkpointing_enable({"use_reentrant": False})
+            model.base_model.model.activation_checkpointing_enable({"use_reentrant": False})
         torch.manual_seed(5)
         results.append(run(model))
     fused._block.cache_clear()
