@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from syntune.errors import UserError
-from syntune.training.zero import refuse_empty_tensors, zero_config
+from syntune.training.zero import kept_whole, refuse_empty_tensors, zero_config
 
 WORKER = Path(__file__).with_name("zero_worker.py")
 needs_deepspeed = pytest.mark.skipif(
@@ -49,6 +49,23 @@ def test_an_empty_tensor_in_a_saved_adapter_is_named(tmp_path):
     save_file({"whole": torch.ones(2), "layers.0.lora_A": torch.empty(0)}, path)
     with pytest.raises(RuntimeError, match="1 tensors are empty, first layers.0.lora_A"):
         refuse_empty_tensors(path)
+
+
+def test_a_part_kept_whole_works_unseen_and_is_put_back():
+    tower = torch.nn.Module()
+    tower.blocks, tower.merger = (
+        torch.nn.ModuleList([torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)]),
+        torch.nn.Linear(2, 1),
+    )
+    model = torch.nn.ModuleDict({"tower": tower, "head": torch.nn.Linear(1, 1)})
+    names, blocks = [name for name, _ in model.named_parameters()], list(tower.blocks)
+    with kept_whole(model, [tower.blocks], torch.device("cpu")):
+        assert [name for name, _ in model.named_parameters()] == names[4:]
+        for aside, block in zip(tower.blocks, blocks, strict=True):
+            aside.register_forward_hook(lambda *_: pytest.fail("hooked"))
+            assert torch.equal(aside(torch.ones(2)), block(torch.ones(2)))
+            assert aside.weight is block.weight and aside.train(False).training is block.training is False
+    assert [name for name, _ in model.named_parameters()] == names and list(tower.blocks) == blocks
 
 
 def run(tmp_path, stage, offload, ranks, broken=""):
