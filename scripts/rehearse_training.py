@@ -1,40 +1,51 @@
-"""Train one step on a handful of rows, and save it as training will."""
+"""Train a step or two of a run, and save what was trained as training will."""
 
 import argparse
+import os
+import shutil
+import sys
 from pathlib import Path
 
 from syntune.command import run_command
 
-ROWS, STEPS = 4, 1
+STEPS = 2
+"""On GPUs, each of the run's heaviest rows: by the second the optimizer has its state, and programs are compiled."""
+
+ROWS = 4
+"""On a CPU, in the only step."""
 
 
 def main(args: argparse.Namespace) -> None:
-    """Train a run of one step, with everything else as the run has it."""
-    import tempfile
-
+    """Train a run for so long, with everything else as the run has it; on several GPUs, with one process for each."""
     from syntune.settings.reading import read_params
     from syntune.settings.runs import TrainedRunSettings
+    from syntune.training.launch import launch
     from syntune.training.run import Job, train_run
 
     settings = read_params(args.settings, TrainedRunSettings)
+    work = args.checkpoint.parent / "work"
+    if "RANK" not in os.environ:
+        shutil.rmtree(work, ignore_errors=True)  # a rehearsal never goes on with an earlier one
+    if launch(sys.argv, settings):
+        return
     # without warm-up: at the first step of one the learning rate is zero, and nothing would be seen to learn
-    at_once = settings.optimizer.model_copy(update={"warmup_ratio": 0.0})
-    once = {"max_steps": STEPS, "global_batch_size": ROWS, "gpus": min(settings.gpus, 1), "optimizer": at_once}
-    args.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=args.checkpoint.parent, prefix=".work.") as work:
-        train_run(
-            Job(
-                run=args.run,
-                settings=settings.model_copy(update=once),
-                dataset=args.dataset_manifest,
-                starts=[args.start],
-                start_manifests=[args.start_manifest],
-                work=Path(work),
-                checkpoint=args.checkpoint,
-                manifest=args.manifest,
-                stage="rehearse_training",
-            )
+    changes = {"optimizer": settings.optimizer.model_copy(update={"warmup_ratio": 0.0})}
+    if not settings.gpus:
+        changes |= {"max_steps": 1, "global_batch_size": ROWS}
+    train_run(
+        Job(
+            run=args.run,
+            settings=settings.model_copy(update=changes),
+            dataset=args.dataset_manifest,
+            starts=[args.start],
+            start_manifests=[args.start_manifest],
+            work=work,
+            checkpoint=args.checkpoint,
+            manifest=args.manifest,
+            stage="rehearse_training",
+            rehearsed_steps=STEPS if settings.gpus else None,
         )
+    )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--dataset-manifest", type=Path, required=True, help="manifest of the shards to train on")
     parser.add_argument("--start", type=Path, required=True, help="folder of the base model")
     parser.add_argument("--start-manifest", type=Path, required=True, help="its manifest")
+    parser.add_argument("--work", type=Path, help="folder to work in; by default one that is removed")
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder to write")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest to write")
     parser.add_argument("--environment", default="train", help="env spec that this runs in: train or train-cuda")

@@ -1,7 +1,6 @@
 """Train a run: an adapter, a connector or a whole model."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -12,14 +11,11 @@ def main(args: argparse.Namespace) -> None:
     """Train, or go on with an interrupted training; with several GPUs, one process for each."""
     from syntune.settings.reading import read_params
     from syntune.settings.runs import TrainedRunSettings
-    from syntune.training.run import Job, refuse_missing_gpus, train_run
+    from syntune.training.launch import launch
+    from syntune.training.run import Job, train_run
 
     settings = read_params(args.settings, TrainedRunSettings)
-    if settings.gpus > 1 and "RANK" not in os.environ:
-        from syntune.training.launch import run_ranks
-
-        refuse_missing_gpus(settings)
-        run_ranks(sys.argv, settings.gpus, settings.timeout)
+    if launch(sys.argv, settings):
         return
     train_run(
         Job(

@@ -5,7 +5,7 @@ be made again alone, which is what resuming needs.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -27,6 +27,7 @@ class StepPlan:
         ranks: processes that share a step.
         micro_batches: micro-batches per rank and step.
         seed: of the row order.
+        only: a step whose rows every step takes; None gives each its own.
     """
 
     lengths: np.ndarray
@@ -35,6 +36,7 @@ class StepPlan:
     ranks: int = 1
     micro_batches: int = 1
     seed: int = 0
+    only: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be met.
@@ -71,7 +73,7 @@ class StepPlan:
 
     def rows(self, step: int) -> np.ndarray:
         """The rows of a step, counted from 0, in shuffled order."""
-        count = len(self.lengths)
+        count, step = len(self.lengths), step if self.only is None else self.only
         places = np.arange(step * self.global_batch_size, (step + 1) * self.global_batch_size)
         return np.array([_order(count, self.seed, place // count)[place % count] for place in places])
 
@@ -87,12 +89,15 @@ class StepPlan:
 
     def longest_micro_batch(self, steps: int) -> int:
         """Most tokens in any micro-batch of the first ``steps`` steps."""
-        return max(
-            int(self.lengths[rows].sum())
-            for step in range(steps)
-            for micro_batch in self.micro_batches_of(step)
-            for rows in micro_batch
-        )
+        return max(self._longest_of(step) for step in range(steps))
+
+    def heaviest(self, steps: int) -> "StepPlan":
+        """The plan that takes, again and again, the one of the first ``steps`` steps with the longest micro-batch."""
+        return replace(self, only=max(range(steps), key=self._longest_of))
+
+    def _longest_of(self, step: int) -> int:
+        """Most tokens in any micro-batch of a step."""
+        return max(int(self.lengths[rows].sum()) for ranks in self.micro_batches_of(step) for rows in ranks)
 
     def _split(self, rows: np.ndarray) -> list[list[np.ndarray]]:
         """Deal the rows out, longest first: rows with more images first, then the others, as :func:`deal` does.

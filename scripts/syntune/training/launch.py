@@ -1,14 +1,47 @@
 """One process for each GPU, and what their end means."""
 
+import os
 import signal
 import sys
 from uuid import uuid4
 
+import torch
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from syntune.errors import UserError
+from syntune.settings.runs import TrainedRunSettings
+
+
+def launch(command: list[str], settings: TrainedRunSettings) -> bool:
+    """Run a Python command once for each of a run's GPUs, if they are several and this process is none of theirs.
+
+    Returns:
+        Whether it was run.
+
+    Raises:
+        UserError: there are fewer GPUs than are asked for, or a process failed.
+    """
+    if settings.gpus <= 1 or "RANK" in os.environ:
+        return False
+    refuse_missing_gpus(settings)
+    run_ranks(command, settings.gpus, settings.timeout)
+    return True
+
+
+def refuse_missing_gpus(settings: TrainedRunSettings) -> None:
+    """Check that there are as many GPUs as are asked for.
+
+    Raises:
+        UserError: there are fewer.
+    """
+    there = torch.cuda.device_count() if settings.gpus else 0
+    if there < settings.gpus:
+        raise UserError(
+            f"gpus: {settings.gpus} are asked for, but PyTorch {torch.__version__} sees {there} here; lower gpus "
+            "(0 trains on the CPU), or check nvidia-smi and that torch is a CUDA build"
+        )
 
 
 def run_ranks(command: list[str], count: int, timeout: int) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -29,6 +30,7 @@ from syntune.training.engine import PlannedTrainer, training_arguments, warmup_s
 from syntune.training.flops import Flops, matmul_flops_per_second
 from syntune.training.fused import fuse_adapters
 from syntune.training.health import Health, Unhealthy, planned_learning_rates
+from syntune.training.launch import refuse_missing_gpus
 from syntune.training.memory import GIB, memory_kind, peak_memory_gib
 from syntune.training.methods import Parameters, adapt, count_parameters
 from syntune.training.outputs import Finished, write_checkpoint
@@ -56,6 +58,8 @@ class Job:
         checkpoint: folder to write.
         manifest: manifest to write.
         stage: the rule's name.
+        rehearsed_steps: optimizer steps to train instead of the run's own, each with the rows of its heaviest; None
+            trains the run.
     """
 
     run: str
@@ -67,6 +71,7 @@ class Job:
     checkpoint: Path
     manifest: Path
     stage: str = "train"
+    rehearsed_steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +151,9 @@ def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, fresh: bool
         tokens_per_micro_batch=settings.micro_batch_tokens, ranks=ranks.count, epochs=settings.epochs,
         max_steps=settings.max_steps, seed=settings.seed,
     )  # fmt: skip
+    planned = steps
+    if job.rehearsed_steps:
+        plan, steps = plan.heaviest(steps), job.rehearsed_steps
     optimizer = settings.optimizer
     health = Health(
         settings.health,
@@ -187,6 +195,8 @@ def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, fresh: bool
     with kept_whole(model, frozen, device):
         trainer.train(resume_from_checkpoint=str(latest) if latest else None)
     tensors = trained_tensors(model, frozen_too=settings.method == "full")
+    if job.rehearsed_steps and ranks.first:
+        tell_rehearsal(recorder.steps[-1]["seconds"], device, planned)
     health.at_end({name: float(of.abs().max()) for name, of in tensors.items() if ".lora_B." in name})
     return Finished(
         run=job.run,
@@ -223,20 +233,6 @@ def leave_ranks() -> None:
         torch.distributed.barrier()
         gc.collect()
         torch.distributed.destroy_process_group()
-
-
-def refuse_missing_gpus(settings: TrainedRunSettings) -> None:
-    """Check that there are as many GPUs as are asked for.
-
-    Raises:
-        UserError: there are fewer.
-    """
-    there = torch.cuda.device_count() if settings.gpus else 0
-    if there < settings.gpus:
-        raise UserError(
-            f"gpus: {settings.gpus} are asked for, but PyTorch {torch.__version__} sees {there} here; lower gpus "
-            "(0 trains on the CPU), or check nvidia-smi and that torch is a CUDA build"
-        )
 
 
 def find_device(settings: TrainedRunSettings, ranks: Ranks) -> torch.device:
@@ -295,6 +291,14 @@ def tell_plan(settings: TrainedRunSettings, plan: StepPlan, steps: int, paramete
     )  # fmt: skip
     if settings.zero and settings.gpus == 1 and not settings.zero.offload:
         log.warning("zero: one GPU has nothing to share, and DeepSpeed takes time; leave it out, or set offload: true")
+
+
+def tell_rehearsal(seconds: float, device: torch.device, steps: int) -> None:
+    """What the run's heaviest step took, for the log, and how long its own steps may take."""
+    log.info(
+        "the run's heaviest step took %.1f s and at most %.1f GiB (%s); %d such steps would take %s",
+        seconds, peak_memory_gib(device), memory_kind(device), steps, timedelta(seconds=round(seconds * steps)),
+    )  # fmt: skip
 
 
 def build_trainer(

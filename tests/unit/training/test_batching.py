@@ -69,6 +69,14 @@ def test_the_fewest_micro_batches_within_the_budget():
     assert fewer.longest_micro_batch(steps) > 8192
 
 
+def test_the_heaviest_step_has_the_longest_micro_batch_again_and_again():
+    lengths = 576 + np.random.default_rng(0).integers(24, 900, 600)
+    plan, steps = plan_steps(lengths, np.ones(600), global_batch_size=128, tokens_per_micro_batch=8192, epochs=5)
+    heaviest = plan.heaviest(steps)
+    assert heaviest.longest_micro_batch(1) == plan.longest_micro_batch(steps) > plan.longest_micro_batch(1)
+    assert heaviest.rows(0).tolist() == heaviest.rows(3).tolist()
+
+
 def test_micro_batches_of_a_real_mix_are_balanced_within_six_percent():
     lengths = 576 + np.random.default_rng(0).lognormal(4.84, 0.6, 1280).clip(24, 900).astype(int)
     plan = StepPlan(lengths, np.ones(1280, int), 128, 2, 6)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -109,6 +110,14 @@ def test_two_runs_are_the_same_to_the_byte(trained):
     found, wanted = (json.loads(run.manifest.read_text()) for run in (other, trained))
     assert [part["sha256"] for part in found["parts"]] == [part["sha256"] for part in wanted["parts"]]
     assert found["details"] == wanted["details"]
+
+
+def test_a_rehearsal_takes_the_heaviest_step_of_the_run_and_says_what_it_took(job, caplog):
+    run = replace(job(max_steps=40, optimizer={"warmup_ratio": 0.0}), rehearsed_steps=2)
+    train_run(run)
+    first, second = metrics(run.checkpoint)
+    assert first["tokens"] == second["tokens"]
+    assert re.search(r"heaviest step took [\d.]+ s and at most [\d.]+ GiB \(resident\); 40 such", caplog.text)
 
 
 KILLED = """
