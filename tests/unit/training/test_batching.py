@@ -70,11 +70,12 @@ def test_the_fewest_micro_batches_within_the_budget():
 
 
 def test_the_heaviest_step_has_the_longest_micro_batch_again_and_again():
-    lengths = 576 + np.random.default_rng(0).integers(24, 900, 600)
-    plan, steps = plan_steps(lengths, np.ones(600), global_batch_size=128, tokens_per_micro_batch=8192, epochs=5)
-    heaviest = plan.heaviest(steps)
-    assert heaviest.longest_micro_batch(1) == plan.longest_micro_batch(steps) > plan.longest_micro_batch(1)
-    assert heaviest.rows(0).tolist() == heaviest.rows(3).tolist()
+    lengths = np.array([10] * 12 + [50] + [10] * 11)
+    plan = StepPlan(lengths, np.ones(24, int), 4, 1, 2, 0)
+    heaviest = plan.heaviest(6)
+    assert heaviest.only == next(step for step in range(6) if 12 in plan.rows(step)) != 0
+    assert heaviest.rows(0).tolist() == heaviest.rows(3).tolist() == plan.rows(heaviest.only).tolist()
+    assert heaviest.longest_micro_batch(1) == plan.longest_micro_batch(6) == 60
 
 
 def test_micro_batches_of_a_real_mix_are_balanced_within_six_percent():
