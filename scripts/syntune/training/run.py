@@ -341,8 +341,9 @@ def build_trainer(
 
 @contextmanager
 def logged(path: Path, writes: bool) -> Iterator[None]:
-    """Within it, the log goes to ``path`` too, after what earlier attempts wrote there."""
+    """Within it, the log goes to ``path`` too, after what earlier attempts wrote there; one rank speaks for all."""
     if not writes:
+        log.setLevel(logging.WARNING)
         yield
         return
     handler = logging.FileHandler(path, encoding="utf-8")
