@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 GIB = 2**30
 RANK, ALPHA = 16, 32
 WARM_UP_STEPS = 2
-"""Optimizer steps before those that are timed: compilation, and a plan of cuDNN's for each number of images."""
+"""Optimizer steps before those that are timed: they compile."""
 
 
 @dataclass(frozen=True)

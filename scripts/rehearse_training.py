@@ -8,8 +8,9 @@ from pathlib import Path
 
 from syntune.command import run_command
 
-STEPS = 2
-"""On GPUs, each of the run's heaviest rows: by the second the optimizer has its state, and programs are compiled."""
+STEPS = 3
+"""On GPUs, each of the run's heaviest rows: by the second the optimizer has its state and programs are compiled, by the
+third no images are left that were decoded meanwhile."""
 
 ROWS = 4
 """On a CPU, in the only step."""
@@ -28,10 +29,11 @@ def main(args: argparse.Namespace) -> None:
         shutil.rmtree(work, ignore_errors=True)  # a rehearsal never goes on with an earlier one
     if launch(sys.argv, settings):
         return
-    # without warm-up: at the first step of one the learning rate is zero, and nothing would be seen to learn
-    changes = {"optimizer": settings.optimizer.model_copy(update={"warmup_ratio": 0.0})}
+    changes = {}
     if not settings.gpus:
-        changes |= {"max_steps": 1, "global_batch_size": ROWS}
+        # without warm-up: at the first step of one the learning rate is zero, and nothing would be seen to learn
+        at_once = settings.optimizer.model_copy(update={"warmup_ratio": 0.0})
+        changes = {"max_steps": 1, "global_batch_size": ROWS, "optimizer": at_once}
     train_run(
         Job(
             run=args.run,
@@ -56,7 +58,6 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--dataset-manifest", type=Path, required=True, help="manifest of the shards to train on")
     parser.add_argument("--start", type=Path, required=True, help="folder of the base model")
     parser.add_argument("--start-manifest", type=Path, required=True, help="its manifest")
-    parser.add_argument("--work", type=Path, help="folder to work in; by default one that is removed")
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder to write")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest to write")
     parser.add_argument("--environment", default="train", help="env spec that this runs in: train or train-cuda")

@@ -71,6 +71,9 @@ class Family(Protocol):
     kept_on_cpu: tuple[str, ...]
     """The tensors of a training batch that the model reads on the CPU, also where it trains on a GPU."""
 
+    records_towers: bool
+    """Whether :meth:`compile_vision` records the towers, whose parameters must then stay where they are."""
+
     def load_model(self, folder: Path, dtype: torch.dtype) -> Any:
         """The model of a full checkpoint, every tensor accounted for."""
 
@@ -93,7 +96,7 @@ class Family(Protocol):
         """Choose the attention for training ("auto" or a name) and pack rows where the family can; returns its name."""
 
     def compile_vision(self, model: Any) -> None:
-        """Compile the frozen vision part, on a GPU and where the family can: its parameters must then stay in place."""
+        """Compile the frozen vision part, on a GPU and where the family can."""
 
     def encode_without_images(self, model: Any, ranks: int) -> None:
         """Under DeepSpeed, let a training batch of text alone run the vision part too, on an image that goes nowhere.

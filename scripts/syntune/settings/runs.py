@@ -133,6 +133,8 @@ class TrainedRunSettings(Strict):
             )
         if self.method == "qlora" and self.zero and self.zero.stage == 3:
             raise ValueError("qlora's 4-bit weights cannot be shared by zero stage 3; take stage 2 or null")
+        if self.train_vision and self.zero and self.zero.stage == 3:  # whose layers begin at images, without a gradient
+            raise ValueError("train_vision: vision towers cannot be trained under zero stage 3; take stage 2 or null")
         return self
 
 

@@ -117,12 +117,11 @@ def kept_whole(model: nn.Module, frozen: Iterable[nn.Module], device: torch.devi
     To share a vision tower between GPUs would save a GiB, and gather it for each micro-batch. One that DeepSpeed
     doesn't know runs without its hooks, in place, and as often as a rank likes.
     """
-    parts = [part for of in frozen for part in (of if isinstance(of, nn.ModuleList) else [of])]
     places = [
         (parent, name, child)
         for parent in model.modules()
         for name, child in parent.named_children()
-        if any(child is part for part in parts)
+        if any(child is part for part in frozen)
     ]
     for parent, name, child in places:
         parent._modules[name] = _Aside(child.to(device))
@@ -134,7 +133,7 @@ def kept_whole(model: nn.Module, frozen: Iterable[nn.Module], device: torch.devi
 
 
 class _Aside(nn.Module):
-    """Stands for a module, but doesn't have its parameters."""
+    """Stands for a module that is called and asked for attributes, but doesn't have its parameters."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()

@@ -66,6 +66,11 @@ def test_every_config_that_ships_is_valid(file):
         ),
         ("runs/raw/start", "synthetic2", "runs.raw.start: 'synthetic2' is not one of the models and runs"),
         ("runs/raw/start", "raw", "runs start from each other in a circle"),
+        (
+            "runs/raw",
+            {"method": "full", "start": "pretrained", "dataset": "raw", "train_vision": True, "zero": {"stage": 3}},
+            "runs.raw: train_vision: vision towers cannot be trained under zero stage 3; take stage 2 or null",
+        ),
         ("runs/raw/micro_batch_tokens", 100, "100 cannot hold a row of max_length 2048"),
         ("datasets/raw/seed", "none", "datasets.raw.seed: 'none' is not one of the seeds (easy-vqa)"),
         ("compare", "nobody", "compare: 'nobody' is not one of the runs"),

@@ -5,6 +5,9 @@ import sys
 
 import pytest
 
+import syntune.training.launch
+from syntune.settings.runs import TrainedRunSettings
+
 RANK = """
 import os, signal, sys, time
 from syntune.errors import UserError
@@ -41,3 +44,14 @@ def test_the_rank_that_failed_first_is_named_and_the_others_are_ended(tmp_path, 
         [sys.executable, script, how], env=environment, capture_output=True, text=True, timeout=50, check=True
     )
     assert re.fullmatch(says, done.stdout, re.DOTALL), done.stderr
+
+
+@pytest.mark.parametrize(("gpus", "rank", "launches"), [(2, None, True), (2, "1", False), (1, None, False)])
+def test_several_gpus_get_a_process_each_and_none_of_these_starts_more(monkeypatch, gpus, rank, launches):
+    started = []
+    monkeypatch.setattr(syntune.training.launch, "run_ranks", lambda *given: started.append(given))
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setenv("RANK", rank) if rank else monkeypatch.delenv("RANK", raising=False)
+    run = {"method": "lora", "start": "base", "dataset": "dataset", "gpus": gpus, "timeout": 7}
+    assert syntune.training.launch.launch(["train.py"], TrainedRunSettings.model_validate(run)) == launches
+    assert started == ([(["train.py"], 2, 7)] if launches else [])

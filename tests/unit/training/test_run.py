@@ -291,10 +291,17 @@ def test_gradient_checkpointing_changes_no_bit(trained, job):
     assert weights(other.checkpoint) == weights(trained.checkpoint)
 
 
-@pytest.mark.parametrize(("ranks", "zero"), [(2, None), (1, {"stage": 3}), (2, {"stage": 3}), (2, {"stage": 2})])
-def test_ranks_and_zero_train_the_same_adapter(trained, ranks, zero, tmp_path):
+@pytest.mark.parametrize(
+    ("method", "ranks", "zero"),
+    [
+        ("lora", 2, None), ("lora", 1, {"stage": 3}), ("lora", 2, {"stage": 3}), ("lora", 2, {"stage": 2}),
+        ("full", 2, {"stage": 3}),
+    ],
+)  # fmt: skip
+def test_ranks_and_zero_train_the_same(trained, method, ranks, zero, tmp_path):
     """With gloo, several ranks through torchrun; text-only rows among them, and nothing is saved empty."""
-    settings = trained.settings.model_copy(update={"lora": trained.settings.lora.model_copy(update={"dropout": 0.0})})
+    without = {"lora": trained.settings.lora.model_copy(update={"dropout": 0.0}), "method": method}
+    settings = trained.settings.model_copy(update=without)
     plain = replace(again(trained, "plain"), settings=settings)
     train_run(plain)
     settings = json.loads(settings.model_dump_json()) | {"zero": zero}
@@ -316,7 +323,8 @@ def test_ranks_and_zero_train_the_same_adapter(trained, ranks, zero, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:]
     assert losses(other.checkpoint) == pytest.approx(losses(plain.checkpoint), abs=2e-4)
-    found, wanted = (load_file(run.checkpoint / "adapter_model.safetensors") for run in (other, plain))
+    name = "adapter_model.safetensors" if method == "lora" else "model.safetensors"
+    found, wanted = (load_file(run.checkpoint / name) for run in (other, plain))
     assert found.keys() == wanted.keys()
     for name, tensor in found.items():
         assert tensor.numel() and tensor.shape == wanted[name].shape

@@ -24,6 +24,7 @@ class MgmFamily:
     name = "mgm"
     lora_targets = LORA_TARGETS
     kept_on_cpu = ("input_ids", "attention_mask", "labels")
+    records_towers = True
 
     def load_model(self, folder: Path, dtype: torch.dtype) -> MgmForConditionalGeneration:
         """The model of a full checkpoint, every tensor accounted for."""
