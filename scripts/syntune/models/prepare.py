@@ -148,7 +148,7 @@ def _write(settings: ModelSettings, ingredients: Ingredients, folder: Path) -> d
         case HubModelSettings():
             write_checkpoint(fetch_checkpoint(settings.repo, settings.revision), weights, folder)
         case PartsModelSettings():
-            fields = {key: getattr(settings, key) for key in ("image_size_aux", "image_aspect_ratio")}
+            fields = {key: getattr(settings, key) for key in ("image_size_aux", "image_aspect_ratio", "hidden_act")}
             assembly = assemble_parts(**{"projector": None, **weights}, seed=settings.seed, **fields)
             write_assembly(assembly, folder, getattr(torch, settings.dtype))
         case AdapterModelSettings():

@@ -103,6 +103,11 @@ class PartsModelSettings(Source):
     image_aspect_ratio: Literal["pad", "square"] = Field(
         default="pad", description="pad: an image is padded to a square; square: its middle is cropped"
     )
+    hidden_act: Literal["gelu_pytorch_tanh", "gelu"] = Field(
+        default="gelu_pytorch_tanh",
+        description="GELU of the language model: Gemma's own approximation, or gelu, the exact one that the reference "
+        "MGM was trained with",
+    )
 
     def weights(self) -> dict[str, str]:
         """The keys that name weights, and what they name."""

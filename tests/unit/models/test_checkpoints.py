@@ -190,6 +190,15 @@ def test_parts_make_a_model(parts, base, tmp_path):
     assert differing == {"mining", "mm_projector"}
 
 
+def test_parts_run_with_either_gelu(parts, tmp_path):
+    own, exact = (
+        prepare(tmp_path, act, source="parts", **parts, dtype="float32", hidden_act=act)
+        for act in ("gelu_pytorch_tanh", "gelu")
+    )
+    assert [read_json(folder / "config.json")["erf_gelu"] for folder in (own, exact)] == [False, True]
+    assert 0 < (logits(own) - logits(exact)).abs().max() < 1e-2
+
+
 def test_a_first_stages_projector_takes_the_connectors_place(parts, base, tmp_path):
     connector = {name: of for name, of in tensors_of(base).items() if name.startswith(("mining.", "mm_projector."))}
     torch.save(to_reference_names(connector), tmp_path / "mm_projector.bin")
