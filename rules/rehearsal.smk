@@ -1,8 +1,8 @@
-"""Rehearsal: before anything expensive, a step or two of every run, saved, loaded and asked, each in its own environment."""
+"""Rehearsal: before anything expensive, a few steps of every run, saved, loaded and asked, each in its own environment."""
 
 
 rule rehearse_training:
-    """Train a step or two from the base model, on GPUs the run's heaviest, and save the result as training will."""
+    """Train a few steps from the base model, on GPUs the run's heaviest, and save the result as training will."""
     input:
         dataset=run_dataset,
         shards=run_shards,

@@ -1,4 +1,4 @@
-"""Train a step or two of a run, and save what was trained as training will."""
+"""Train a few steps of a run, and save what was trained as training will."""
 
 import argparse
 import os
