@@ -191,8 +191,8 @@ def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, fresh: bool
     if latest:
         log.info("going on after step %d, from %s", done, latest)
     begun = time.perf_counter()
-    aside = loaded.family.records_towers and not settings.train_vision
-    with kept_whole(model, loaded.family.towers(loaded.model) if settings.zero and aside else [], device):
+    hidden = settings.zero and loaded.family.records_towers and not settings.train_vision
+    with kept_whole(model, loaded.family.towers(loaded.model) if hidden else [], device):
         trainer.train(resume_from_checkpoint=str(latest) if latest else None)
     tensors = trained_tensors(model, frozen_too=settings.method == "full")
     if job.rehearsed_steps and ranks.first:
