@@ -56,7 +56,7 @@ def write_shards(folder: Path, rows: int, images: list[bytes]) -> Path:
     import pyarrow
     from pyarrow import parquet
 
-    from syntune.manifests import Part, write_manifest
+    from syntune.artifacts.manifests import Part, write_manifest
 
     schema = pyarrow.schema(
         {
@@ -144,7 +144,7 @@ def main(args: argparse.Namespace) -> None:
         for rows in args.rows:
             manifest = write_shards(Path(folder), rows, images)
             begun = time.perf_counter()
-            search_shards(manifest, Path(folder) / str(rows), index, args.threads)
+            search_shards(manifest, index, args.threads)
             seconds = time.perf_counter() - begun
             print(f"| search {rows:,} rows | {rows / seconds:,.0f} | {seconds:.1f} |", flush=True)
 

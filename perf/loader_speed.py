@@ -80,7 +80,7 @@ def write_shards(folder: Path, count: int) -> Path:
     import pyarrow
     from pyarrow.parquet import ParquetWriter
 
-    from syntune.manifests import Part, write_manifest
+    from syntune.artifacts.manifests import Part, write_manifest
 
     schema = pyarrow.schema(
         {
@@ -264,7 +264,7 @@ def _loader(rows: Any, collate: Any, workers: int, **kwargs: Any) -> DataLoader:
 
 def _count(folder: Path) -> int:
     """How many rows the folder holds."""
-    from syntune.manifests import read_manifest
+    from syntune.artifacts.manifests import read_manifest
 
     return sum(part.rows for part in read_manifest(folder / "shards.manifest.json").parts)
 

@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 try:
     from syntune.errors import UserError
-    from syntune.manifests import read_manifest, training_inputs
+    from syntune.artifacts.manifests import read_manifest, training_inputs
     from syntune.settings.paths import check_paths
     from syntune.settings.reading import read_settings
     from syntune.settings.runs import BaseRunSettings
@@ -32,7 +32,7 @@ wildcard_constraints:
     run="|".join(settings.runs),
     benchmark="|".join(settings.benchmarks),
     chunk=r"\d{5}",
-    shard=r"\d{3}",
+    slice=r"\d{3}",
 
 
 def sources(script: str) -> list[str]:
@@ -319,26 +319,26 @@ def benchmark_params(wildcards) -> str:
     return as_params(settings.benchmarks[wildcards.benchmark])
 
 
-def per_prediction_shard(path: str) -> str:
-    """``path`` with the wildcard of a shard of questions before its ending; without, where there is one shard."""
+def per_prediction_slice(path: str) -> str:
+    """``path`` with the wildcard of a slice of questions before its ending; without, where there is one slice."""
     stem, ending = path.rsplit(".", 1)
-    return path if settings.prediction.shards == 1 else f"{stem}.{{shard}}.{ending}"
+    return path if settings.prediction.slices == 1 else f"{stem}.{{slice}}.{ending}"
 
 
-def prediction_shards() -> list[str]:
-    """The shards that each benchmark's questions are dealt out to: 000, 001, ..."""
-    return [f"{index:03d}" for index in range(settings.prediction.shards)]
+def prediction_slices() -> list[str]:
+    """The slices that each benchmark's questions are dealt out to: 000, 001, ..."""
+    return [f"{index:03d}" for index in range(settings.prediction.slices)]
 
 
-def prediction_shard(wildcards) -> int:
-    """The number of a job's shard."""
-    return int(getattr(wildcards, "shard", 0))
+def prediction_slice(wildcards) -> int:
+    """The number of a job's slice."""
+    return int(getattr(wildcards, "slice", 0))
 
 
-def predicted_shards(wildcards) -> list[str]:
-    """The predictions of each shard of a benchmark."""
-    path = per_prediction_shard("results/predictions/{run}/{benchmark}.jsonl")
-    return expand(path, shard=prediction_shards(), **wildcards)
+def predicted_slices(wildcards) -> list[str]:
+    """The predictions of each slice of a benchmark."""
+    path = per_prediction_slice("results/predictions/{run}/{benchmark}.jsonl")
+    return expand(path, slice=prediction_slices(), **wildcards)
 
 
 def all_benchmark_params(wildcards) -> str:
@@ -388,7 +388,7 @@ def timings() -> list[str]:
     """The timing file of every job before the report."""
     chunks = [f"{name}.{chunk}" for name in recipe_datasets() for chunk in chunks_of(name)]
     pairs = expand("{run}.{benchmark}", run=settings.runs, benchmark=settings.benchmarks)
-    scattered = settings.prediction.shards > 1
+    scattered = settings.prediction.slices > 1
     jobs = {
         "ingest_seed": settings.seeds,
         "synthesize": chunks,
@@ -399,7 +399,7 @@ def timings() -> list[str]:
         "rehearse_training": trained_runs(),
         "rehearse_evaluation": settings.runs,
         "train": trained_runs(),
-        "predict": expand("{pair}.{shard}", pair=pairs, shard=prediction_shards()) if scattered else pairs,
+        "predict": expand("{pair}.{slice}", pair=pairs, slice=prediction_slices()) if scattered else pairs,
         "gather_predictions": pairs if scattered else [],
         "score": pairs,
     }

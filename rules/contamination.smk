@@ -27,5 +27,5 @@ rule decontaminate:
         benchmarks=asked_params,
     shell:
         "python scripts/decontaminate.py --dataset {wildcards.dataset:q} --settings {params.settings:q} "
-        "--benchmarks {params.benchmarks:q} --dataset-manifest {input.manifest:q} --shards {input.shards:q} "
+        "--benchmarks {params.benchmarks:q} --dataset-manifest {input.manifest:q} "
         "--threads {threads} --output {output.findings:q} 2>&1 | tee {log:q}"

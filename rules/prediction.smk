@@ -10,11 +10,11 @@ rule predict:
         images=benchmark_images,
         code=sources("predict"),
     output:
-        predictions=per_prediction_shard("results/predictions/{run}/{benchmark}.jsonl"),
+        predictions=per_prediction_slice("results/predictions/{run}/{benchmark}.jsonl"),
     log:
-        per_prediction_shard("results/logs/predict/{run}.{benchmark}.log"),
+        per_prediction_slice("results/logs/predict/{run}.{benchmark}.log"),
     benchmark:
-        per_prediction_shard("results/timings/predict/{run}.{benchmark}.tsv")
+        per_prediction_slice("results/timings/predict/{run}.{benchmark}.tsv")
     conda:
         "../envs/eval.yaml"
     threads: run_threads
@@ -25,22 +25,22 @@ rule predict:
     params:
         settings=as_params(settings.prediction),
         benchmark=benchmark_params,
-        shard=prediction_shard,
+        slice=prediction_slice,
         device=run_gpus,
         cache="results/cache/predictions",
     shell:
         "python scripts/predict.py --run {wildcards.run:q} --benchmark {wildcards.benchmark:q} "
-        "--benchmark-settings {params.benchmark:q} --settings {params.settings:q} --shard {params.shard:q} "
+        "--benchmark-settings {params.benchmark:q} --settings {params.settings:q} --slice {params.slice:q} "
         "--checkpoints {input.folders:q} --manifests {input.manifests:q} --gpus {params.device:q} "
         "--threads {threads} --cache {params.cache:q} --output {output.predictions:q} 2>&1 | tee {log:q}"
 
 
-if settings.prediction.shards > 1:
+if settings.prediction.slices > 1:
 
     rule gather_predictions:
-        """Put the shards' answers together, in the benchmark's order."""
+        """Put the slices' answers together, in the benchmark's order."""
         input:
-            shards=predicted_shards,
+            slices=predicted_slices,
             benchmark=benchmark_files,
             code=sources("gather_predictions"),
         output:
@@ -59,4 +59,4 @@ if settings.prediction.shards > 1:
             settings=benchmark_params,
         shell:
             "python scripts/gather_predictions.py --benchmark {wildcards.benchmark:q} --settings {params.settings:q} "
-            "--shards {input.shards:q} --output {output.predictions:q} 2>&1 | tee {log:q}"
+            "--slices {input.slices:q} --output {output.predictions:q} 2>&1 | tee {log:q}"

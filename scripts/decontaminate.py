@@ -23,7 +23,7 @@ def main(args: argparse.Namespace) -> None:
     settings = read_params(args.settings, ContaminationSettings)
     sections = read_params(args.benchmarks, dict[str, BenchmarkSettings])
     index = index_questions([load_benchmark(of, name) for name, of in sections.items()], settings, args.threads)
-    findings = search_shards(args.dataset_manifest, args.shards, index, args.threads)
+    findings = search_shards(args.dataset_manifest, index, args.threads)
     benchmarks = by_benchmark(index, findings)
     for name, of in benchmarks.items():
         log.info(
@@ -50,7 +50,6 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--settings", required=True, help="the settings of contamination, as JSON or @FILE")
     parser.add_argument("--benchmarks", required=True, help="every benchmark's settings by name, as JSON or @FILE")
     parser.add_argument("--dataset-manifest", type=Path, required=True, help="manifest of the shards")
-    parser.add_argument("--shards", type=Path, required=True, help="folder of the shards")
     parser.add_argument("--threads", type=int, default=1, help="processes that search; the result is the same")
     parser.add_argument("--output", type=Path, required=True, help="where the findings are written (JSON)")
     return parser

@@ -8,8 +8,8 @@ from syntune.command import run_command
 
 def main(args: argparse.Namespace) -> None:
     """Write the seed, both benchmarks and their manifest into one folder."""
+    from syntune.artifacts.manifests import Part, write_manifest
     from syntune.data.easy_vqa import write_benchmarks, write_seed
-    from syntune.manifests import Part, write_manifest
 
     written = [*write_seed(args.output), *write_benchmarks(args.output)]
     write_manifest(

@@ -1,6 +1,5 @@
 """A dataset's shards searched for questions, a row group at a time."""
 
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,15 +8,14 @@ from PIL import Image
 from pyarrow.parquet import ParquetFile, read_metadata
 from tqdm import tqdm
 
+from syntune.artifacts.manifests import part_files
+from syntune.artifacts.shards import IMAGE_MARK
 from syntune.contamination.images import Fingerprint, fingerprint
 from syntune.contamination.parallel import in_order
 from syntune.contamination.questions import QuestionIndex
-from syntune.errors import UserError
 from syntune.files import sha256_bytes
 from syntune.images import open_image
-from syntune.manifests import read_manifest
 
-_IMAGE = "<image>"
 _REMEMBERED = 2**20
 """Images whose fingerprint a process remembers: rows that share one decode it once."""
 
@@ -67,32 +65,19 @@ class Findings:
             self.near[image] = sighting
 
 
-def search_shards(manifest_path: Path, shards: Path, index: QuestionIndex, processes: int = 1) -> Findings:
+def search_shards(manifest: Path, index: QuestionIndex, processes: int = 1) -> Findings:
     """Search every row of a dataset; of its rows, only the ids of contaminated ones are kept.
 
     Raises:
-        UserError: a shard is missing or has changed its size, or an image in it is damaged.
+        UserError: a shard is missing or has changed, or an image in it is damaged.
     """
-    groups = [
-        (file, group, rows) for file in _shard_files(manifest_path, shards) for group, rows in enumerate(_groups(file))
-    ]
+    groups = [(file, group, rows) for file in part_files(manifest) for group, rows in enumerate(_groups(file))]
     findings = Findings()
     with tqdm(total=sum(rows for _, _, rows in groups), desc="rows", unit="", disable=None) as progress:
         for found in in_order(_search_group, groups, processes, _prepare, index):
             findings.add(found)
             progress.update(found.rows)
     return findings
-
-
-def _shard_files(manifest_path: Path, shards: Path) -> Iterator[Path]:
-    """The shards that the manifest names, in order."""
-    for part in read_manifest(manifest_path).parts:
-        file = shards / Path(part.path).name
-        if not file.is_file() or file.stat().st_size != part.bytes:
-            raise UserError(
-                f"{file}: missing or changed since {manifest_path} was written; delete that and run snakemake again"
-            )
-        yield file
 
 
 def _groups(file: Path) -> list[int]:
@@ -114,7 +99,7 @@ class _Searcher:
         """Add what one row holds."""
         texts: set[int] = set()
         for message in row["messages"]:
-            texts |= self.index.texts_in(message["content"].replace(_IMAGE, " "))
+            texts |= self.index.texts_in(message["content"].replace(IMAGE_MARK, " "))
         for text in texts:
             findings.texts.setdefault(text, Sighting(row["id"]))
         benchmarks = set()

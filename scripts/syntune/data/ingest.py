@@ -18,11 +18,11 @@ from typing import NamedTuple
 from PIL import Image
 from tqdm import tqdm
 
+from syntune.artifacts.manifests import Part, write_manifest
 from syntune.data.records import Record, read_records
 from syntune.errors import UserError
 from syntune.files import atomic_directory, canonical_json, sha256_bytes, write_jsonl
 from syntune.images import FORMATS, open_image
-from syntune.manifests import Part, write_manifest
 from syntune.settings.seeds import SeedSettings
 
 log = logging.getLogger("ingest_seed")

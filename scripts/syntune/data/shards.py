@@ -16,11 +16,10 @@ from pyarrow import Table
 from pyarrow.parquet import ParquetWriter
 from tqdm import tqdm
 
+from syntune.artifacts.manifests import Manifest, Part, part_files, read_manifest, write_manifest
 from syntune.data.conversations import fault_of, to_messages
-from syntune.data.rows import part_file
 from syntune.errors import UserError
 from syntune.files import atomic_directory, sha256_bytes
-from syntune.manifests import Manifest, Part, read_manifest, write_manifest
 from syntune.settings.datasets import DatasetSettings
 
 log = logging.getLogger("shard")
@@ -126,8 +125,7 @@ def choose_rows(source: Source, dropped: Counter[str]) -> list[Place]:
     A limit keeps the rows with the lowest hashes of their ids: a higher one keeps the same rows and more.
     """
     places = []
-    for part in source.manifest.parts:
-        file = part_file(source.manifest, source.path, part.path)
+    for file in part_files(source.path):
         with file.open("rb") as lines:
             offset = 0
             for line in lines:

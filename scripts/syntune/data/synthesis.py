@@ -5,11 +5,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from syntune.artifacts.manifests import Part, part_files, read_manifest, write_manifest
 from syntune.data.juicer import Recipe, Step, run_operators, split_operators
-from syntune.data.rows import part_file
 from syntune.errors import UserError
 from syntune.files import canonical_json, read_json, read_jsonl, sha256_bytes, sha256_file, write_json, write_jsonl
-from syntune.manifests import Part, read_manifest, write_manifest
 
 if TYPE_CHECKING:
     from data_juicer.ops.base_op import OP
@@ -26,7 +25,8 @@ def synthesize_chunk(operators: list["OP"], seed_manifest: Path, chunk: str, out
     The report counts the rows of each operator. The rows keep Data-Juicer's statistics for the operators to come.
     """
     seed = read_manifest(seed_manifest)
-    rows = list(read_jsonl(part_file(seed, seed_manifest, f"{seed.name}/chunk-{chunk}.jsonl")))
+    (file,) = part_files(seed_manifest, f"{seed.name}/chunk-{chunk}.jsonl")
+    rows = list(read_jsonl(file))
     rowwise, _ = split_operators(operators)
     made, steps = _run(rows, rowwise)
     write_jsonl(output, made)

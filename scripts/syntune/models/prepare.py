@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
+from syntune.artifacts.manifests import Part, read_manifest, write_manifest
 from syntune.errors import UserError
 from syntune.files import atomic_directory
-from syntune.manifests import Part, read_manifest, write_manifest
 from syntune.models.checkpoints import Loaded, load_chain, merge, stored_dtype
 from syntune.models.hub import fetch_checkpoint
 from syntune.models.mgm.assembly import Assembly, write_assembly
@@ -93,7 +93,7 @@ def write_tiny(settings: TinyModelSettings, dataset_manifest: Path, folder: Path
     tokenizer = train_tokenizer(dataset_manifest, settings.vocab_size)
     config = tiny_config(len(tokenizer), settings.hidden_size, settings.num_hidden_layers)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
+        torch.manual_seed(settings.random_seed)
         model = MgmForConditionalGeneration(config)
     write_assembly(Assembly(config, model.state_dict(), tokenizer, folder), folder, torch.float32)
 
@@ -149,7 +149,7 @@ def _write(settings: ModelSettings, ingredients: Ingredients, folder: Path) -> d
             write_checkpoint(fetch_checkpoint(settings.repo, settings.revision), weights, folder)
         case PartsModelSettings():
             fields = {key: getattr(settings, key) for key in ("image_size_aux", "image_aspect_ratio", "hidden_act")}
-            assembly = assemble_parts(**{"projector": None, **weights}, seed=settings.seed, **fields)
+            assembly = assemble_parts(**{"projector": None, **weights}, seed=settings.random_seed, **fields)
             write_assembly(assembly, folder, getattr(torch, settings.dtype))
         case AdapterModelSettings():
             manifest = _given(ingredients.base_manifest, "--base-manifest")

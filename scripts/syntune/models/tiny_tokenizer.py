@@ -6,8 +6,9 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from syntune.artifacts.manifests import part_files
+from syntune.artifacts.shards import IMAGE_MARK
 from syntune.errors import UserError
-from syntune.manifests import read_manifest
 
 CONTROL = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"]
 """Their ids are their places here."""
@@ -42,14 +43,13 @@ def _texts(dataset_manifest: Path) -> Iterator[str]:
     from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 
-    for part in read_manifest(dataset_manifest).parts:
-        path = dataset_manifest.parent / part.path
+    for path in part_files(dataset_manifest):
         try:
             with ParquetFile(path) as shard:
                 for batch in shard.iter_batches(_BATCH_ROWS, columns=["messages"]):
                     for messages in batch.column("messages").to_pylist():
                         for message in messages:
                             speaker = "user" if message["role"] == "user" else "model"
-                            yield f"{speaker}\n{message['content'].replace('<image>', '')}"
+                            yield f"{speaker}\n{message['content'].replace(IMAGE_MARK, '')}"
         except (OSError, KeyError, ArrowException) as error:
             raise UserError(f"{path}: not a readable shard ({error}); shard the dataset again") from error

@@ -1,4 +1,4 @@
-"""The shards of a prediction file, put together."""
+"""The slices of a prediction file, put together."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,19 +8,19 @@ from syntune.benchmarks.inputs import listed, read_json_lines
 from syntune.benchmarks.protocol import Protocol
 from syntune.errors import UserError
 
-_ADVICE = "delete the shards' files and run snakemake again"
+_ADVICE = "delete the slices' files and run snakemake again"
 
 
-def gather(protocol: Protocol, shards: Sequence[Path]) -> list[dict[str, Any]]:
-    """The lines of all shards, in the benchmark's order.
+def gather(protocol: Protocol, slices: Sequence[Path]) -> list[dict[str, Any]]:
+    """The lines of all slices, in the benchmark's order.
 
     Raises:
         UserError: a question is answered by none of them or more than once, or an answer is to no question: they were
-            made for another number of shards, or of other questions.
+            made for another number of slices, or of other questions.
     """
     ids = [question.id for question in protocol.questions()]
     known, answered = set(ids), {}
-    for path in shards:
+    for path in slices:
         for where, line in read_json_lines(path):
             id = line.get("question_id") if isinstance(line, dict) else None
             if id not in known:
@@ -31,7 +31,7 @@ def gather(protocol: Protocol, shards: Sequence[Path]) -> list[dict[str, Any]]:
     missing = [id for id in ids if id not in answered]
     if missing:
         raise UserError(
-            f"benchmark {protocol.name}: {len(missing)} of {len(ids)} questions are in none of the {len(shards)} "
-            f"shards ({listed(missing)}); {_ADVICE}"
+            f"benchmark {protocol.name}: {len(missing)} of {len(ids)} questions are in none of the {len(slices)} "
+            f"slices ({listed(missing)}); {_ADVICE}"
         )
     return [answered[id] for id in ids]

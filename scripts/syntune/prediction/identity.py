@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
+from syntune.artifacts.manifests import part_files, read_manifest
 from syntune.errors import UserError
 from syntune.files import canonical_json, sha256_bytes, sha256_file
-from syntune.manifests import read_manifest
 from syntune.sources import SCRIPTS, source_files
 
 PACKAGES = ("peft", "pillow", "tokenizers", "torch", "transformers")
@@ -33,12 +33,8 @@ def chain_content(checkpoints: Sequence[Path], manifests: Sequence[Path]) -> str
         own = checkpoint.with_name(f"{checkpoint.name}.manifest.json")
         if path.absolute() != own.absolute():
             raise UserError(f"{path}: not the manifest of the checkpoint {checkpoint}; give {own}")
-        manifest = read_manifest(path)
-        for part in manifest.parts:
-            file = path.parent / part.path
-            if not file.is_file() or file.stat().st_size != part.bytes or sha256_file(file) != part.sha256:
-                raise UserError(f"{file}: not the file that {path} describes; delete both and run snakemake again")
-        contents.append(manifest.content)
+        part_files(path)
+        contents.append(read_manifest(path).content)
     return sha256_bytes(canonical_json(contents).encode())
 
 

@@ -31,10 +31,10 @@ def with_images(questions: Sequence[Question]) -> list[Asked]:
     return [Asked(question, hashes[question.image]) for question in questions]
 
 
-def of_shard(asked: Sequence[Asked], shard: int, shards: int) -> list[Asked]:
+def of_slice(asked: Sequence[Asked], slice: int, slices: int) -> list[Asked]:
     """The questions of one job: the images are dealt out in turn, and each takes its questions along."""
-    number = {image: place % shards for place, image in enumerate(dict.fromkeys(one.image for one in asked))}
-    return [one for one in asked if number[one.image] == shard]
+    number = {image: place % slices for place, image in enumerate(dict.fromkeys(one.image for one in asked))}
+    return [one for one in asked if number[one.image] == slice]
 
 
 def by_image(asked: Iterable[Asked]) -> list[list[Asked]]:

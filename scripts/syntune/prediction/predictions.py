@@ -16,7 +16,7 @@ from syntune.prediction.answering import Answerer
 from syntune.prediction.cache import AnswerCache
 from syntune.prediction.device import dtype_name
 from syntune.prediction.identity import chain_content, engine_content
-from syntune.prediction.plan import Answer, Asked, by_image, of_shard, with_images
+from syntune.prediction.plan import Answer, Asked, by_image, of_slice, with_images
 from syntune.prediction.progress import Progress
 from syntune.settings.prediction import PredictionSettings
 
@@ -33,22 +33,22 @@ def predict(
     device: torch.device,
     dtype: torch.dtype,
     threads: int,
-    shard: int,
+    slice: int,
     cache: Path,
     output: Path,
 ) -> None:
-    """Answer the questions of a shard and write a line for each, in the benchmark's order.
+    """Answer the questions of a slice and write a line for each, in the benchmark's order.
 
     Args:
         protocol: the benchmark.
-        settings: batch size and number of shards.
+        settings: batch size and number of slices.
         name: what progress is told of.
         checkpoints: a full checkpoint, then the adapters on it.
         manifests: the manifest of each checkpoint.
         device: where the model answers.
         dtype: in which arithmetic.
         threads: threads that decode images.
-        shard: which shard, from 0.
+        slice: which slice, from 0.
         cache: folder of the answers that were given before.
         output: the file to write.
 
@@ -60,7 +60,7 @@ def predict(
     content = chain_content(checkpoints, manifests)
     questions = protocol.questions()
     benchmark = protocol.content_hash(questions)
-    asked = of_shard(with_images(questions), shard, settings.shards)
+    asked = of_slice(with_images(questions), slice, settings.slices)
     decoding = protocol.decoding() | {"dtype": dtype_name(dtype)}
     with AnswerCache(cache, {"model": content, "engine": engine_content(), "decoding": decoding}) as answers:
         waiting = [one for one in asked if answers.get(one) is None]

@@ -143,4 +143,4 @@ def cautions(records: Records) -> list[Finding]:
 
 def _seed(summary: Summary) -> int | None:
     """The training seed of a run."""
-    return summary.hyperparameters.get("seed")
+    return summary.hyperparameters.get("random_seed")

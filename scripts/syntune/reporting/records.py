@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from syntune.artifacts.manifests import Manifest, read_manifest
 from syntune.errors import UserError
-from syntune.manifests import Manifest, read_manifest
 
 
 class Record(BaseModel):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from syntune.manifests import Manifest
+from syntune.artifacts.manifests import Manifest
 from syntune.reporting import formats
 from syntune.reporting.figures import data_stages
 from syntune.reporting.findings import OUTCOMES, outcome, passed

@@ -45,7 +45,7 @@ class TinyModelSettings(Source):
     )
     hidden_size: int = Field(default=96, ge=16, multiple_of=16, description="width of the language model")
     num_hidden_layers: int = Field(default=3, ge=1, description="depth of the language model")
-    seed: int = Field(default=0, description="seed of the random weights")
+    random_seed: int = Field(default=0, description="seed of the random weights")
 
 
 class Checkpoint(Source):
@@ -97,7 +97,7 @@ class PartsModelSettings(Source):
         description="the reference's mm_projector.bin of a first stage; null: a random connector, to be aligned by a "
         f"run; {_OR_HUB}",
     )
-    seed: int = Field(default=0, description="seed of a random connector")
+    random_seed: int = Field(default=0, description="seed of a random connector")
     dtype: Literal["bfloat16", "float16", "float32"] = Field(default="bfloat16", description="type of the weights")
     image_size_aux: int = Field(default=768, ge=32, description="side of the high-resolution image, in pixels")
     image_aspect_ratio: Literal["pad", "square"] = Field(

@@ -14,7 +14,7 @@ class PredictionSettings(Strict):
         description="questions answered at a time; perf/predict_speed.py shows what a size takes and gives. On a CPU "
         "answers do not depend on it; on a GPU, in bfloat16, some may",
     )
-    shards: int = Field(
+    slices: int = Field(
         default=1,
         ge=1,
         le=999,

@@ -110,7 +110,7 @@ class TrainedRunSettings(Strict):
     )
     save_steps: int = Field(default=50, ge=1, description="optimizer steps between checkpoints of the work folder")
     keep_checkpoints: int = Field(default=2, ge=1, description="checkpoints that the work folder keeps, the newest")
-    seed: int = Field(default=42, description="seed of the row order, the adapter's weights and dropout")
+    random_seed: int = Field(default=42, description="seed of the row order, the adapter's weights and dropout")
     gpus: int = Field(default=1, ge=0, le=64, description="GPUs of one machine for training; 0 uses the CPU")
     threads: int = Field(default=2, ge=1, description="CPU threads; on a CPU the arithmetic depends on it")
     workers: int = Field(default=4, ge=0, description="processes that decode images ahead of training; 0: none")

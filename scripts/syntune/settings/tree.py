@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, model_validator
 from syntune.settings.benchmarks import BenchmarkSettings
 from syntune.settings.contamination import ContaminationSettings
 from syntune.settings.datasets import DatasetSettings
+from syntune.settings.methods import METHODS
 from syntune.settings.models import AdapterModelSettings, ModelSettings, TinyModelSettings
 from syntune.settings.prediction import PredictionSettings
 from syntune.settings.runs import BaseRunSettings, RunSettings
@@ -79,6 +80,20 @@ class Settings(Strict):
             if start in chain:
                 raise ValueError(f"runs.{run}.start: runs start from each other in a circle: {start}")
             chain.insert(0, start)
+        return chain
+
+    def answering(self, names: list[str]) -> list[str]:
+        """Those of ``names``, a model and the runs on it in order, whose checkpoints answer together.
+
+        The last that stands alone comes first, then what was trained on it; runs that do not train add nothing.
+        """
+        chain: list[str] = []
+        for name in names:
+            method = None if name in self.models else METHODS[self.runs[name].method]
+            if method is None or method.stands_alone:
+                chain = [name]
+            elif method.is_trained:
+                chain.append(name)
         return chain
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from syntune.manifests import Manifest
+from syntune.artifacts.manifests import Manifest
 
 if TYPE_CHECKING:
     from syntune.training.outputs import Finished

@@ -180,7 +180,7 @@ def training_arguments(
         bf16=settings.precision == "bf16",
         tf32=True if settings.gpus else None,
         use_cpu=not settings.gpus,
-        seed=settings.seed,
+        seed=settings.random_seed,
         dataloader_num_workers=settings.workers,
         remove_unused_columns=False,
         average_tokens_across_devices=False,

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from syntune.artifacts.manifests import Manifest, Part, training_inputs, write_manifest
 from syntune.files import atomic_directory, write_json
-from syntune.manifests import Manifest, Part, training_inputs, write_manifest
 from syntune.models.checkpoints import Loaded
 from syntune.settings.runs import TrainedRunSettings
 from syntune.training.card import model_card

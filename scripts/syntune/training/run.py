@@ -21,8 +21,8 @@ from transformers import set_seed
 from transformers.integrations import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback
 
+from syntune.artifacts.manifests import read_manifest
 from syntune.errors import UserError
-from syntune.manifests import read_manifest
 from syntune.models.checkpoints import Loaded, load_chain
 from syntune.settings.runs import TrainedRunSettings
 from syntune.training.batching import StepPlan, plan_steps
@@ -142,14 +142,14 @@ def train_run(job: Job) -> None:
 def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, fresh: bool) -> Finished:
     """Everything between reading and writing."""
     settings = job.settings
-    set_seed(settings.seed)
+    set_seed(settings.random_seed)
     dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
     loaded = load_start(job, dtype)
     index, rows = read_rows(job, work, loaded, ranks)
     plan, steps = plan_steps(
         index.lengths, index.images, global_batch_size=settings.global_batch_size,
         tokens_per_micro_batch=settings.micro_batch_tokens, ranks=ranks.count, epochs=settings.epochs,
-        max_steps=settings.max_steps, seed=settings.seed,
+        max_steps=settings.max_steps, seed=settings.random_seed,
     )  # fmt: skip
     planned = steps
     if job.rehearsed_steps:

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from pyarrow import Table
 from pyarrow.parquet import ParquetFile
 
+from syntune.artifacts.manifests import read_manifest
 from syntune.errors import UserError
-from syntune.manifests import read_manifest
 
 _BYTES_KEPT = 64 * 2**20
 """Memory for row groups that were read: a small dataset is read once."""

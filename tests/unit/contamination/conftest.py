@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from syntune.manifests import Part, write_manifest
+from syntune.artifacts.manifests import Part, write_manifest
 
 ROOT = Path(__file__).resolve().parents[3]
 

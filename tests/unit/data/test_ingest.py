@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from syntune.artifacts.manifests import read_manifest
 from syntune.data.ingest import ingest_seed
 from syntune.errors import UserError
 from syntune.files import read_jsonl, sha256_file
-from syntune.manifests import read_manifest
 from syntune.settings.seeds import SeedSettings
 
 ROWS, MANIFEST = Path("results/seed/s"), Path("results/seed/s.manifest.json")

@@ -6,9 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 
+from syntune.artifacts.manifests import read_manifest
 from syntune.data.shards import write_shards
 from syntune.errors import UserError
-from syntune.manifests import read_manifest
 from syntune.settings.datasets import DatasetSettings
 
 SHARDS, MANIFEST = Path("results/data/d"), Path("results/data/d.manifest.json")

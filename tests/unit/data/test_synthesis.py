@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from syntune.artifacts.manifests import read_manifest
 from syntune.errors import UserError
 from syntune.files import read_json, read_jsonl, write_jsonl
-from syntune.manifests import read_manifest
 
 ROOT = Path(__file__).resolve().parents[3]
 OUTPUT, MANIFEST = Path("results/synth/d.jsonl"), Path("results/synth/d.manifest.json")
@@ -162,7 +162,7 @@ def test_an_operator_that_fails_stops_everything(synthesize, ingested):
 def test_rows_that_changed_since_are_refused(synthesize, ingested):
     seed = ingested()
     write_jsonl("results/seed/s/chunk-00000.jsonl", [])
-    with pytest.raises(UserError, match="chunk-00000.jsonl: missing or changed since"):
+    with pytest.raises(UserError, match="chunk-00000.jsonl: missing, or not the file that"):
         synthesize(CHOICES, seed)
 
 

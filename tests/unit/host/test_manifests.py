@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
+from syntune.artifacts.manifests import Part, read_manifest, write_manifest
 from syntune.errors import UserError
-from syntune.manifests import Part, read_manifest, write_manifest
 
 
 def make(tmp_path, text="a", **fields):

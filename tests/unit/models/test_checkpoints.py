@@ -25,9 +25,9 @@ from transformers import (
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+from syntune.artifacts.manifests import Part, write_manifest
 from syntune.errors import UserError
 from syntune.files import read_json, write_json
-from syntune.manifests import Part, write_manifest
 from syntune.models.checkpoints import apply_adapter, connector_names, load_chain, save_beside
 from syntune.models.export import export_merged, export_reference, export_reference_lora
 from syntune.models.mgm.reference_names import to_reference_names
@@ -74,7 +74,7 @@ def prepare_tiny(dataset, root, seed=0, hidden_size=32):
     from syntune.settings.models import TinyModelSettings
 
     sizes = {"hidden_size": hidden_size, "num_hidden_layers": 2, "vocab_size": 300}
-    settings = TinyModelSettings(source="tiny", tokenizer_dataset="d", seed=seed, **sizes)
+    settings = TinyModelSettings(source="tiny", tokenizer_dataset="d", random_seed=seed, **sizes)
     prepare_base("tiny", settings, Ingredients(dataset), root / "tiny", root / "tiny.manifest.json")
     return root / "tiny"
 
@@ -185,7 +185,7 @@ def test_parts_make_a_model(parts, base, tmp_path):
         found["vision_tower.embeddings.class_embedding"], clip["vision_model.embeddings.class_embedding"]
     )
     assert logits(folder).isfinite().all()
-    other = tensors_of(prepare(tmp_path, "other", source="parts", **parts, dtype="float32", seed=1))
+    other = tensors_of(prepare(tmp_path, "other", source="parts", **parts, dtype="float32", random_seed=1))
     differing = {name.partition(".")[0] for name in found if not torch.equal(found[name], other[name])}
     assert differing == {"mining", "mm_projector"}
 

@@ -15,9 +15,9 @@ from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from syntune.artifacts.manifests import Part, write_manifest
 from syntune.benchmarks.protocol import Protocol
 from syntune.benchmarks.registry import load_benchmark
-from syntune.manifests import Part, write_manifest
 from syntune.models.checkpoints import save_beside
 from syntune.models.mgm.family import MgmFamily
 from syntune.models.mgm.modeling_mgm import MgmForConditionalGeneration
@@ -132,7 +132,7 @@ def answer(checkpoints, tmp_path) -> Callable[..., list[dict]]:
     """Predict on the CPU in float32 and return the lines; each call has a cache of its own unless one is given."""
     calls = []
 
-    def run(protocol, folders=None, cache=None, shard=0, **settings) -> list[dict]:
+    def run(protocol, folders=None, cache=None, slice=0, **settings) -> list[dict]:
         folders = folders or checkpoints
         calls.append(folders)
         output = tmp_path / "out" / f"{len(calls)}.jsonl"
@@ -145,7 +145,7 @@ def answer(checkpoints, tmp_path) -> Callable[..., list[dict]]:
             device=torch.device("cpu"),
             dtype=torch.float32,
             threads=3,
-            shard=shard,
+            slice=slice,
             cache=cache or tmp_path / f"cache{len(calls)}",
             output=output,
         )

@@ -60,7 +60,7 @@ def test_a_checkpoint_that_its_manifest_does_not_describe_is_refused(answer, tex
     adapter = shutil.copytree(checkpoints[1], tmp_path / "adapter")
     shutil.copy(f"{checkpoints[1]}.manifest.json", tmp_path)
     (adapter / "adapter_config.json").write_text("{}")
-    with pytest.raises(UserError, match="adapter_config.json: not the file that .*adapter.manifest.json describes"):
+    with pytest.raises(UserError, match="adapter_config.json: missing, or not the file .*adapter.manifest.json"):
         answer(textvqa, folders=[checkpoints[0], adapter])
 
 
@@ -72,7 +72,7 @@ def test_another_adapter_under_the_old_manifest_is_refused(answer, textvqa, chec
     for file in adapter.glob("*.safetensors"):
         assert file.stat().st_size == (other / file.name).stat().st_size
         shutil.copy(other / file.name, file)
-    with pytest.raises(UserError, match="safetensors: not the file that .*adapter.manifest.json describes"):
+    with pytest.raises(UserError, match="safetensors: missing, or not the file that .*adapter.manifest.json describes"):
         answer(textvqa, folders=[checkpoints[0], adapter])
     assert not asked
 
@@ -118,7 +118,7 @@ def test_a_killed_job_loses_its_last_batch_alone(answer, textvqa, checkpoints, t
     cache = tmp_path / "cache"
     arguments = {
         "name": "test", "checkpoints": checkpoints, "device": torch.device("cpu"), "dtype": torch.float32, "threads": 1,
-        "manifests": [folder.with_name(folder.name + ".manifest.json") for folder in checkpoints], "shard": 0,
+        "manifests": [folder.with_name(folder.name + ".manifest.json") for folder in checkpoints], "slice": 0,
         "cache": cache, "output": tmp_path / "killed.jsonl",
     }  # fmt: skip
     job = subprocess.run(

@@ -1,4 +1,4 @@
-"""Answers belong to a question, whatever batch, shard or order it is asked in."""
+"""Answers belong to a question, whatever batch, slice or order it is asked in."""
 
 import json
 from pathlib import Path
@@ -30,11 +30,11 @@ def test_batches_and_shards_change_no_byte(answer, textvqa, tmp_path):
     assert len({line["text"] for line in alone}) > 3  # answers that differ show whose they are
     for batch_size in (3, 8, 100):
         assert answer(textvqa, batch_size=batch_size) == alone
-    for shards in (2, 7):  # of seven shards, two have nothing to do
+    for slices in (2, 7):  # of seven slices, two have nothing to do
         files = []
-        for shard in range(shards):
-            files.append(tmp_path / f"{shards}.{shard}.jsonl")
-            lines = answer(textvqa, shards=shards, shard=shard, batch_size=4)
+        for slice in range(slices):
+            files.append(tmp_path / f"{slices}.{slice}.jsonl")
+            lines = answer(textvqa, slices=slices, slice=slice, batch_size=4)
             files[-1].write_text("".join(json.dumps(line) + "\n" for line in lines))
         assert gather(textvqa, files) == alone
 
@@ -44,7 +44,7 @@ def test_batches_and_shards_change_no_byte(answer, textvqa, tmp_path):
     [
         (lambda lines: [*lines, lines[0] | {"adapter": "z"}], "1.jsonl: line 7: question 0 has an answer already"),
         (lambda lines: [*lines, lines[0] | {"question_id": 99}], "1.jsonl: line 7: answers question 99, which is not"),
-        (lambda lines: lines[1:], r"1 of 11 questions are in none of the 2 shards \(0\)"),
+        (lambda lines: lines[1:], r"1 of 11 questions are in none of the 2 slices \(0\)"),
     ],
 )
 def test_shards_that_do_not_belong_together_are_refused(textvqa, tmp_path, change, message):

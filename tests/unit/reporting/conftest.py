@@ -110,7 +110,9 @@ class Project:
                 {"name": "gradient norm", "status": "ok", "detail": "never more than 100 times the median"},
             ],
             "healthy": True, "resumed_from": None,
-            "hyperparameters": {"seed": 42, "lora": {"r": 16}, "optimizer": {"learning_rate": 2e-5 if lora else 1e-3}},
+            "hyperparameters": {
+                "random_seed": 42, "lora": {"r": 16}, "optimizer": {"learning_rate": 2e-5 if lora else 1e-3},
+            },
         }  # fmt: skip
         return self.write(f"checkpoints/{run}/summary.json", json.dumps(summary | fields))
 

@@ -162,7 +162,7 @@ def test_a_changed_run_never_goes_on_from_another_ones_checkpoint(job):
     first = job(max_steps=2, health={"max_loss_rise": 1e-9, "first_loss_margin": 1e9, "max_grad_norm_factor": 1.001})
     work = first.work
     fingerprints = set()
-    for settings in (first.settings, first.settings.model_copy(update={"seed": 1})):
+    for settings in (first.settings, first.settings.model_copy(update={"random_seed": 1})):
         from syntune.training.work import fingerprint
 
         fingerprints.add(fingerprint(settings, "data", ["start"]))

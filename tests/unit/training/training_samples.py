@@ -9,7 +9,7 @@ import pyarrow
 from PIL import Image
 from pyarrow.parquet import ParquetWriter
 
-from syntune.manifests import Part, write_manifest
+from syntune.artifacts.manifests import Part, write_manifest
 from syntune.training.run import Job
 
 SCHEMA = pyarrow.schema(

@@ -95,3 +95,24 @@ def read_manifest(path: str | Path) -> Manifest:
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: not a readable manifest ({reason}); delete it and run snakemake again") from error
+
+
+def part_files(path: str | Path, only: str | None = None) -> list[Path]:
+    """The files of a manifest's parts, in its order, each checked against its size and hash.
+
+    Args:
+        path: the manifest.
+        only: the path of one part; None takes them all.
+
+    Raises:
+        UserError: the manifest has no such part, or a file is missing or is not the one that it describes.
+    """
+    path = Path(path)
+    parts = [part for part in read_manifest(path).parts if only in (None, part.path)]
+    if only is not None and not parts:
+        raise UserError(f"{path}: has no part {only}; delete it and run snakemake again")
+    for part in parts:
+        file = path.parent / part.path
+        if not file.is_file() or file.stat().st_size != part.bytes or sha256_file(file) != part.sha256:
+            raise UserError(f"{file}: missing, or not the file that {path} describes; delete {path} and run again")
+    return [path.parent / part.path for part in parts]

@@ -1,0 +1,1 @@
+"""The files that stages leave for each other: one schema a kind of file, shared by writers and readers."""
