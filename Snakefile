@@ -13,6 +13,7 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/gate.smk"
 include: "rules/demo.smk"
 include: "rules/seed.smk"
 include: "rules/synthesis.smk"
@@ -47,7 +48,7 @@ rule rehearsal:
 rule checkpoints:
     """Target: every run trained."""
     input:
-        expand("results/checkpoints/{run}.manifest.json", run=trained_runs()),
+        expand("results/checkpoints/{run}.manifest.json", run=TRAINED),
 
 
 rule scores:

@@ -1,4 +1,8 @@
-"""The settings, checked before anything runs, and the helpers that rules call."""
+"""The settings, checked before anything runs, and what rules ask of them.
+
+A folder ``X`` has a manifest ``X.manifest.json`` beside it. Rules take both: the manifest says when the folder changed,
+so the folder itself is ``ancient()``.
+"""
 
 import os
 import sys
@@ -8,12 +12,11 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 try:
     from syntune.errors import UserError
-    from syntune.artifacts.manifests import read_manifest, training_inputs
+    from syntune.settings.methods import METHODS
     from syntune.settings.paths import check_paths
     from syntune.settings.reading import read_settings
-    from syntune.settings.runs import BaseRunSettings
     from syntune.settings.tree import Settings, as_params
-    from syntune.sources import source_files
+    from syntune.sources import file_digests
 except ImportError as error:
     sys.exit(f"error: {error}; Snakemake must run in the environment that 'make setup' makes: . .venv/bin/activate")
 
@@ -35,45 +38,53 @@ wildcard_constraints:
     slice=r"\d{3}",
 
 
-def sources(script: str) -> list[str]:
-    """The script of a rule and every library module that it imports, as inputs of the rule."""
-    return [str(path.relative_to(workflow.basedir)) for path in source_files(script)]
+VALUES = settings.model_dump(mode="json")
+"""Every setting, for lookup()."""
+
+SECTIONS = ("seeds", "datasets", "models", "runs", "benchmarks")
+JSON = {section: {name: as_params(part) for name, part in getattr(settings, section).items()} for section in SECTIONS}
+"""Each named section as the JSON that its command takes, for lookup()."""
+
+TRAINED = [name for name, run in settings.runs.items() if METHODS[run.method].is_trained]
+WITH_RECIPE = [name for name, dataset in settings.datasets.items() if dataset.recipe]
+SEARCHED = list(dict.fromkeys(settings.runs[name].dataset for name in TRAINED))
+"""The runs that train; the datasets that have a recipe; those that some run trains on, searched for benchmarks."""
+
+BENCHMARK_FILES = {name: benchmark.files() for name, benchmark in settings.benchmarks.items()}
+BENCHMARK_IMAGES = {
+    name: [ancient(folder) for folder in benchmark.folders()] for name, benchmark in settings.benchmarks.items()
+}
+"""Of each benchmark; the questions' hash covers the images that are asked about, so their folders' time says nothing."""
+
+SLICES = [f"{index:03d}" for index in range(settings.prediction.slices)] if settings.prediction.slices > 1 else []
+"""The slices that each benchmark's questions are dealt out to; none where one job answers them all."""
 
 
-def trained_runs() -> list[str]:
-    """The runs that train."""
-    return [name for name, run in settings.runs.items() if not isinstance(run, BaseRunSettings)]
+def code(script: str) -> list[str]:
+    """A digest of what each source file of a rule's script does, as params: an edit of a comment changes none.
+
+    One param a file, so that the reason for a job in ``snakemake -n`` names the file that changed.
+    """
+    return [f"scripts/{path} {digest}" for path, digest in file_digests(script).items()]
 
 
-def seed_params(wildcards) -> str:
-    """The settings of a seed, as JSON."""
-    return as_params(settings.seeds[wildcards.seed])
+def made(folders: list[str], manifests_as: str, folders_as: str) -> dict[str, list[str]]:
+    """Two inputs of a rule, named as it names them: the manifests of what lies at ``folders``, and that itself."""
+    return {
+        manifests_as: [f"{folder.removesuffix('.jsonl')}.manifest.json" for folder in folders],
+        folders_as: [ancient(folder) for folder in folders],
+    }
 
 
-def seed_file(wildcards) -> str:
-    """The file of a seed's records."""
-    return settings.seeds[wildcards.seed].path
+def seed_records(wildcards) -> dict[str, list[str]]:
+    """The files of a seed. The time of its images' folder says nothing of its content."""
+    seed = settings.seeds[wildcards.seed]
+    return {"records": seed.path, "images": [ancient(seed.images)] if seed.images else []}
 
 
-def seed_images(wildcards) -> list[str]:
-    """The folder of a seed's images. Its time says nothing of its content, so it never triggers a rerun."""
-    images = settings.seeds[wildcards.seed].images
-    return [ancient(images)] if images else []
-
-
-def seed_of(wildcards) -> str:
-    """The manifest of the seed that a dataset is made from."""
-    return f"results/seed/{settings.datasets[wildcards.dataset].seed}.manifest.json"
-
-
-def seed_rows(wildcards) -> str:
-    """The rows of the seed that a dataset is made from; its manifest says when they changed."""
-    return ancient(f"results/seed/{settings.datasets[wildcards.dataset].seed}")
-
-
-def recipe_of(wildcards) -> str:
-    """The Data-Juicer recipe of a dataset."""
-    return settings.datasets[wildcards.dataset].recipe
+def dataset_seed(wildcards) -> dict[str, list[str]]:
+    """The rows of the seed that a dataset is made from."""
+    return made([f"results/seed/{settings.datasets[wildcards.dataset].seed}"], "seed", "rows")
 
 
 def chunks_of(dataset: str) -> list[str]:
@@ -81,176 +92,82 @@ def chunks_of(dataset: str) -> list[str]:
     return [f"{index:05d}" for index in range(settings.seeds[settings.datasets[dataset].seed].chunks)]
 
 
-def synthesized_chunks(wildcards) -> list[str]:
-    """The rows of each chunk of a dataset."""
-    return expand("results/synth/{dataset}/chunk-{chunk}.jsonl", chunk=chunks_of(wildcards.dataset), **wildcards)
+def synthesized_chunks(wildcards) -> dict[str, list[str]]:
+    """The rows and the report of each chunk of a dataset."""
+    stems = expand("results/synth/{dataset}/chunk-{chunk}", chunk=chunks_of(wildcards.dataset), **wildcards)
+    return {"chunks": [f"{stem}.jsonl" for stem in stems], "reports": [f"{stem}.json" for stem in stems]}
 
 
-def synthesized_reports(wildcards) -> list[str]:
-    """The report of each chunk of a dataset."""
-    return expand("results/synth/{dataset}/chunk-{chunk}.json", chunk=chunks_of(wildcards.dataset), **wildcards)
+def rows_of(dataset: str) -> str:
+    """A dataset's rows: a file that synthesis made or, without a recipe, its seed's folder."""
+    seed, recipe = settings.datasets[dataset].seed, settings.datasets[dataset].recipe
+    return f"results/synth/{dataset}.jsonl" if recipe else f"results/seed/{seed}"
 
 
-def rows_manifest(dataset: str) -> str:
-    """The manifest of a dataset's rows: of its synthesis or, without a recipe, of its seed."""
-    of = settings.datasets[dataset]
-    return f"results/synth/{dataset}.manifest.json" if of.recipe else f"results/seed/{of.seed}.manifest.json"
+def rows_to_shard(wildcards) -> dict[str, list[str]]:
+    """The rows that a dataset is sharded from: its own, and those that are mixed in."""
+    own = made([rows_of(wildcards.dataset)], "rows_manifest", "rows")
+    mixed = made([rows_of(name) for name in settings.datasets[wildcards.dataset].mix], "mix_manifests", "rows")
+    return {**own, **mixed, "rows": own["rows"] + mixed["rows"]}
 
 
-def rows_path(dataset: str) -> str:
-    """The rows that :func:`rows_manifest` describes: a file, or a seed's folder."""
-    of = settings.datasets[dataset]
-    return f"results/synth/{dataset}.jsonl" if of.recipe else f"results/seed/{of.seed}"
-
-
-def shard_manifest(wildcards) -> str:
-    """The manifest of the rows that a dataset is sharded from."""
-    return rows_manifest(wildcards.dataset)
-
-
-def mix_manifests(wildcards) -> list[str]:
-    """The manifests of the rows that are mixed into a dataset."""
-    return [rows_manifest(other) for other in settings.datasets[wildcards.dataset].mix]
-
-
-def mix_arguments(wildcards) -> list[str]:
+def mix_arguments(wildcards, input) -> list[str]:
     """``NAME=MANIFEST`` for each dataset that is mixed in."""
-    return [f"{other}={rows_manifest(other)}" for other in settings.datasets[wildcards.dataset].mix]
+    names = settings.datasets[wildcards.dataset].mix
+    return [f"{name}={manifest}" for name, manifest in zip(names, input.mix_manifests)]
 
 
-def shard_rows(wildcards) -> list[str]:
-    """Every file or folder of rows that a dataset is sharded from; their manifests say when they changed."""
-    names = [wildcards.dataset, *settings.datasets[wildcards.dataset].mix]
-    return [ancient(rows_path(name)) for name in names]
-
-
-def dataset_params(wildcards) -> str:
-    """The settings of a dataset, as JSON."""
-    return as_params(settings.datasets[wildcards.dataset])
-
-
-def model_params(wildcards) -> str:
-    """The settings of a base model, as JSON."""
-    return as_params(settings.models[wildcards.model])
-
-
-def tokenizer_dataset(wildcards) -> list[str]:
-    """The manifest of the dataset that a model's tokenizer is trained on, if it has one of its own."""
-    name = getattr(settings.models[wildcards.model], "tokenizer_dataset", None)
-    return [f"results/data/{name}.manifest.json"] if name else []
-
-
-def tokenizer_shards(wildcards) -> list[str]:
-    """The shards of that dataset."""
-    name = getattr(settings.models[wildcards.model], "tokenizer_dataset", None)
-    return [ancient(f"results/data/{name}")] if name else []
-
-
-def local_checkpoint(wildcards) -> list[str]:
-    """The local files that a model is read from; of a folder, those that lie in it."""
+def ingredients(wildcards) -> dict[str, list[str]]:
+    """What a base model is made of: local files, the dataset of its tokenizer, the base of an adapter."""
+    model = settings.models[wildcards.model]
     files = []
-    for path in map(Path, settings.models[wildcards.model].paths().values()):
+    for path in map(Path, model.paths().values()):
         files += sorted(filter(Path.is_file, path.iterdir())) if path.is_dir() else [path]
-    return [str(file) for file in files]
+    dataset, base = getattr(model, "tokenizer_dataset", None), getattr(model, "base", None)
+    return {
+        **made([f"results/data/{dataset}"] if dataset else [], "dataset", "shards"),
+        **made([f"results/models/{base}"] if base else [], "base_manifest", "base"),
+        "checkpoint": [str(file) for file in files],
+    }
 
 
-def base_of_model(wildcards) -> list[str]:
-    """The folder of the base that an adapter is merged into; its manifest says when it changed."""
-    name = getattr(settings.models[wildcards.model], "base", None)
-    return [ancient(f"results/models/{name}")] if name else []
+def checkpoint_of(name: str) -> str:
+    """The folder of a base model or of a run's checkpoint."""
+    return f"results/models/{name}" if name in settings.models else f"results/checkpoints/{name}"
 
 
-def base_of_model_manifest(wildcards) -> list[str]:
-    """The manifest of that base."""
-    return manifests_of(base_of_model(wildcards))
-
-
-def checkpoint_chain(names: list[str]) -> list[str]:
-    """The folders that make the model at the end of ``names``: the last full checkpoint, then the adapters on it."""
-    chain = []
-    for name in names:
-        if name in settings.models:
-            chain = [f"results/models/{name}"]
-        elif settings.runs[name].method == "full":
-            chain = [f"results/checkpoints/{name}"]
-        elif settings.runs[name].method in ("lora", "qlora", "align"):
-            chain.append(f"results/checkpoints/{name}")
-    return chain
-
-
-def start_chain(wildcards) -> list[str]:
-    """The folders that a run starts from."""
-    return checkpoint_chain(settings.ancestry(wildcards.run)[:-1])
-
-
-def answering_chain(wildcards) -> list[str]:
-    """The folders that answer for a run."""
-    return checkpoint_chain(settings.ancestry(wildcards.run))
-
-
-def manifests_of(folders: list[str]) -> list[str]:
-    """The manifest beside each folder."""
-    return [f"{folder}.manifest.json" for folder in folders]
-
-
-def start_manifests(wildcards) -> list[str]:
-    """The manifests of what a run starts from."""
-    return manifests_of(start_chain(wildcards))
-
-
-def start_folders(wildcards) -> list[str]:
-    """The folders that a run starts from; their manifests say when they changed."""
-    return [ancient(folder) for folder in start_chain(wildcards)]
-
-
-def answering_manifests(wildcards) -> list[str]:
-    """The manifests of what answers for a run."""
-    return manifests_of(answering_chain(wildcards))
-
-
-def answering_folders(wildcards) -> list[str]:
-    """The folders that answer for a run; their manifests say when they changed."""
-    return [ancient(folder) for folder in answering_chain(wildcards)]
-
-
-def base_folder(wildcards) -> str:
+def run_base(wildcards) -> dict[str, list[str]]:
     """The base model at the root of a run."""
-    return f"results/models/{settings.ancestry(wildcards.run)[0]}"
+    return made([checkpoint_of(settings.ancestry(wildcards.run)[0])], "base", "base_folder")
 
 
-def base_manifest(wildcards) -> str:
-    """The manifest of the base model at the root of a run."""
-    return f"{base_folder(wildcards)}.manifest.json"
+def run_dataset(wildcards) -> dict[str, list[str]]:
+    """The dataset that a run is trained on."""
+    return made([f"results/data/{settings.runs[wildcards.run].dataset}"], "dataset", "shards")
 
 
-def run_params(wildcards) -> str:
-    """The settings of a run, as JSON."""
-    return as_params(settings.runs[wildcards.run])
+def run_start(wildcards) -> dict[str, list[str]]:
+    """The checkpoints that a run starts from."""
+    chain = settings.answering(settings.ancestry(wildcards.run)[:-1])
+    return made([checkpoint_of(name) for name in chain], "start", "folders")
 
 
-def run_dataset(wildcards) -> str:
-    """The manifest of the dataset that a run is trained on."""
-    return f"results/data/{settings.runs[wildcards.run].dataset}.manifest.json"
+def answering(wildcards) -> dict[str, list[str]]:
+    """The checkpoints that answer for a run."""
+    chain = settings.answering(settings.ancestry(wildcards.run))
+    return made([checkpoint_of(name) for name in chain], "manifests", "folders")
 
 
-def run_shards(wildcards) -> str:
-    """The shards that a run is trained on; their manifest says when they changed."""
-    return ancient(f"results/data/{settings.runs[wildcards.run].dataset}")
-
-
-def run_threads(wildcards) -> int:
-    """The CPU threads of a run."""
-    return settings.runs[wildcards.run].threads
-
-
-def run_gpus(wildcards) -> int:
-    """The GPUs of a run."""
-    return settings.runs[wildcards.run].gpus
+def rehearsed_answering(wildcards) -> dict[str, list[str]]:
+    """The checkpoints that would answer for a run, its own as the rehearsal trained it."""
+    base, *_, run = settings.ancestry(wildcards.run)
+    places = {base: checkpoint_of(base), run: f"results/rehearsal/{run}/checkpoint"}
+    return made([places[name] for name in settings.answering([base, run])], "manifests", "folders")
 
 
 def training_environment(wildcards) -> str:
     """The name of the environment that a run is trained in."""
-    return "train-cuda" if settings.runs[wildcards.run].cuda_kernels else "train"
+    return settings.runs[wildcards.run].environment
 
 
 def training_env_spec(wildcards) -> str:
@@ -258,149 +175,51 @@ def training_env_spec(wildcards) -> str:
     return f"../envs/{training_environment(wildcards)}.yaml"
 
 
-def is_trained(run: str) -> bool:
-    """Whether a run's checkpoint is there, and of its present settings, dataset and start."""
-    try:
-        trained = read_manifest(f"results/checkpoints/{run}.manifest.json")
-        dataset = read_manifest(f"results/data/{settings.runs[run].dataset}.manifest.json")
-        starts = manifests_of(checkpoint_chain(settings.ancestry(run)[:-1]))
-        inputs = training_inputs(dataset, [read_manifest(path) for path in starts])
-    except UserError:
-        return False
-    return trained.inputs == inputs and trained.settings == settings.runs[run].model_dump(mode="json")
-
-
-def clearance(wildcards) -> str:
-    """What a run's training waits for. It makes no checkpoint stale that is of its present settings and inputs."""
-    path = f"results/rehearsal/{wildcards.run}/cleared"
-    return ancient(path) if is_trained(wildcards.run) else path
-
-
-def runs_to_clear() -> str:
-    """The runs that may be cleared for training, as a pattern; one that matches no run if there are none."""
-    names = [
-        name for name in trained_runs() if not (Path(f"results/rehearsal/{name}/cleared").exists() and is_trained(name))
-    ]
-    return "|".join(names) or "(?!)"
-
-
 def rehearsals_before(wildcards) -> list[str]:
     """The rehearsals of a run and of every run that builds on it."""
     names = [name for name in settings.runs if wildcards.run in settings.ancestry(name)]
-    return [f"results/rehearsal/{name}/passed.json" for name in names]
-
-
-def rehearsed_checkpoint(wildcards) -> list[str]:
-    """The checkpoint and its manifest that a run's rehearsal trained; none for a run that does not train."""
-    if wildcards.run not in trained_runs():
-        return []
-    return [f"results/rehearsal/{wildcards.run}/checkpoint"]
-
-
-def rehearsed_manifest(wildcards) -> list[str]:
-    """The manifest of that checkpoint."""
-    return manifests_of(rehearsed_checkpoint(wildcards))
-
-
-def searched_datasets() -> list[str]:
-    """The datasets that some run trains on; benchmarks are looked for in these."""
-    return list(dict.fromkeys(settings.runs[name].dataset for name in trained_runs()))
+    return expand("results/rehearsal/{run}/passed.json", run=names)
 
 
 def contamination_of(wildcards) -> list[str]:
     """The findings of every dataset that a run, or a run that it builds on, is trained on."""
-    trained = [name for name in settings.ancestry(wildcards.run) if name in trained_runs()]
-    datasets = list(dict.fromkeys(settings.runs[name].dataset for name in trained))
-    return expand("results/contamination/{dataset}.json", dataset=datasets)
+    datasets = [settings.runs[name].dataset for name in settings.ancestry(wildcards.run) if name in TRAINED]
+    return expand("results/contamination/{dataset}.json", dataset=dict.fromkeys(datasets))
 
 
-def benchmark_params(wildcards) -> str:
-    """The settings of a benchmark, as JSON."""
-    return as_params(settings.benchmarks[wildcards.benchmark])
-
-
-def per_prediction_slice(path: str) -> str:
-    """``path`` with the wildcard of a slice of questions before its ending; without, where there is one slice."""
-    stem, ending = path.rsplit(".", 1)
-    return path if settings.prediction.slices == 1 else f"{stem}.{{slice}}.{ending}"
-
-
-def prediction_slices() -> list[str]:
-    """The slices that each benchmark's questions are dealt out to: 000, 001, ..."""
-    return [f"{index:03d}" for index in range(settings.prediction.slices)]
-
-
-def prediction_slice(wildcards) -> int:
-    """The number of a job's slice."""
-    return int(getattr(wildcards, "slice", 0))
-
-
-def predicted_slices(wildcards) -> list[str]:
-    """The predictions of each slice of a benchmark."""
-    path = per_prediction_slice("results/predictions/{run}/{benchmark}.jsonl")
-    return expand(path, slice=prediction_slices(), **wildcards)
-
-
-def all_benchmark_params(wildcards) -> str:
+def benchmarks_as_object(**left_out) -> str:
     """The settings of every benchmark, as one JSON object by name."""
-    sections = (f'"{name}": {as_params(of)}' for name, of in settings.benchmarks.items())
+    sections = (f'"{name}": {part.model_dump_json(**left_out)}' for name, part in settings.benchmarks.items())
     return "{" + ", ".join(sections) + "}"
 
 
-def benchmark_files(wildcards) -> list[str]:
-    """The files of questions and annotations of a benchmark."""
-    return settings.benchmarks[wildcards.benchmark].files()
+def per_slice(path: str) -> str:
+    """``path`` with the wildcard of a slice of questions before its ending; as it is, where there are no slices."""
+    stem, ending = path.rsplit(".", 1)
+    return f"{stem}.{{slice}}.{ending}" if SLICES else path
 
 
-def benchmark_images(wildcards) -> list[str]:
-    """The folders of images of a benchmark; the questions' hash covers what is asked, so their time says nothing."""
-    return [ancient(folder) for folder in settings.benchmarks[wildcards.benchmark].folders()]
-
-
-def asked_params(wildcards) -> str:
-    """What every benchmark asks, as one JSON object by name: its settings without the length of the answers."""
-    without = {"max_new_tokens"}
-    sections = (f'"{name}": {of.model_dump_json(exclude=without)}' for name, of in settings.benchmarks.items())
-    return "{" + ", ".join(sections) + "}"
-
-
-def all_benchmark_files(wildcards) -> list[str]:
-    """The files of every benchmark."""
-    return [file for of in settings.benchmarks.values() for file in of.files()]
-
-
-def all_benchmark_images(wildcards) -> list[str]:
-    """The image folders of every benchmark."""
-    return [ancient(folder) for of in settings.benchmarks.values() for folder in of.folders()]
-
-
-def run_files(pattern: str) -> list[str]:
-    """``pattern`` for every run that trains."""
-    return expand(pattern, run=trained_runs())
-
-
-def recipe_datasets() -> list[str]:
-    """The datasets that have a recipe."""
-    return [name for name, dataset in settings.datasets.items() if dataset.recipe]
+def slice_number(wildcards) -> int:
+    """The number of a job's slice of the questions."""
+    return int(getattr(wildcards, "slice", 0))
 
 
 def timings() -> list[str]:
     """The timing file of every job before the report."""
-    chunks = [f"{name}.{chunk}" for name in recipe_datasets() for chunk in chunks_of(name)]
+    chunks = [f"{name}.{chunk}" for name in WITH_RECIPE for chunk in chunks_of(name)]
     pairs = expand("{run}.{benchmark}", run=settings.runs, benchmark=settings.benchmarks)
-    scattered = settings.prediction.slices > 1
     jobs = {
         "ingest_seed": settings.seeds,
         "synthesize": chunks,
-        "gather_synthesis": recipe_datasets(),
+        "gather_synthesis": WITH_RECIPE,
         "shard": settings.datasets,
-        "decontaminate": searched_datasets(),
+        "decontaminate": SEARCHED,
         "prepare_base": settings.models,
-        "rehearse_training": trained_runs(),
+        "rehearse_training": TRAINED,
         "rehearse_evaluation": settings.runs,
-        "train": trained_runs(),
-        "predict": expand("{pair}.{slice}", pair=pairs, slice=prediction_slices()) if scattered else pairs,
-        "gather_predictions": pairs if scattered else [],
+        "train": TRAINED,
+        "predict": expand("{pair}.{slice}", pair=pairs, slice=SLICES) if SLICES else pairs,
+        "gather_predictions": pairs if SLICES else [],
         "score": pairs,
     }
     return [f"results/timings/{rule}/{name}.tsv" for rule, names in jobs.items() for name in names]

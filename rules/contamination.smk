@@ -6,9 +6,8 @@ rule decontaminate:
     input:
         manifest="results/data/{dataset}.manifest.json",
         shards=ancient("results/data/{dataset}"),
-        benchmarks=all_benchmark_files,
-        images=all_benchmark_images,
-        code=sources("decontaminate"),
+        benchmarks=list(BENCHMARK_FILES.values()),
+        images=list(BENCHMARK_IMAGES.values()),
     output:
         findings="results/contamination/{dataset}.json",
     log:
@@ -23,9 +22,11 @@ rule decontaminate:
         mem_mb=8000,
         runtime=240,
     params:
+        *code("decontaminate"),
         settings=as_params(settings.contamination),
-        benchmarks=asked_params,
+        benchmarks=benchmarks_as_object(exclude={"max_new_tokens"}),
+        withdrawn=withdrawn_by_search,
     shell:
-        "python scripts/decontaminate.py --dataset {wildcards.dataset:q} --settings {params.settings:q} "
+        "rm -f {params.withdrawn:q} && python scripts/decontaminate.py --dataset {wildcards.dataset:q} --settings {params.settings:q} "
         "--benchmarks {params.benchmarks:q} --dataset-manifest {input.manifest:q} "
         "--threads {threads} --output {output.findings:q} 2>&1 | tee {log:q}"

@@ -3,8 +3,6 @@
 
 rule easy_vqa:
     """Write easy-VQA's train split as a seed and its test split as two stand-in benchmarks."""
-    input:
-        code=sources("easy_vqa"),
     output:
         seed="results/easy-vqa/seed.jsonl",
         images=directory("results/easy-vqa/images"),
@@ -24,6 +22,7 @@ rule easy_vqa:
         mem_mb=1000,
         runtime=10,
     params:
+        *code("easy_vqa"),
         folder=subpath(output.manifest, parent=True),
     shell:
         "python scripts/easy_vqa.py --output {params.folder:q} 2>&1 | tee {log:q}"

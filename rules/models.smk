@@ -4,12 +4,7 @@
 rule prepare_base:
     """Build or convert a base model, every tensor accounted for."""
     input:
-        dataset=tokenizer_dataset,
-        shards=tokenizer_shards,
-        checkpoint=local_checkpoint,
-        base=base_of_model,
-        base_manifest=base_of_model_manifest,
-        code=sources("prepare_base"),
+        unpack(ingredients),
     output:
         model=directory("results/models/{model}"),
         manifest="results/models/{model}.manifest.json",
@@ -24,7 +19,8 @@ rule prepare_base:
         mem_mb=16000,
         runtime=60,
     params:
-        settings=model_params,
+        *code("prepare_base"),
+        settings=lookup(dpath="models/{model}", within=JSON),
     shell:
         "python scripts/prepare_base.py --name {wildcards.model:q} --settings {params.settings:q} "
         "--dataset-manifest {input.dataset:q} --base {input.base:q} --base-manifest {input.base_manifest:q} "

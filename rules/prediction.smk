@@ -4,29 +4,28 @@
 rule predict:
     """Answer the questions of a benchmark; answers are cached by the content of model, question and decoding."""
     input:
-        manifests=answering_manifests,
-        folders=answering_folders,
-        benchmark=benchmark_files,
-        images=benchmark_images,
-        code=sources("predict"),
+        unpack(answering),
+        benchmark=lookup(dpath="{benchmark}", within=BENCHMARK_FILES),
+        images=lookup(dpath="{benchmark}", within=BENCHMARK_IMAGES),
     output:
-        predictions=per_prediction_slice("results/predictions/{run}/{benchmark}.jsonl"),
+        predictions=per_slice("results/predictions/{run}/{benchmark}.jsonl"),
     log:
-        per_prediction_slice("results/logs/predict/{run}.{benchmark}.log"),
+        per_slice("results/logs/predict/{run}.{benchmark}.log"),
     benchmark:
-        per_prediction_slice("results/timings/predict/{run}.{benchmark}.tsv")
+        per_slice("results/timings/predict/{run}.{benchmark}.tsv")
     conda:
         "../envs/eval.yaml"
-    threads: run_threads
+    threads: lookup(dpath="runs/{run}/threads", within=VALUES)
     resources:
         mem_mb=16000,
         runtime=480,
-        gpu=run_gpus,
+        gpu=lookup(dpath="runs/{run}/gpus", within=VALUES),
     params:
+        *code("predict"),
         settings=as_params(settings.prediction),
-        benchmark=benchmark_params,
-        slice=prediction_slice,
-        device=run_gpus,
+        benchmark=lookup(dpath="benchmarks/{benchmark}", within=JSON),
+        slice=slice_number,
+        device=lookup(dpath="runs/{run}/gpus", within=VALUES),
         cache="results/cache/predictions",
     shell:
         "python scripts/predict.py --run {wildcards.run:q} --benchmark {wildcards.benchmark:q} "
@@ -35,14 +34,13 @@ rule predict:
         "--threads {threads} --cache {params.cache:q} --output {output.predictions:q} 2>&1 | tee {log:q}"
 
 
-if settings.prediction.slices > 1:
+if SLICES:
 
     rule gather_predictions:
         """Put the slices' answers together, in the benchmark's order."""
         input:
-            slices=predicted_slices,
-            benchmark=benchmark_files,
-            code=sources("gather_predictions"),
+            slices=expand(per_slice("results/predictions/{run}/{benchmark}.jsonl"), slice=SLICES, allow_missing=True),
+            benchmark=lookup(dpath="{benchmark}", within=BENCHMARK_FILES),
         output:
             predictions="results/predictions/{run}/{benchmark}.jsonl",
         log:
@@ -56,7 +54,8 @@ if settings.prediction.slices > 1:
             mem_mb=2000,
             runtime=30,
         params:
-            settings=benchmark_params,
+            *code("gather_predictions"),
+            settings=lookup(dpath="benchmarks/{benchmark}", within=JSON),
         shell:
             "python scripts/gather_predictions.py --benchmark {wildcards.benchmark:q} --settings {params.settings:q} "
             "--slices {input.slices:q} --output {output.predictions:q} 2>&1 | tee {log:q}"

@@ -4,12 +4,10 @@
 rule rehearse_training:
     """Train a few steps from the base model, on GPUs the run's heaviest, and save the result as training will."""
     input:
-        dataset=run_dataset,
-        shards=run_shards,
-        base=base_manifest,
-        folder=ancient(base_folder),
-        code=sources("rehearse_training"),
+        unpack(run_dataset),
+        unpack(run_base),
     output:
+        rehearsed="results/rehearsal/{run}/rehearsed.json",
         checkpoint=directory("results/rehearsal/{run}/checkpoint"),
         manifest="results/rehearsal/{run}/checkpoint.manifest.json",
     log:
@@ -19,30 +17,30 @@ rule rehearse_training:
     priority: 100  # before any training that is ready
     conda:
         training_env_spec
-    threads: run_threads
+    threads: lookup(dpath="runs/{run}/threads", within=VALUES)
     resources:
         mem_mb=32000,
         runtime=30,
-        gpu=run_gpus,
+        gpu=lookup(dpath="runs/{run}/gpus", within=VALUES),
     params:
-        settings=run_params,
+        *code("rehearse_training"),
+        settings=lookup(dpath="runs/{run}", within=JSON),
         environment=training_environment,
+        passed="results/rehearsal/{run}/passed.json",
+        withdrawn=withdrawn_by_rehearsal,
     shell:
-        "python scripts/rehearse_training.py --run {wildcards.run:q} --settings {params.settings:q} "
-        "--dataset-manifest {input.dataset:q} --start {input.folder:q} --start-manifest {input.base:q} "
-        "--checkpoint {output.checkpoint:q} --manifest {output.manifest:q} --environment {params.environment:q} 2>&1 | tee {log:q}"
+        "rm -f {params.passed:q} {params.withdrawn:q} && python scripts/rehearse_training.py --run {wildcards.run:q} --settings {params.settings:q} "
+        "--dataset-manifest {input.dataset:q} --start {input.base_folder:q} --start-manifest {input.base:q} "
+        "--checkpoint {output.checkpoint:q} --manifest {output.manifest:q} --rehearsed {output.rehearsed:q} "
+        "--environment {params.environment:q} 2>&1 | tee {log:q}"
 
 
 rule rehearse_evaluation:
     """Load the rehearsed checkpoint as prediction will, and answer two questions of each benchmark."""
     input:
-        base=base_manifest,
-        folder=ancient(base_folder),
-        manifest=rehearsed_manifest,
-        checkpoint=rehearsed_checkpoint,
-        benchmarks=all_benchmark_files,
-        images=all_benchmark_images,
-        code=sources("rehearse_evaluation"),
+        unpack(rehearsed_answering),
+        benchmarks=list(BENCHMARK_FILES.values()),
+        images=list(BENCHMARK_IMAGES.values()),
     output:
         passed="results/rehearsal/{run}/passed.json",
     log:
@@ -52,30 +50,45 @@ rule rehearse_evaluation:
     priority: 100  # before any training that is ready
     conda:
         "../envs/eval.yaml"
-    threads: run_threads
+    threads: lookup(dpath="runs/{run}/threads", within=VALUES)
     resources:
         mem_mb=32000,
         runtime=30,
-        gpu=run_gpus,
+        gpu=lookup(dpath="runs/{run}/gpus", within=VALUES),
     params:
-        benchmarks=all_benchmark_params,
-        device=run_gpus,
+        *code("rehearse_evaluation"),
+        benchmarks=benchmarks_as_object(),
+        device=lookup(dpath="runs/{run}/gpus", within=VALUES),
+        withdrawn=withdrawn_by_rehearsal,
     shell:
-        "python scripts/rehearse_evaluation.py --run {wildcards.run:q} --start {input.folder:q} "
-        "--checkpoint {input.checkpoint:q} --benchmarks {params.benchmarks:q} "
+        "rm -f {params.withdrawn:q} && python scripts/rehearse_evaluation.py --run {wildcards.run:q} "
+        "--checkpoints {input.folders:q} --benchmarks {params.benchmarks:q} "
         "--gpus {params.device:q} --threads {threads} --output {output.passed:q} 2>&1 | tee {log:q}"
 
 
 rule clear_for_training:
-    """Let a run be trained: it and all that builds on it passed, its data were searched for benchmarks.
-
-    Of a run that is trained as it is set the clearance stays, made by no rule: Snakemake does not look at the changes of
-    a job while one before it waits to run, not even behind ancient(), and would not see that a prediction is stale.
-    """
+    """Let a run be trained: it and all that builds on it passed, its data were searched for benchmarks."""
     input:
+        rehearsed="results/rehearsal/{run}/rehearsed.json",
         rehearsals=rehearsals_before,
         findings=contamination_of,
     output:
-        cleared=touch("results/rehearsal/{run}/cleared"),
+        cleared="results/rehearsal/{run}/cleared",
+    log:
+        "results/logs/clear_for_training/{run}.log",
+    benchmark:
+        "results/timings/clear_for_training/{run}.tsv"
     wildcard_constraints:
-        run=runs_to_clear(),
+        run=CLEARED_BY_RULE,
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        *code("clear_for_training"),
+        upstream=run_upstream,
+    shell:
+        "python scripts/clear_for_training.py --rehearsed {input.rehearsed:q} --upstream {params.upstream:q} "
+        "--output {output.cleared:q} 2>&1 | tee {log:q}"

@@ -5,25 +5,24 @@ rule report:
     """Draw the figures and write the page, from manifests, metrics, scores and timings alone."""
     input:
         seeds=expand("results/seed/{seed}.manifest.json", seed=settings.seeds),
-        syntheses=expand("results/synth/{dataset}.manifest.json", dataset=recipe_datasets()),
+        syntheses=expand("results/synth/{dataset}.manifest.json", dataset=WITH_RECIPE),
         datasets=expand("results/data/{dataset}.manifest.json", dataset=settings.datasets),
         models=expand("results/models/{model}.manifest.json", model=settings.models),
-        runs=expand("results/checkpoints/{run}.manifest.json", run=trained_runs()),
-        checkpoints=[ancient(f"results/checkpoints/{run}") for run in trained_runs()],
+        runs=expand("results/checkpoints/{run}.manifest.json", run=TRAINED),
+        checkpoints=[ancient(f"results/checkpoints/{run}") for run in TRAINED],
         shards=[ancient(f"results/data/{dataset}") for dataset in settings.datasets],
         predictions=expand(
             "results/predictions/{run}/{benchmark}.jsonl", run=settings.runs, benchmark=settings.benchmarks
         ),
         scores=expand("results/scores/{run}/{benchmark}.json", run=settings.runs, benchmark=settings.benchmarks),
         comparison="results/scores/compare.json",
-        contamination=expand("results/contamination/{dataset}.json", dataset=searched_datasets()),
+        contamination=expand("results/contamination/{dataset}.json", dataset=SEARCHED),
         timings=timings(),
         templates=[
             "scripts/syntune/reporting/page.css",
             "scripts/syntune/reporting/page.html.j2",
             "scripts/syntune/reporting/parts.html.j2",
         ],
-        code=sources("report"),
     output:
         page=report("results/report/index.html", caption="../report/page.rst", category="Report"),
         loss=report("results/report/figures/loss.svg", caption="../report/loss.rst", category="Training"),
@@ -49,11 +48,12 @@ rule report:
         mem_mb=2000,
         runtime=30,
     params:
+        *code("report"),
         title=settings.title,
         description=settings.description,
         figures=subpath(output.loss, parent=True),
-        summaries=run_files("results/checkpoints/{run}/summary.json"),
-        metrics=run_files("results/checkpoints/{run}/metrics.jsonl"),
+        summaries=expand("results/checkpoints/{run}/summary.json", run=TRAINED),
+        metrics=expand("results/checkpoints/{run}/metrics.jsonl", run=TRAINED),
     shell:
         "python scripts/report.py --title={params.title:q} --description={params.description:q} "
         "--seed-manifests {input.seeds:q} --synthesis-manifests {input.syntheses:q} "

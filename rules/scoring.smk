@@ -5,9 +5,8 @@ rule score:
     """Score a run's answers to a benchmark, with error bars, with and without the questions in its training data."""
     input:
         predictions="results/predictions/{run}/{benchmark}.jsonl",
-        benchmark=benchmark_files,
+        benchmark=lookup(dpath="{benchmark}", within=BENCHMARK_FILES),
         contamination=contamination_of,
-        code=sources("score"),
     output:
         scores="results/scores/{run}/{benchmark}.json",
     log:
@@ -21,7 +20,8 @@ rule score:
         mem_mb=2000,
         runtime=30,
     params:
-        settings=benchmark_params,
+        *code("score"),
+        settings=lookup(dpath="benchmarks/{benchmark}", within=JSON),
     shell:
         "python scripts/score.py --run {wildcards.run:q} --benchmark {wildcards.benchmark:q} "
         "--settings {params.settings:q} --predictions {input.predictions:q} "
@@ -32,7 +32,6 @@ rule compare:
     """Set every run beside the baseline run, question by question."""
     input:
         scores=expand("results/scores/{run}/{benchmark}.json", run=settings.runs, benchmark=settings.benchmarks),
-        code=sources("compare"),
     output:
         comparison="results/scores/compare.json",
         table="results/scores/compare.tsv",
@@ -48,6 +47,7 @@ rule compare:
         mem_mb=2000,
         runtime=30,
     params:
+        *code("compare"),
         baseline=settings.compare or next(iter(settings.runs)),
     shell:
         "python scripts/compare.py --scores {input.scores:q} --baseline {params.baseline:q} "

@@ -4,9 +4,7 @@
 rule ingest_seed:
     """Read a seed's records, check each image, and write canonical Data-Juicer rows in chunks."""
     input:
-        records=seed_file,
-        images=seed_images,
-        code=sources("ingest_seed"),
+        unpack(seed_records),
     output:
         rows=directory("results/seed/{seed}"),
         manifest="results/seed/{seed}.manifest.json",
@@ -21,7 +19,8 @@ rule ingest_seed:
         mem_mb=4000,
         runtime=240,
     params:
-        settings=seed_params,
+        *code("ingest_seed"),
+        settings=lookup(dpath="seeds/{seed}", within=JSON),
     shell:
         "python scripts/ingest_seed.py --name {wildcards.seed:q} --settings {params.settings:q} "
         "--rows {output.rows:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"

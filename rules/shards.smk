@@ -4,10 +4,7 @@
 rule shard:
     """Write a fixed number of Parquet shards that load_dataset("parquet", ...) reads with images decoded."""
     input:
-        rows_manifest=shard_manifest,
-        mix_manifests=mix_manifests,
-        rows=shard_rows,
-        code=sources("shard"),
+        unpack(rows_to_shard),
     output:
         shards=directory("results/data/{dataset}"),
         manifest="results/data/{dataset}.manifest.json",
@@ -22,7 +19,8 @@ rule shard:
         mem_mb=4000,
         runtime=240,
     params:
-        settings=dataset_params,
+        *code("shard"),
+        settings=lookup(dpath="datasets/{dataset}", within=JSON),
         mix=mix_arguments,
     shell:
         "python scripts/shard.py --dataset {wildcards.dataset:q} --settings {params.settings:q} "

@@ -4,10 +4,8 @@
 rule synthesize:
     """Run the recipe's row-wise operators on one chunk of the seed."""
     input:
-        recipe=recipe_of,
-        seed=seed_of,
-        rows=seed_rows,
-        code=sources("synthesize"),
+        unpack(dataset_seed),
+        recipe=lookup(dpath="datasets/{dataset}/recipe", within=VALUES),
     output:
         rows="results/synth/{dataset}/chunk-{chunk}.jsonl",
         report="results/synth/{dataset}/chunk-{chunk}.json",
@@ -21,6 +19,8 @@ rule synthesize:
     resources:
         mem_mb=4000,
         runtime=240,
+    params:
+        *code("synthesize"),
     shell:
         "python scripts/synthesize.py --dataset {wildcards.dataset:q} --recipe {input.recipe:q} "
         "--seed-manifest {input.seed:q} --chunk {wildcards.chunk:q} --output {output.rows:q} "
@@ -30,11 +30,9 @@ rule synthesize:
 rule gather_synthesis:
     """Gather the chunks in order and run the recipe's global operators: deduplication, selection, ranking."""
     input:
-        recipe=recipe_of,
-        seed=seed_of,
-        chunks=synthesized_chunks,
-        reports=synthesized_reports,
-        code=sources("gather_synthesis"),
+        unpack(dataset_seed),
+        unpack(synthesized_chunks),
+        recipe=lookup(dpath="datasets/{dataset}/recipe", within=VALUES),
     output:
         rows="results/synth/{dataset}.jsonl",
         manifest="results/synth/{dataset}.manifest.json",
@@ -48,6 +46,8 @@ rule gather_synthesis:
     resources:
         mem_mb=8000,
         runtime=240,
+    params:
+        *code("gather_synthesis"),
     shell:
         "python scripts/gather_synthesis.py --dataset {wildcards.dataset:q} --recipe {input.recipe:q} "
         "--seed-manifest {input.seed:q} --chunks {input.chunks:q} --reports {input.reports:q} "

@@ -4,12 +4,10 @@
 rule train:
     """Train a run. Its checkpoints live in a work folder named by fingerprint, so a failed job resumes."""
     input:
-        dataset=run_dataset,
-        shards=run_shards,
-        start=start_manifests,
-        folders=start_folders,
+        unpack(run_dataset),
+        unpack(run_base),
+        unpack(run_start),
         cleared=clearance,
-        code=sources("train"),
     output:
         checkpoint=directory("results/checkpoints/{run}"),
         manifest="results/checkpoints/{run}.manifest.json",
@@ -19,17 +17,20 @@ rule train:
         "results/timings/train/{run}.tsv"
     conda:
         training_env_spec
-    threads: run_threads
+    threads: lookup(dpath="runs/{run}/threads", within=VALUES)
     resources:
         mem_mb=32000,
         runtime=1440,
-        gpu=run_gpus,
+        gpu=lookup(dpath="runs/{run}/gpus", within=VALUES),
     params:
-        settings=run_params,
+        *code("train"),
+        settings=lookup(dpath="runs/{run}", within=JSON),
         environment=training_environment,
         work="results/work/{run}",
+        finished="results/finished/{run}",
     shell:
         "python scripts/train.py --run {wildcards.run:q} --settings {params.settings:q} "
         "--dataset-manifest {input.dataset:q} --start {input.folders:q} --start-manifests {input.start:q} "
-        "--work {params.work:q} --checkpoint {output.checkpoint:q} --manifest {output.manifest:q} "
+        "--base-manifest {input.base:q} --cleared {input.cleared:q} --work {params.work:q} "
+        "--finished {params.finished:q} --checkpoint {output.checkpoint:q} --manifest {output.manifest:q} "
         "--environment {params.environment:q} 2>&1 | tee {log:q}"

@@ -5,8 +5,12 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from syntune.command import run_command
+
+if TYPE_CHECKING:
+    from syntune.settings.runs import TrainedRunSettings
 
 STEPS = 3
 """On GPUs, each of the run's heaviest rows: by the second the optimizer has its state and programs are compiled, by the
@@ -18,15 +22,37 @@ ROWS = 4
 
 def main(args: argparse.Namespace) -> None:
     """Train a run for so long, with everything else as the run has it; on several GPUs, with one process for each."""
+    from syntune.artifacts.clearances import rehearsed_fingerprint
+    from syntune.artifacts.manifests import read_manifest
+    from syntune.files import write_json
     from syntune.settings.reading import read_params
     from syntune.settings.runs import TrainedRunSettings
+
+    settings = read_params(args.settings, TrainedRunSettings)
+    if "RANK" in os.environ:
+        rehearse(args, settings)
+        return
+    # before anything else: what is rehearsed is the code, the settings and the data as they are now
+    rehearsed = rehearsed_fingerprint(
+        settings, read_manifest(args.dataset_manifest), read_manifest(args.start_manifest)
+    )
+    work = work_folder(args)
+    shutil.rmtree(work, ignore_errors=True)  # a rehearsal never goes on with an earlier one
+    rehearse(args, settings)
+    shutil.rmtree(work)
+    write_json(args.rehearsed, {"run": args.run, "fingerprint": rehearsed})
+
+
+def work_folder(args: argparse.Namespace) -> Path:
+    """Where the rehearsal trains."""
+    return args.checkpoint.parent / "work"
+
+
+def rehearse(args: argparse.Namespace, settings: "TrainedRunSettings") -> None:
+    """Train, in as many processes as there are GPUs."""
     from syntune.training.launch import launch
     from syntune.training.run import Job, train_run
 
-    settings = read_params(args.settings, TrainedRunSettings)
-    work = args.checkpoint.parent / "work"
-    if "RANK" not in os.environ:
-        shutil.rmtree(work, ignore_errors=True)  # a rehearsal never goes on with an earlier one
     if launch(sys.argv, settings):
         return
     changes = {}
@@ -41,7 +67,7 @@ def main(args: argparse.Namespace) -> None:
             dataset=args.dataset_manifest,
             starts=[args.start],
             start_manifests=[args.start_manifest],
-            work=work,
+            work=work_folder(args),
             checkpoint=args.checkpoint,
             manifest=args.manifest,
             stage="rehearse_training",
@@ -60,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--start-manifest", type=Path, required=True, help="its manifest")
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder to write")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest to write")
+    parser.add_argument("--rehearsed", type=Path, required=True, help="where it is written what was rehearsed (JSON)")
     parser.add_argument("--environment", default="train", help="env spec that this runs in: train or train-cuda")
     return parser
 

@@ -1,20 +1,58 @@
 """Train a run: an adapter, a connector or a whole model."""
 
 import argparse
+import os
+import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from syntune.command import run_command
 
+if TYPE_CHECKING:
+    from syntune.settings.runs import TrainedRunSettings
+
 
 def main(args: argparse.Namespace) -> None:
-    """Train, or go on with an interrupted training; with several GPUs, one process for each."""
+    """Train, or go on with an interrupted training, or take the checkpoint of one that was equal.
+
+    With several GPUs this runs once more for each of them, which then trains and nothing else.
+    """
+    from syntune.artifacts.clearances import read_clearance, rehearsed_fingerprint
+    from syntune.artifacts.fingerprints import training_fingerprint
+    from syntune.artifacts.manifests import read_manifest
+    from syntune.errors import UserError
     from syntune.settings.reading import read_params
     from syntune.settings.runs import TrainedRunSettings
+    from syntune.training.finished import FinishedCheckpoints
+
+    settings = read_params(args.settings, TrainedRunSettings)
+    if "RANK" in os.environ:
+        train(args, settings)
+        return
+    dataset = read_manifest(args.dataset_manifest)
+    starts = [read_manifest(path).content for path in args.start_manifests]
+    fingerprint = training_fingerprint(settings, dataset.content, starts)
+    finished = FinishedCheckpoints(args.finished, settings.keep_finished)
+    if not finished.take(fingerprint, settings, args.checkpoint, args.manifest):
+        rehearsed = rehearsed_fingerprint(settings, dataset, read_manifest(args.base_manifest))
+        if read_clearance(args.cleared).fingerprint != rehearsed:
+            args.cleared.unlink()  # so that the next call makes another, from a rehearsal of what there is then
+            raise UserError(
+                f"run {args.run}: what would be trained now is not what was rehearsed: data, base, settings or code "
+                "changed meanwhile. Nothing was trained; run snakemake again, and it is rehearsed first"
+            )
+        train(args, settings)
+        finished.put(fingerprint, args.checkpoint, args.manifest)
+        shutil.rmtree(args.work)  # not before: until then a failed job would have nothing to go on from
+    shutil.copyfile(args.cleared, args.checkpoint / "cleared.json")
+
+
+def train(args: argparse.Namespace, settings: "TrainedRunSettings") -> None:
+    """Train, in as many processes as there are GPUs."""
     from syntune.training.launch import launch
     from syntune.training.run import Job, train_run
 
-    settings = read_params(args.settings, TrainedRunSettings)
     if launch(sys.argv, settings):
         return
     train_run(
@@ -41,7 +79,12 @@ def parser() -> argparse.ArgumentParser:
         "--start", type=Path, nargs="+", required=True, help="folders to start from: a full checkpoint, then adapters"
     )
     parser.add_argument("--start-manifests", type=Path, nargs="+", required=True, help="their manifests, in that order")
+    parser.add_argument(
+        "--base-manifest", type=Path, required=True, help="manifest of the base model at the run's root"
+    )
+    parser.add_argument("--cleared", type=Path, required=True, help="clearance, which names what was rehearsed (JSON)")
     parser.add_argument("--work", type=Path, required=True, help="folder in which checkpoints outlive a failed job")
+    parser.add_argument("--finished", type=Path, required=True, help="folder of the run's finished checkpoints")
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder to write")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest to write")
     parser.add_argument("--environment", default="train", help="env spec that this runs in: train or train-cuda")

@@ -5,6 +5,7 @@ activation fails, the job's command runs with whatever ``python`` is on PATH and
 command proves first that it runs in the right place.
 """
 
+import hashlib
 import os
 import platform
 import sys
@@ -33,6 +34,15 @@ def require_environment(name: str) -> None:
     kept = prefix.with_name(prefix.name + ".yaml")
     if not kept.is_file() or kept.read_bytes() != (ENVS / f"{name}.yaml").read_bytes():
         raise UserError(f"wrong interpreter: {prefix} was not made from envs/{name}.yaml; {advice}")
+
+
+def spec_digest(name: str) -> str:
+    """What an environment is made from, as one hash: ``envs/{name}.yaml`` without comments, and what runs after it."""
+    digest = hashlib.sha256()
+    for file in sorted(ENVS.glob(f"{name}.*")):
+        lines = (line.split(" #")[0].rstrip() for line in file.read_text(encoding="utf-8").splitlines())
+        digest.update("\n".join(line for line in lines if line and not line.startswith("#")).encode())
+    return digest.hexdigest()
 
 
 def describe_interpreter(packages: tuple[str, ...]) -> dict[str, str]:

@@ -1,12 +1,15 @@
-"""Which files a command's code is made of, so that a rule can declare them as inputs.
+"""Which code a command runs, and what that code does: the identity by which work counts as done.
 
-Snakemake reruns a job when an input changed, but it does not see a module that a script imports. Declaring the whole
-import closure makes an edit to a library module rerun exactly the rules that use it.
+Snakemake sees neither a module that a script imports nor whether an edit changed more than a comment. A digest of every
+file's syntax tree, without comments, docstrings and layout, says both: an edit reruns exactly the rules whose code now
+does something else.
 """
 
 import ast
 from functools import cache
 from pathlib import Path
+
+from syntune.files import canonical_json, sha256_bytes
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 
@@ -23,22 +26,44 @@ def source_files(script: str) -> tuple[Path, ...]:
         file = waiting.pop()
         if file not in found:
             found.add(file)
-            waiting.extend(_imported_files(file))
+            waiting.extend(_read(file)[1])
     return tuple(sorted(found))
 
 
+def file_digests(script: str) -> dict[str, str]:
+    """For each of :func:`source_files`, by its path below ``scripts/``, a digest of what its code does."""
+    return {file.relative_to(SCRIPTS).as_posix(): _read(file)[0] for file in source_files(script)}
+
+
+def code_digest(script: str) -> str:
+    """One digest of all the code that ``scripts/{script}.py`` runs."""
+    return sha256_bytes(canonical_json(file_digests(script)).encode())
+
+
 @cache
-def _imported_files(file: Path) -> tuple[Path, ...]:
-    """The library's files that ``file`` names in its import statements."""
+def _read(file: Path) -> tuple[str, tuple[Path, ...]]:
+    """The digest of a file's code, and the library's files that its import statements name."""
+    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), filename=str(file))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             module = _absolute(node, file)
             names.add(module)
             names.update(f"{module}.{alias.name}" for alias in node.names)
-    return tuple(path for name in names for path in _files_of(name))
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [statement for statement in body if not _is_bare_text(statement)]
+    return sha256_bytes(ast.dump(tree).encode())[:16], tuple(path for name in sorted(names) for path in _files_of(name))
+
+
+def _is_bare_text(statement: ast.stmt) -> bool:
+    """Whether a statement is a string and nothing else: a docstring, of a variable too."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
 
 
 def _absolute(node: ast.ImportFrom, file: Path) -> str:

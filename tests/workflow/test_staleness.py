@@ -35,7 +35,8 @@ EDITS = {
     "a recipe's threshold": (
         "config/recipes/captions.yaml", "max_num: 24", "max_num: 23",
         {"synthesize captions.00000", "synthesize captions.00001", "gather_synthesis captions", "shard captions"}
-        | {"decontaminate captions"} | rehearsed("pretrained") | trained("pretrained", "raw", "synthetic"),
+        | {"decontaminate captions", "clear_for_training pretrained"} | rehearsed("pretrained")
+        | trained("pretrained", "raw", "synthetic"),
     ),
     "a LoRA rank": (
         "small.yaml", "dataset: raw, max_steps: 3", "dataset: raw, lora: {r: 4}, max_steps: 3",
@@ -58,14 +59,29 @@ EDITS = {
         rehearsed("again") | {"clear_for_training again"} | trained("again"),
     ),
     "an env spec": ("envs/report.yaml", "channels:", "# edited\nchannels:", {"report"}),
-    "the scoring of one protocol": (
-        "scripts/syntune/benchmarks/statistics.py", '"""', '"""Edited. ',
+    "the scores' statistics": (
+        "scripts/syntune/benchmarks/statistics.py", "LEVEL = 0.95", "LEVEL = 0.9",
         {f"score {run}.{benchmark}" for run in RUNS for benchmark in BENCHMARKS} | {"compare", "report"},
     ),
+    "a comment in what every command imports": (
+        "scripts/syntune/errors.py", "class UserError", "# a comment\nclass UserError", set(),
+    ),
+    "a docstring and the layout of a module": (
+        "scripts/syntune/benchmarks/statistics.py", '"""Error bars', '"""\n\nEdited error bars', set(),
+    ),
     "a template of the report": ("scripts/syntune/reporting/page.css", "", "/* edited */", {"report"}),
-    "a module of the report": ("scripts/syntune/reporting/__init__.py", "", "# edited\n", {"report"}),
+    "a module of the report": ("scripts/syntune/reporting/formats.py", "", "EDITED = True\n", {"report"}),
+    "the command of training": (
+        "scripts/train.py", "settings = read_params(", "edited = settings = read_params(",
+        trained(*TRAINED),
+    ),
     "the training's code": (
-        "scripts/train.py", '"""', '"""Edited. ', trained("pretrained", "raw", "synthetic"),
+        "scripts/syntune/training/health.py", "_WINDOW = 50", "_WINDOW = 51",
+        rehearsed(*TRAINED) | {f"clear_for_training {run}" for run in TRAINED} | trained(*TRAINED),
+    ),
+    "a setting that changes no checkpoint": (
+        "small.yaml", "dataset: raw, max_steps: 3", "dataset: raw, save_steps: 7, max_steps: 3",
+        rehearsed("raw") | trained("raw"),
     ),
 }
 # fmt: on

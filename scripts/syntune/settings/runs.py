@@ -6,6 +6,12 @@ from pydantic import Field, model_validator
 
 from syntune.settings.strict import Name, Strict
 
+NOT_IN_RESULT = {"save_steps", "keep_checkpoints", "keep_finished", "workers", "timeout"}
+"""Settings of a run that change no byte of its checkpoint."""
+
+LAYOUT = {"gpus", "zero"}
+"""Settings that spread a run's work over GPUs: the checkpoint depends on them by rounding alone."""
+
 
 class LoraSettings(Strict):
     """Low-rank adaptation of the language model's linear layers (Hu et al., 2021)."""
@@ -110,12 +116,23 @@ class TrainedRunSettings(Strict):
     )
     save_steps: int = Field(default=50, ge=1, description="optimizer steps between checkpoints of the work folder")
     keep_checkpoints: int = Field(default=2, ge=1, description="checkpoints that the work folder keeps, the newest")
+    keep_finished: int = Field(
+        default=2,
+        ge=0,
+        description="finished checkpoints that are kept for trainings that turn out equal to them, the newest; the "
+        "present one is among them and takes no further space (hard links)",
+    )
     random_seed: int = Field(default=42, description="seed of the row order, the adapter's weights and dropout")
     gpus: int = Field(default=1, ge=0, le=64, description="GPUs of one machine for training; 0 uses the CPU")
     threads: int = Field(default=2, ge=1, description="CPU threads; on a CPU the arithmetic depends on it")
     workers: int = Field(default=4, ge=0, description="processes that decode images ahead of training; 0: none")
     timeout: int = Field(default=30, ge=1, description="minutes that a GPU waits for the others before the run stops")
     cuda_kernels: bool = Field(default=False, description="train in envs/train-cuda.yaml, which holds flash-attn")
+
+    @property
+    def environment(self) -> str:
+        """The env spec that the run is trained in."""
+        return "train-cuda" if self.cuda_kernels else "train"
 
     @model_validator(mode="after")
     def _consistent(self) -> "TrainedRunSettings":

@@ -5,7 +5,6 @@ import logging
 import os
 import platform
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from transformers import set_seed
 from transformers.integrations import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback
 
+from syntune.artifacts.fingerprints import training_fingerprint
 from syntune.artifacts.manifests import read_manifest
 from syntune.errors import UserError
 from syntune.models.checkpoints import Loaded, load_chain
@@ -38,7 +38,7 @@ from syntune.training.quantized import quantize_language_model
 from syntune.training.recorder import Recorder
 from syntune.training.rows import NO_ANSWER_LEFT, Index, TrainingRows, describe, index_rows
 from syntune.training.shards import Shards
-from syntune.training.work import Work, fingerprint
+from syntune.training.work import Work
 from syntune.training.zero import engine_wrapper, kept_whole, mark_leaves, prepare_deepspeed, trained_tensors
 
 log = logging.getLogger("train")
@@ -103,7 +103,8 @@ def train_run(job: Job) -> None:
     torch.set_num_threads(settings.threads)
     dataset = read_manifest(job.dataset)
     starts = [read_manifest(path) for path in job.start_manifests]
-    identity = fingerprint(settings, dataset.content, [start.content for start in starts], job.stage)
+    contents = [start.content for start in starts]
+    identity = training_fingerprint(settings, dataset.content, contents, job.stage, layout=False)
     stage, offload = (settings.zero.stage, settings.zero.offload) if settings.zero else (None, None)
     layout = {"gpus": settings.gpus, "ranks": ranks.count, "zero stage": stage, "zero offload": offload}
     work = Work(job.work / identity, layout)
@@ -136,7 +137,6 @@ def train_run(job: Job) -> None:
             log.info("done: %s", ", ".join(f"{check['name']} {check['status']}" for check in finished.verdicts))
     if ranks.first:
         write_checkpoint(job.checkpoint, job.manifest, finished, dataset, starts)
-        shutil.rmtree(job.work)
 
 
 def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, fresh: bool) -> Finished:

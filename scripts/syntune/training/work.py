@@ -8,17 +8,11 @@ import importlib.util
 import os
 import re
 import shutil
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from syntune.errors import UserError
-from syntune.files import canonical_json, fsync, read_json, sha256_bytes, sha256_file, write_json
-from syntune.settings.runs import TrainedRunSettings
-from syntune.sources import source_files
-
-_NOT_IN_RESULT = {"save_steps", "keep_checkpoints", "workers", "timeout", "gpus", "zero"}
-"""Settings that change no result, or, as gpus and zero, what a checkpoint cannot be taken over from."""
+from syntune.files import fsync, read_json, write_json
 
 
 def _is_installed(package: str) -> bool:
@@ -27,24 +21,9 @@ def _is_installed(package: str) -> bool:
 
 _ALWAYS = ("torch", "transformers", "peft", "accelerate", "deepspeed", "safetensors")
 PACKAGES = (*_ALWAYS, *filter(_is_installed, ("bitsandbytes", "flash-attn")))
-"""Whose versions a result depends on."""
+"""Whose versions a manifest records."""
 
 _MARK = "complete.json"
-
-
-def fingerprint(settings: TrainedRunSettings, dataset: str, starts: list[str], script: str = "train") -> str:
-    """What a result depends on, as one hash: settings, content of data and start, code, and package versions.
-
-    Args:
-        settings: the run's.
-        dataset: content hash of the dataset.
-        starts: content hashes of the checkpoints that the run starts from.
-        script: the script whose code counts.
-    """
-    code = [[path.name, sha256_file(path)] for path in source_files(script)]
-    kept = settings.model_dump(mode="json", exclude=_NOT_IN_RESULT)
-    versions = [[package, metadata.version(package)] for package in PACKAGES]
-    return sha256_bytes(canonical_json([kept, dataset, starts, code, versions]).encode())[:32]
 
 
 class Work:

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from syntune.artifacts.manifests import Part, read_manifest, write_manifest
+from syntune.artifacts.manifests import Part, part_files, read_manifest, write_manifest
 from syntune.errors import UserError
 
 
@@ -43,3 +43,15 @@ def test_an_unreadable_manifest_is_named(tmp_path, text):
         path.write_text(text)
     with pytest.raises(UserError, match="m.json: not a readable manifest"):
         read_manifest(path)
+
+
+def test_parts_are_opened_only_if_they_are_what_the_manifest_says(tmp_path):
+    make(tmp_path)
+    manifest = tmp_path / "x.manifest.json"
+    assert part_files(manifest) == part_files(manifest, only="part") == [tmp_path / "part"]
+    with pytest.raises(UserError, match="has no part other"):
+        part_files(manifest, only="other")
+    for text in ("b", "longer", None):  # flipped, of another length, gone
+        (tmp_path / "part").write_text(text) if text else (tmp_path / "part").unlink()
+        with pytest.raises(UserError, match="part: missing, or not the file that .*x.manifest.json describes"):
+            part_files(manifest)

@@ -167,3 +167,29 @@ def test_the_schema_in_the_repository_is_the_settings():
     assert json.loads((ROOT / "schemas/config.schema.json").read_text()) == json_schema()
     reference = runpy.run_path(str(ROOT / "tools/write_schema.py"))["reference"]
     assert (ROOT / "docs/config.md").read_text() == reference(json_schema())
+
+
+def test_the_checkpoints_that_answer_begin_with_the_last_that_stands_alone():
+    trained = {"dataset": "raw", "gpus": 0}
+    settings = read_settings(
+        changed("compare", "full")
+        | {
+            "runs": {
+                "full": {"method": "full", "start": "tiny", **trained},
+                "adapter": {"method": "lora", "start": "full", **trained},
+                "again": {"method": "qlora", "start": "adapter", **trained},
+                "asked": {"method": "none", "start": "again"},
+                "aligned": {"method": "align", "start": "tiny", **trained},
+            }
+        },
+        Settings,
+        "config.yaml",
+    )
+    chains = {run: settings.answering(settings.ancestry(run)) for run in settings.runs}
+    assert chains == {
+        "full": ["full"],
+        "adapter": ["full", "adapter"],
+        "again": ["full", "adapter", "again"],
+        "asked": ["full", "adapter", "again"],
+        "aligned": ["tiny", "aligned"],
+    }

@@ -2,26 +2,33 @@
 
 from pathlib import Path
 
+import pytest
+
 import syntune.sources as sources
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def closure(tmp_path, monkeypatch, files):
-    for name, text in files.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+@pytest.fixture
+def library(tmp_path, monkeypatch):
+    """Writes files of a library and gives the digests of its script ``run``, by path."""
+
+    def write(files):
+        for name, text in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        sources.source_files.cache_clear()
+        sources._read.cache_clear()
+        return sources.file_digests("run")
+
     monkeypatch.setattr(sources, "SCRIPTS", tmp_path)
+    yield write
     sources.source_files.cache_clear()
-    sources._imported_files.cache_clear()
-    found = [path.relative_to(tmp_path).as_posix() for path in sources.source_files("run")]
-    sources.source_files.cache_clear()
-    sources._imported_files.cache_clear()
-    return found
+    sources._read.cache_clear()
 
 
-def test_direct_indirect_relative_and_late_imports_count(tmp_path, monkeypatch):
+def test_direct_indirect_relative_and_late_imports_count(library):
     files = {
         "run.py": "import os\ndef main():\n    from syntune.data import reading\n",
         "syntune/__init__.py": "",
@@ -31,7 +38,44 @@ def test_direct_indirect_relative_and_late_imports_count(tmp_path, monkeypatch):
         "syntune/data/unused.py": "",
         "syntune/errors.py": "",
     }
-    assert closure(tmp_path, monkeypatch, files) == sorted(set(files) - {"syntune/data/unused.py"})
+    assert list(library(files)) == sorted(set(files) - {"syntune/data/unused.py"})
+
+
+CODE = '''"""What it is."""
+
+LIMIT = 3
+"""The most."""
+
+
+def double(x: int) -> int:
+    """Twice."""
+    return 2 * x
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("Twice.", "Two times.", True),
+        ("What it is.", "", True),
+        ("The most.", "No more than that.", True),
+        ("    return", "    # why\n\n    return", True),
+        ("2 * x", "(2 * x)", True),
+        ("2 * x", "x * 2", False),
+        ("LIMIT = 3", "LIMIT = 4", False),
+        ("x: int", "x: int = 0", False),
+    ],
+)
+def test_a_digest_follows_what_the_code_does(library, old, new, same):
+    assert old in CODE
+    before = library({"run.py": CODE})
+    assert (library({"run.py": CODE.replace(old, new)}) == before) == same
+
+
+def test_only_the_edited_file_has_another_digest(library):
+    before = library({"run.py": "import syntune.a, syntune.b\n", "syntune/a.py": "A = 1\n", "syntune/b.py": "B = 1\n"})
+    after = library({"syntune/b.py": "B = 2\n"})
+    assert {path for path in before if before[path] != after[path]} == {"syntune/b.py"}
 
 
 def test_every_command_of_the_workflow_has_its_library_declared():

@@ -1,0 +1,97 @@
+"""The gate: what a training waits for, without hiding from Snakemake what else has changed.
+
+While a job waits to run, Snakemake does not look at the changes of the jobs after it, not even behind ancient(): a new
+benchmark's rehearsal would hide that a prediction is stale (snakemake#4166). So the clearance of a run that is trained as
+it is now set is made by no rule. Once Snakemake looks, this file can go: train takes
+``ancient("results/rehearsal/{run}/cleared")``, clear_for_training every run, and rehearsals withdraw every clearance.
+tests/workflow/test_gate.py fails then.
+"""
+
+from functools import cache
+
+from syntune.artifacts.clearances import Clearance, read_clearance, rehearsed_fingerprint
+from syntune.artifacts.manifests import read_manifest, training_inputs
+from syntune.files import canonical_json, sha256_bytes
+from syntune.interpreter import spec_digest
+from syntune.sources import code_digest
+
+UPSTREAM = ("easy_vqa", "ingest_seed", "synthesize", "gather_synthesis", "shard", "prepare_base")
+"""The scripts that make what a run is trained on and from."""
+
+
+@cache
+def upstream(run: str) -> str:
+    """A digest of all that Snakemake may make a run's dataset or base anew for, so that no such change goes ungated.
+
+    Of a seed's file only the size counts: to hash it at every call would take as long as to read it.
+    """
+    models = settings.bases(settings.ancestry(run)[0])
+    tokenizers = [getattr(settings.models[name], "tokenizer_dataset", None) for name in models]
+    named = [name for name in (settings.runs[run].dataset, *tokenizers) if name]
+    datasets = sorted({other for name in named for other in (name, *settings.datasets[name].mix)})
+    seeds = sorted({settings.datasets[name].seed for name in datasets})
+    recipes = [Path(recipe) for name in datasets if (recipe := settings.datasets[name].recipe)]
+    files = [path for name in seeds if not (path := Path(settings.seeds[name].path)).is_relative_to("results")]
+    ingredients = {
+        "models": [JSON["models"][name] for name in models],
+        "datasets": [JSON["datasets"][name] for name in datasets],
+        "seeds": [JSON["seeds"][name] for name in seeds],
+        "recipes": [path.read_text(encoding="utf-8") for path in recipes],
+        "sizes": [path.stat().st_size for path in files],
+        "code": [code_digest(script) for script in UPSTREAM],
+        "environments": [spec_digest(name) for name in ("data", "train")],
+    }
+    return sha256_bytes(canonical_json(ingredients).encode())
+
+
+def run_upstream(wildcards) -> str:
+    """:func:`upstream` of a run."""
+    return upstream(wildcards.run)
+
+
+@cache
+def is_settled(run: str) -> bool:
+    """Whether a run is trained as it is now set, on and from what is there, and nothing of that is about to change."""
+    try:
+        trained = read_manifest(f"{checkpoint_of(run)}.manifest.json")
+        dataset = read_manifest(f"results/data/{settings.runs[run].dataset}.manifest.json")
+        base, *_ = ancestry = settings.ancestry(run)
+        starts = [read_manifest(f"{checkpoint_of(name)}.manifest.json") for name in settings.answering(ancestry[:-1])]
+        rehearsed = rehearsed_fingerprint(
+            settings.runs[run], dataset, read_manifest(f"{checkpoint_of(base)}.manifest.json")
+        )
+        given = read_clearance(f"{checkpoint_of(run)}/cleared.json")
+    except UserError:
+        return False
+    now = Clearance(fingerprint=rehearsed, upstream=upstream(run))
+    return trained.inputs == training_inputs(dataset, starts) and given == now
+
+
+def clearance(wildcards) -> str:
+    """What a run's training waits for; it makes no settled run's checkpoint stale."""
+    path = f"results/rehearsal/{wildcards.run}/cleared"
+    return ancient(path) if is_settled(wildcards.run) else path
+
+
+def unsettled_clearances(runs: list[str]) -> list[str]:
+    """The clearances of those of ``runs`` that train and are not settled."""
+    return [f"results/rehearsal/{run}/cleared" for run in runs if run in TRAINED and not is_settled(run)]
+
+
+def withdrawn_by_rehearsal(wildcards, input) -> list[str]:
+    """The clearances that a run's rehearsal takes back as it starts, for it may fail: its own and its ancestors'.
+
+    The parameter ``input`` keeps Snakemake from taking another list for a reason to run.
+    """
+    return unsettled_clearances(settings.ancestry(wildcards.run))
+
+
+def withdrawn_by_search(wildcards, input) -> list[str]:
+    """The clearances that the search of a dataset takes back as it starts; ``input`` as above."""
+    trained_on = {run: {settings.runs[name].dataset for name in settings.ancestry(run)[1:]} for run in TRAINED}
+    return unsettled_clearances([run for run in TRAINED if wildcards.dataset in trained_on[run]])
+
+
+WAITING = [run for run in TRAINED if not (Path(f"results/rehearsal/{run}/cleared").exists() and is_settled(run))]
+CLEARED_BY_RULE = "|".join(WAITING) or "(?!)"
+"""The runs whose clearance is made by a rule, as a pattern; one that matches no run if there are none."""

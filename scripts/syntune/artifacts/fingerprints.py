@@ -1,0 +1,31 @@
+"""The fingerprint of a training: all that its checkpoint depends on, as one hash.
+
+It names the work folder that a failed job goes on from, the finished checkpoint that an equal training takes, and
+what a clearance for training vouches for. It is the same wherever it is computed: in a job, or in the workflow's plan.
+"""
+
+from collections.abc import Sequence
+
+from syntune.files import canonical_json, sha256_bytes
+from syntune.interpreter import spec_digest
+from syntune.settings.runs import LAYOUT, NOT_IN_RESULT, TrainedRunSettings
+from syntune.sources import code_digest
+
+
+def training_fingerprint(
+    settings: TrainedRunSettings, dataset: str, starts: Sequence[str], script: str = "train", layout: bool = True
+) -> str:
+    """Settings, content of data and starts, code and environment, as 32 hexadecimal digits.
+
+    Args:
+        settings: the run's.
+        dataset: content hash of the dataset.
+        starts: content hashes of the checkpoints that the run starts from, in order.
+        script: the script whose code counts.
+        layout: whether the GPUs and what they share count. A finished checkpoint depends on them by rounding; an
+            interrupted one of another layout is told apart by its work folder, which says so.
+    """
+    left_out = NOT_IN_RESULT | (set() if layout else LAYOUT)
+    kept = settings.model_dump(mode="json", exclude=left_out)
+    ingredients = [kept, dataset, list(starts), code_digest(script), spec_digest(settings.environment)]
+    return sha256_bytes(canonical_json(ingredients).encode())[:32]
