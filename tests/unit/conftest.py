@@ -1,4 +1,4 @@
-"""What unit tests share: goldens and real data."""
+"""What unit tests share: goldens, and real data where it is there."""
 
 from pathlib import Path
 
@@ -8,9 +8,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
+def goldens() -> Path:
+    """The folder of what the reference MGM and the reference evaluators computed; its README says how."""
+    return ROOT / "tests/goldens"
+
+
+@pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of goldens and real data beside the repository; tests that need it are skipped where it is absent."""
+    """The folder ``shared`` beside the repository, with real records and benchmark rows of others' data sets."""
     folder = ROOT.parent / "shared"
     if not folder.is_dir():
-        pytest.skip("../shared (goldens and real data) is not beside this checkout")
+        pytest.skip("needs real records and benchmark rows in ../shared, which are not ours to give with the project")
     return folder

@@ -10,13 +10,13 @@ from syntune.errors import UserError
 
 
 @pytest.fixture(scope="module")
-def goldens(shared) -> dict:
-    return json.loads((shared / "goldens/eval/mmbench.json").read_text())
+def reference(goldens) -> dict:
+    return json.loads((goldens / "eval/mmbench.json").read_text())
 
 
 @pytest.fixture
-def mini(shared, load):
-    return load(protocol="mmbench", table=shared / "goldens/eval/mini_mmbench.tsv")
+def mini(goldens, load):
+    return load(protocol="mmbench", table=goldens / "eval/mini_mmbench.tsv")
 
 
 def answers(protocol, questions, texts: dict) -> list[Answer]:
@@ -27,35 +27,36 @@ def means(marks) -> dict[str, float]:
     return {name: 100 * sum(of.values) / len(of.values) for name, of in marks.series.items()}
 
 
-def test_prompts_are_the_references(mini, goldens):
+def test_prompts_are_the_references(mini, reference):
     questions = mini.questions()
-    assert [q.id for q in questions] == [case["index"] for case in goldens["prompts"]]
-    assert [f"<image>\n{q.prompt}" for q in questions] == [case["user_text"] for case in goldens["prompts"]]
+    assert [q.id for q in questions] == [case["index"] for case in reference["prompts"]]
+    assert [f"<image>\n{q.prompt}" for q in questions] == [case["user_text"] for case in reference["prompts"]]
     written = [mini.reference_answer(q, "A") for q in questions]
-    assert [row["prompt"] for row in written] == [case["prompt"] for case in goldens["prompts"]]
+    assert [row["prompt"] for row in written] == [case["prompt"] for case in reference["prompts"]]
 
 
-def test_exact_scores_are_the_kits(mini, goldens):
+def test_exact_scores_are_the_kits(mini, reference):
     questions = mini.questions()
-    texts = {row["question_id"]: row["text"] for row in goldens["predictions"]}
+    texts = {row["question_id"]: row["text"] for row in reference["predictions"]}
     marks = mark_choice(questions, answers(mini, questions, texts))
     found = means(marks)
-    assert f"{found['circular_exact']:.2f}%" == goldens["kit_circular_score_printed"]
-    assert found["vanilla_exact"] == goldens["vanilla_exact_accuracy"]
+    assert f"{found['circular_exact']:.2f}%" == reference["kit_circular_score_printed"]
+    assert found["vanilla_exact"] == reference["vanilla_exact_accuracy"]
     assert found["circular"] > found["circular_exact"]
     assert marks.counts == {"empty": 1, "exact letter": 15, "extracted letter": 4, "no letter": 1}
 
 
-def test_submission_is_the_references(mini, goldens, tmp_path):
+def test_submission_is_the_references(mini, reference, tmp_path):
     questions = mini.questions()
-    texts = {row["question_id"]: row["text"] for row in goldens["predictions"]}
+    texts = {row["question_id"]: row["text"] for row in reference["predictions"]}
     mini.submission(questions, [texts[q.id] for q in questions], tmp_path / "sheet.xlsx")
     sheet = pandas.read_excel(tmp_path / "sheet.xlsx")
-    assert list(sheet.columns) == goldens["submission_columns"]
+    assert list(sheet.columns) == reference["submission_columns"]
     rows = json.loads(sheet.to_json(orient="records"))
     as_text = [{key: None if value is None else str(value) for key, value in row.items()} for row in rows]
     expected = [
-        {key: None if value is None else str(value) for key, value in row.items()} for row in goldens["submission_rows"]
+        {key: None if value is None else str(value) for key, value in row.items()}
+        for row in reference["submission_rows"]
     ]
     assert as_text == expected
 

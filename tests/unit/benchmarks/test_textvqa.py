@@ -13,23 +13,23 @@ from syntune.errors import UserError
 
 
 @pytest.fixture(scope="module")
-def goldens(shared) -> dict:
-    return json.loads((shared / "goldens/eval/textvqa.json").read_text())
+def reference(goldens) -> dict:
+    return json.loads((goldens / "eval/textvqa.json").read_text())
 
 
-def test_normaliser_is_the_evaluators(goldens):
-    wrong = [case for case in goldens["processor"] if normalise(case["raw"]) != case["normalised"]]
+def test_normaliser_is_the_evaluators(reference):
+    wrong = [case for case in reference["processor"] if normalise(case["raw"]) != case["normalised"]]
     assert wrong == []
 
 
-def test_accuracy_is_the_evaluators(goldens):
-    scores = [vqa_accuracy(case["pred_answer"], case["gt_answers"]) for case in goldens["cases"]]
-    assert scores == pytest.approx([case["score"] for case in goldens["cases"]], abs=1e-12)
-    assert sum(scores) / len(scores) == pytest.approx(goldens["accuracy"], abs=1e-12)
+def test_accuracy_is_the_evaluators(reference):
+    scores = [vqa_accuracy(case["pred_answer"], case["gt_answers"]) for case in reference["cases"]]
+    assert scores == pytest.approx([case["score"] for case in reference["cases"]], abs=1e-12)
+    assert sum(scores) / len(scores) == pytest.approx(reference["accuracy"], abs=1e-12)
 
 
-def test_question_in_a_prompt_is_the_evaluators(goldens):
-    for case in goldens["prompt_processor"]:
+def test_question_in_a_prompt_is_the_evaluators(reference):
+    for case in reference["prompt_processor"]:
         assert question_of_prompt(case["prompt"]) == case["question"]
 
 

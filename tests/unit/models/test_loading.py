@@ -21,10 +21,9 @@ CONTROL = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>
 
 
 @pytest.fixture(scope="module")
-def reference(shared, tmp_path_factory):
+def reference(goldens, tmp_path_factory):
     """The goldens as the reference's folders: a base in shards, CLIP's config, and a LoRA folder of pickles."""
-    goldens, root = shared / "goldens/mgm", tmp_path_factory.mktemp("reference")
-    return write_reference_folders(goldens, root)
+    return write_reference_folders(goldens / "mgm", tmp_path_factory.mktemp("reference"))
 
 
 def write_reference_folders(goldens, root):
@@ -74,36 +73,36 @@ def prepared(reference):
     return models
 
 
-def logits(shared, *folders):
+def logits(goldens, *folders):
     """What a chain says to the goldens' case, which has one image."""
-    case = load_file(shared / "goldens/mgm/single.safetensors")
+    case = load_file(goldens / "mgm/single.safetensors")
     names = ("input_ids", "attention_mask", "images", "images_aux")
     with torch.no_grad():
         return load_chain(folders, torch.float32).model(**{name: case[name] for name in names}).logits
 
 
-def golden(shared, file, name):
-    return load_file(shared / "goldens/mgm" / file)[name]
+def golden(goldens, file, name):
+    return load_file(goldens / "mgm" / file)[name]
 
 
 def close(found, wanted):
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=2e-5)
 
 
-def test_a_reference_checkpoint(prepared, shared):
-    close(logits(shared, prepared / "base"), golden(shared, "single.safetensors", "logits"))
+def test_a_reference_checkpoint(prepared, goldens):
+    close(logits(goldens, prepared / "base"), golden(goldens, "single.safetensors", "logits"))
     details = read_json(prepared / "base.manifest.json")["details"]
     assert details["parameters"] == sum(details["parts"].values())
     assert (details["family"], details["dtype"], details["tokens_per_image"]) == ("mgm", "float32", 16)
 
 
-def test_a_reference_lora_folder(prepared, reference, shared):
+def test_a_reference_lora_folder(prepared, reference, goldens):
     """Merged once by the workflow, and applied as it is to a base: the same, and what the reference computed."""
-    wanted = golden(shared, "lora_outputs.safetensors", "logits_merged")
-    assert not torch.allclose(wanted, golden(shared, "single.safetensors", "logits"), atol=0.1)
-    merged = logits(shared, prepared / "merged")
+    wanted = golden(goldens, "lora_outputs.safetensors", "logits_merged")
+    assert not torch.allclose(wanted, golden(goldens, "single.safetensors", "logits"), atol=0.1)
+    merged = logits(goldens, prepared / "merged")
     close(merged, wanted)
-    assert torch.equal(merged, logits(shared, prepared / "base", reference / "lora"))
+    assert torch.equal(merged, logits(goldens, prepared / "base", reference / "lora"))
 
 
 def test_a_reference_lora_folders_own_config(prepared, reference, tmp_path):
@@ -123,18 +122,18 @@ def test_a_reference_lora_folders_own_config(prepared, reference, tmp_path):
     assert not list(tmp_path.glob("*other*"))
 
 
-def test_exports_answer_alike(prepared, reference, shared, tmp_path):
+def test_exports_answer_alike(prepared, reference, goldens, tmp_path):
     """Merged, in the reference's layout and back, and as a LoRA folder in safetensors: the same bits."""
     chain = [prepared / "base", reference / "lora"]
-    wanted = logits(shared, *chain)
+    wanted = logits(goldens, *chain)
     export_merged(chain, tmp_path / "merged")
-    assert torch.equal(logits(shared, tmp_path / "merged"), wanted)
+    assert torch.equal(logits(goldens, tmp_path / "merged"), wanted)
     export_reference(chain, tmp_path / "reference")
     again = LocalModelSettings(source="local", path=str(tmp_path / "reference"), vision_tower=str(reference / "clip"))
     prepare_base("again", again, Ingredients(), tmp_path / "again", tmp_path / "again.manifest.json")
-    assert torch.equal(logits(shared, tmp_path / "again"), wanted)
+    assert torch.equal(logits(goldens, tmp_path / "again"), wanted)
     export_reference_lora(chain, tmp_path / "lora")
-    assert torch.equal(logits(shared, prepared / "base", tmp_path / "lora"), wanted)
+    assert torch.equal(logits(goldens, prepared / "base", tmp_path / "lora"), wanted)
     assert not list(tmp_path.rglob("*.bin"))
 
 

@@ -19,8 +19,8 @@ CASES = {"single": 1, "batch": 2}
 
 
 @pytest.fixture(scope="module")
-def goldens(shared):
-    return shared / "goldens/mgm"
+def goldens(goldens):
+    return goldens / "mgm"
 
 
 def reference_model(goldens, **changes):

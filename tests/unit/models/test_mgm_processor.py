@@ -71,9 +71,9 @@ def chat(*contents):
 IMAGE = Image.new("RGB", (20, 10), "red")
 
 
-def test_reference_conversations(gemma, shared):
+def test_reference_conversations(gemma, goldens):
     roles = {"human": "user", "gpt": "assistant"}
-    for row in json.loads((shared / "goldens/mgm/text/chat.json").read_text())["train"]:
+    for row in json.loads((goldens / "mgm/text/chat.json").read_text())["train"]:
         gemma.max_length = row["model_max_length"]
         messages = [{"role": roles[turn["from"]], "content": turn["value"]} for turn in row["conversations"]]
         found = gemma.encode_conversation(messages, [IMAGE] * row["has_image"])
@@ -83,9 +83,9 @@ def test_reference_conversations(gemma, shared):
         assert int((found["labels"] != -100).sum()) == row["n_supervised"]
 
 
-def test_reference_prompts(gemma, shared):
+def test_reference_prompts(gemma, goldens):
     gemma.max_length = 2048
-    for row in json.loads((shared / "goldens/mgm/text/chat.json").read_text())["eval"]:
+    for row in json.loads((goldens / "mgm/text/chat.json").read_text())["eval"]:
         assert gemma.encode_prompt(row["question_text"], [IMAGE])["input_ids"].tolist() == row["input_ids"]
 
 
