@@ -25,10 +25,7 @@ test: envs
 	tests/run
 
 check: setup
-	ruff check .
-	ruff format --check .
-	snakefmt --check Snakefile rules
-	snakemake --lint
+	tests/run --checks
 
 schema: setup
 	.venv/bin/python tools/write_schema.py

@@ -1,0 +1,1 @@
+"""Training: a run, from its rows to its checkpoint."""
