@@ -13,18 +13,20 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Workflow:
-    """A copy of the project in a folder of its own; ``small.yaml`` there is its config."""
+    """A copy of the project in a folder of its own, and the config in it that runs; None gives no ``--configfile``."""
 
     folder: Path
+    config: str | None = "small.yaml"
 
     def snakemake(self, *arguments: str, first_on_path: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run Snakemake in the copy; both streams come back together in ``stdout``."""
-        command = [sys.executable, "-m", "snakemake", "--configfile", "small.yaml", "--cores", "2"]
+        command = [sys.executable, "-m", "snakemake", "--cores", "2"]
+        config = ["--configfile", self.config] if self.config else []
         prefix = ["--conda-prefix", str(ROOT / ".snakemake/conda")]
         folders = [first_on_path or Path(sys.executable).parent, Path(sys.executable).parent]
         path = ":".join(map(str, [*folders, os.environ["PATH"]]))
         return subprocess.run(
-            [*command, *prefix, *arguments],
+            [*command, *config, *prefix, *arguments],
             cwd=self.folder,
             env={**os.environ, "PATH": path},
             stdout=subprocess.PIPE,

@@ -1,0 +1,136 @@
+"""What each config plans: every config of the project, and the choices that change the rules themselves."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from project_copy import ROOT, Workflow, copy_project
+
+CONFIGS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "config").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A copy of the project for all dry runs: they leave nothing behind."""
+    return copy_project(tmp_path_factory.mktemp("dry")).folder
+
+
+def texts(section: dict | list | str | int | float | None) -> Iterator[str]:
+    """Every text in a config."""
+    if isinstance(section, dict):
+        section = list(section.values())
+    if isinstance(section, list):
+        for part in section:
+            yield from texts(part)
+    elif isinstance(section, str):
+        yield section
+
+
+def lay_data(folder: Path, config: dict) -> None:
+    """Make what a config names in ``data/``: a name with an ending becomes an empty file, another one a folder."""
+    for path in (folder / text for text in texts(config) if text.startswith("data/")):
+        if path.suffix:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        else:
+            path.mkdir(parents=True, exist_ok=True)
+
+
+def trained_runs(config: dict) -> list[str]:
+    return [name for name, run in config["runs"].items() if run["method"] != "none"]
+
+
+def jobs(config: dict) -> set[str]:
+    """Every job of a config of which nothing has run."""
+    seeds, datasets, trained = config["seeds"], config["datasets"], trained_runs(config)
+    recipes = {name: dataset for name, dataset in datasets.items() if "recipe" in dataset}
+    chunks = {name: seeds[dataset["seed"]].get("chunks", 1) for name, dataset in recipes.items()}
+    pairs = [f"{run}.{benchmark}" for run in config["runs"] for benchmark in config["benchmarks"]]
+    slices = config.get("prediction", {}).get("slices", 1)
+    predicted = [f"{pair}.{number:03d}" for pair in pairs for number in range(slices)] if slices > 1 else pairs
+    names = {
+        "easy_vqa": [""] if any(text.startswith("results/easy-vqa/") for text in texts(config)) else [],
+        "ingest_seed": seeds,
+        "synthesize": [f"{name}.{chunk:05d}" for name, count in chunks.items() for chunk in range(count)],
+        "gather_synthesis": recipes,
+        "shard": datasets,
+        "decontaminate": {config["runs"][run]["dataset"] for run in trained},
+        "prepare_base": config["models"],
+        "rehearse_training": trained,
+        "rehearse_evaluation": config["runs"],
+        "clear_for_training": trained,
+        "train": trained,
+        "predict": predicted,
+        "gather_predictions": pairs if slices > 1 else [],
+        "score": pairs,
+        "compare": [""],
+        "report": [""],
+    }
+    return {f"{rule} {name}".strip() for rule, wildcards in names.items() for name in wildcards}
+
+
+def variant(folder: Path, name: str, **changes: dict) -> tuple[Workflow, dict]:
+    """The small config with entries added to its sections, or put into entries that it has."""
+    config = yaml.safe_load((folder / "small.yaml").read_text())
+    for section, entries in changes.items():
+        for key, value in entries.items():
+            known = config.setdefault(section, {})
+            known[key] = {**known[key], **value} if key in known else value
+    lay_data(folder, config)
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(config))
+    return Workflow(folder, f"{name}.yaml"), config
+
+
+def test_the_demo(folder):
+    """It is what runs when no config is named."""
+    assert Workflow(folder, None).planned() == jobs(yaml.safe_load((folder / "config.yaml").read_text()))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_config_of_the_project(folder, name):
+    config = yaml.safe_load((folder / name).read_text())
+    lay_data(folder, config)
+    assert Workflow(folder, name).planned() == jobs(config)
+
+
+def test_slices_are_gathered(folder):
+    workflow, config = variant(folder, "slices", prediction={"slices": 3})
+    planned = workflow.planned()
+    assert planned == jobs(config)
+    assert {"predict raw.open.000", "predict raw.open.002", "gather_predictions raw.open"} <= planned
+
+
+def test_an_adapter_model_is_merged_into_its_base(folder):
+    adapter = {"source": "adapter", "base": "tiny", "path": "data/adapter"}
+    start = {"method": "none", "start": "merged", "gpus": 0}
+    workflow, _ = variant(folder, "adapter", models={"merged": adapter}, runs={"as-it-is": start})
+    tokenizer_data = {"ingest_seed easy-vqa", "gather_synthesis synthetic", "shard synthetic"}
+    tokenizer_data |= {f"synthesize synthetic.{chunk}" for chunk in ("00000", "00001")}
+    assert workflow.planned("results/rehearsal/as-it-is/passed.json") == {
+        "easy_vqa", *tokenizer_data, "prepare_base tiny", "prepare_base merged", "rehearse_evaluation as-it-is",
+    }  # fmt: skip
+
+
+def test_a_hub_model_needs_nothing_local(folder):
+    hub = {"source": "hub", "repo": "owner/name", "revision": "0123456789abcdef0123456789abcdef01234567"}
+    start = {"method": "none", "start": "remote", "gpus": 0}
+    workflow, _ = variant(folder, "hub", models={"remote": hub}, runs={"as-it-is": start})
+    assert workflow.planned("results/rehearsal/as-it-is/passed.json") == {
+        "easy_vqa", "prepare_base remote", "rehearse_evaluation as-it-is",
+    }  # fmt: skip
+
+
+def test_cuda_kernels_move_one_run_to_their_environment(folder, tmp_path):
+    workflow, config = variant(folder, "kernels", runs={"raw": {"gpus": 1, "cuda_kernels": True}})
+    done = workflow.snakemake("-n", "-p", "--conda-prefix", str(tmp_path))
+    assert done.returncode == 0, done.stdout
+    commands = re.findall(r"python scripts/(\w+)\.py --run (\S+) .*--environment (\S+)", done.stdout)
+    assert sorted(commands) == sorted(
+        (script, run, "train-cuda" if run == "raw" else "train")
+        for script in ("rehearse_training", "train")
+        for run in trained_runs(config)
+    )
+    made = set(re.findall(r"Conda environment envs/(\S+)\.yaml will be created", done.stdout))
+    assert made == {"data", "train", "train-cuda", "eval", "report"}
