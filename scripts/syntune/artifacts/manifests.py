@@ -68,7 +68,7 @@ class Manifest(BaseModel):
 
 def training_inputs(dataset: Manifest, starts: Sequence[Manifest]) -> dict[str, str]:
     """A checkpoint's ``inputs``: what it was trained on, and the checkpoints that it started from, in their order."""
-    return {"dataset": dataset.content, **{f"start.{number}": of.content for number, of in enumerate(starts)}}
+    return {"dataset": dataset.content, **{f"start.{number}": start.content for number, start in enumerate(starts)}}
 
 
 def write_manifest(

@@ -66,10 +66,10 @@ class Settings(Strict):
     def bases(self, model: str) -> list[str]:
         """The models that ``model`` is merged from, the first one first and ``model`` last."""
         chain = [model]
-        while isinstance(of := self.models.get(chain[0]), AdapterModelSettings):
-            if of.base in chain:
-                raise ValueError(f"models.{model}.base: models are based on each other in a circle: {of.base}")
-            chain.insert(0, of.base)
+        while isinstance(adapter := self.models.get(chain[0]), AdapterModelSettings):
+            if adapter.base in chain:
+                raise ValueError(f"models.{model}.base: models are based on each other in a circle: {adapter.base}")
+            chain.insert(0, adapter.base)
         return chain
 
     def ancestry(self, run: str) -> list[str]:
