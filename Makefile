@@ -6,7 +6,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES ?= all
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: run setup envs test check schema clean
+.PHONY: run setup envs test check schema pictures clean
 
 run: setup
 	snakemake --cores $(CORES)
@@ -29,6 +29,9 @@ check: setup
 
 schema: setup
 	.venv/bin/python tools/write_schema.py
+
+pictures: setup
+	tools/draw-pictures
 
 clean:
 	rm -rf results .snakemake .venv

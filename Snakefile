@@ -1,5 +1,5 @@
 # Syntune: from seed image-text data to scored adapters and a report.
-# The rules stand in the order of the data; docs/architecture.md is the map.
+# The rules stand in the order of the data; docs/background/architecture.md is the map.
 from snakemake.utils import min_version
 
 min_version("9.27")

@@ -1,4 +1,4 @@
-"""Write schemas/config.schema.json and docs/config.md from the settings classes: make schema."""
+"""Write schemas/config.schema.json and docs/reference/config.md from the settings classes: make schema."""
 
 import json
 import sys
@@ -61,4 +61,4 @@ def reference(schema: dict) -> str:
 if __name__ == "__main__":
     schema = json_schema()
     (ROOT / "schemas/config.schema.json").write_text(json.dumps(schema, indent=2) + "\n")
-    (ROOT / "docs/config.md").write_text(reference(schema))
+    (ROOT / "docs/reference/config.md").write_text(reference(schema))

@@ -17,7 +17,7 @@ def choose_device(gpus: int, threads: int) -> tuple[torch.device, torch.dtype]:
     if not torch.cuda.is_available():
         raise UserError(
             f"the run asks for a GPU (gpus: {gpus}), but torch {torch.__version__} sees none on this machine; "
-            "set the run's gpus to 0, or see docs/environments.md for builds of torch"
+            "set the run's gpus to 0, or see docs/how-to/environments.md for builds of torch"
         )
     return torch.device("cuda"), torch.bfloat16
 

@@ -10,7 +10,7 @@ from syntune.settings.benchmarks import BenchmarkSettings, NlvrSettings
 from syntune.settings.reading import read_settings
 
 ROOT = Path(__file__).resolve().parents[3]
-GUIDE = (ROOT / "docs/adding-a-benchmark.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs/how-to/add-a-benchmark.md").read_text(encoding="utf-8")
 QUOTES = re.findall(r"```python\n# (\S+)\n(.*?)```", GUIDE, re.DOTALL)
 
 

@@ -166,7 +166,7 @@ def test_every_key_is_described():
 def test_the_schema_in_the_repository_is_the_settings():
     assert json.loads((ROOT / "schemas/config.schema.json").read_text()) == json_schema()
     reference = runpy.run_path(str(ROOT / "tools/write_schema.py"))["reference"]
-    assert (ROOT / "docs/config.md").read_text() == reference(json_schema())
+    assert (ROOT / "docs/reference/config.md").read_text() == reference(json_schema())
 
 
 def test_the_checkpoints_that_answer_begin_with_the_last_that_stands_alone():
