@@ -10,6 +10,8 @@ ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 GENERATED = DOCS / "reference/config.md"
+FOLDERS = ("config", "perf", "profiles", "rules", "scripts", "tests", "tools")
+SOURCES = ("Snakefile", "Makefile", "*.yaml", *(f"{folder}/**/*" for folder in FOLDERS))
 LINK = re.compile(r"\]\(([^)\s]+)\)|<img src=\"([^\"]+)\"")
 FENCED = re.compile(r"^ *```.*?^ *```$", re.DOTALL | re.MULTILINE)
 
@@ -63,3 +65,14 @@ def test_lines_are_short(page):
 def test_every_picture_is_shown():
     shown = {(page.parent / target).resolve() for page in PAGES for target in links(page)}
     assert {*(DOCS / "pictures").iterdir()} <= shown
+
+
+def test_pages_named_in_the_code_exist():
+    files = {file for pattern in SOURCES for file in ROOT.glob(pattern) if file.is_file() and file.suffix != ".pyc"}
+    named = {
+        (name(file), page)
+        for file in files
+        for page in re.findall(r"\bdocs/[\w/-]+\.md", file.read_text(encoding="utf-8", errors="ignore"))
+    }
+    assert len(named) > 10
+    assert not [(file, page) for file, page in sorted(named) if not (ROOT / page).is_file()]
