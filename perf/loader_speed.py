@@ -114,7 +114,7 @@ def make_processor(manifest: Path, size: str) -> Any:
     from syntune.models.mgm.configuration_mgm import MgmConfig
     from syntune.models.mgm.processing_mgm import MgmProcessor
     from syntune.models.mgm.tiny import tiny_config
-    from syntune.models.tiny_tokenizer import train_tokenizer
+    from syntune.models.mgm.tiny_tokenizer import train_tokenizer
 
     tokenizer = train_tokenizer(manifest, 4000)
     return MgmProcessor.for_config(MgmConfig() if size == "full" else tiny_config(len(tokenizer)), tokenizer)

@@ -117,7 +117,7 @@ class Bench:
         from syntune.models.attention import choose_attention
         from syntune.models.mgm.compiled_towers import speed_up_towers
         from syntune.models.mgm.modeling_mgm import LORA_TARGETS, MgmForConditionalGeneration
-        from syntune.models.packing import pack_in_training
+        from syntune.models.mgm.packing import pack_in_training
         from syntune.training.fused import fuse_adapters
 
         torch.manual_seed(0)

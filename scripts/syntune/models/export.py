@@ -9,19 +9,18 @@ from torch import nn
 
 from syntune.errors import UserError
 from syntune.files import atomic_directory, read_json, write_json
-from syntune.models.checkpoints import (
+from syntune.models.adapters import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
     BESIDE,
-    Loaded,
     adapted_linears,
     apply_adapter,
     connector_names,
-    load_chain,
     save_beside,
-    stored_dtype,
     weights_file,
 )
+from syntune.models.checkpoints import Loaded, load_chain
+from syntune.models.full_checkpoints import stored_dtype
 from syntune.models.mgm.assembly import Assembly, write_assembly
 from syntune.models.mgm.modeling_mgm import LORA_TARGETS, MgmForConditionalGeneration
 from syntune.models.mgm.reference_checkpoints import write_reference, write_reference_config

@@ -9,9 +9,6 @@ import torch
 from PIL import Image
 from torch import nn
 
-from syntune.errors import UserError
-from syntune.files import read_json
-
 Row = dict[str, torch.Tensor]
 """An encoded conversation or prompt: ``input_ids`` [L], ``labels`` [L] for training, and the images' tensors."""
 
@@ -25,13 +22,13 @@ class Processor(Protocol):
     def encode_prompt(self, question: str, images: list[Image.Image]) -> Row:
         """A question to be answered."""
 
-    def encode_text(self, messages: list[dict[str, str]]) -> "Text | None":
+    def encode_text(self, messages: list[dict[str, str]]) -> "EncodedText | None":
         """A training row without its images' tensors; None where its tokens depend on the images themselves."""
 
-    def add_images(self, text: "Text", images: list[Image.Image]) -> Row:
+    def add_images(self, text: "EncodedText", images: list[Image.Image]) -> Row:
         """The training row of a text that :meth:`encode_text` gave."""
 
-    def measure_conversation(self, messages: list[dict[str, str]], images: list[Image.Image]) -> "Text":
+    def measure_conversation(self, messages: list[dict[str, str]], images: list[Image.Image]) -> "EncodedText":
         """Where :meth:`encode_text` gives None: the row's labels and uncut length, without ids."""
 
     def collate(self, rows: list[Row], padding_side: str = "right") -> Row:
@@ -45,7 +42,7 @@ class Processor(Protocol):
 
 
 @dataclass(frozen=True)
-class Text:
+class EncodedText:
     """A training row before its images are decoded.
 
     Attributes:
@@ -123,18 +120,3 @@ class Family(Protocol):
         max_new_tokens: int,
     ) -> list[list[int]]:
         """Greedy answers to prompts: each one's new ids, up to and without the end token."""
-
-
-def family_of(folder: Path) -> Family:
-    """The family of a full checkpoint, by the ``model_type`` of its ``config.json``."""
-    try:
-        kind = read_json(folder / "config.json")["model_type"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UserError(f"{folder}: no readable config.json that names a model_type ({error})") from error
-    if kind == "mgm":
-        from syntune.models.mgm.family import MgmFamily
-
-        return MgmFamily()
-    from syntune.models.hf.family import HfFamily
-
-    return HfFamily(folder)

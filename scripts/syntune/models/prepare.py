@@ -11,7 +11,9 @@ import torch
 from syntune.artifacts.manifests import Part, read_manifest, write_manifest
 from syntune.errors import UserError
 from syntune.files import atomic_directory
-from syntune.models.checkpoints import Loaded, load_chain, merge, stored_dtype
+from syntune.models.adapters import merge
+from syntune.models.checkpoints import Loaded, load_chain
+from syntune.models.full_checkpoints import stored_dtype
 from syntune.models.hub import fetch_checkpoint
 from syntune.models.mgm.assembly import Assembly, write_assembly
 from syntune.models.mgm.modeling_mgm import MgmForConditionalGeneration
@@ -22,7 +24,7 @@ from syntune.models.mgm.reference_checkpoints import (
     with_reference_fields,
 )
 from syntune.models.mgm.tiny import tiny_config
-from syntune.models.tiny_tokenizer import train_tokenizer
+from syntune.models.mgm.tiny_tokenizer import train_tokenizer
 from syntune.models.weights import INDEX, read_weights, weight_files
 from syntune.settings.models import (
     AdapterModelSettings,

@@ -11,8 +11,10 @@ import torch
 from syntune.benchmarks.inputs import listed
 from syntune.benchmarks.protocol import Protocol, Question
 from syntune.errors import UserError
-from syntune.models.checkpoints import ADAPTER_CONFIG, Loaded, apply_adapter, is_full, load_chain
-from syntune.models.family import Processor, Row, family_of
+from syntune.models.adapters import ADAPTER_CONFIG, apply_adapter
+from syntune.models.checkpoints import Loaded, is_full, load_chain
+from syntune.models.family import Processor, Row
+from syntune.models.registry import family_of
 from syntune.prediction.answering import Answerer
 from syntune.prediction.plan import by_image, with_images
 

@@ -9,7 +9,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
 from syntune.errors import UserError
-from syntune.models.checkpoints import save_beside
+from syntune.models.adapters import PEFT_PREFIX, save_beside
 from syntune.models.family import Family
 from syntune.settings.runs import TrainedRunSettings
 
@@ -120,7 +120,7 @@ def write_weights(
         base = model.get_base_model()
         connector = {id(parameter) for module in family.connector(base) for parameter in module.parameters()}
         named = {name for name, parameter in base.named_parameters() if id(parameter) in connector}
-        prefix = "base_model.model."
+        prefix = PEFT_PREFIX
         beside = {name.removeprefix(prefix): of for name, of in tensors.items() if name.removeprefix(prefix) in named}
         adapter = {name: of for name, of in tensors.items() if name.removeprefix(prefix) not in named}
         model.save_pretrained(folder, state_dict=adapter, save_embedding_layers=False)

@@ -16,7 +16,7 @@ from syntune.errors import UserError
 from syntune.files import atomic_directory, read_json, write_json
 from syntune.images import open_image
 from syntune.models.cross_entropy import IGNORED
-from syntune.models.family import Processor, Row, Text
+from syntune.models.family import EncodedText, Processor, Row
 from syntune.training.shards import Shards, Spot
 
 log = logging.getLogger("train")
@@ -141,7 +141,9 @@ def _write_index(shards: Shards, processor: Processor, folder: Path, max_length:
     )
 
 
-def _encode(shards: Shards, processor: Processor, spot: Spot, row_id: str, messages: list[dict[str, str]]) -> Text:
+def _encode(
+    shards: Shards, processor: Processor, spot: Spot, row_id: str, messages: list[dict[str, str]]
+) -> EncodedText:
     """A row's text; where tokens depend on the images, it is encoded whole and only measured."""
     try:
         text = processor.encode_text(messages)
@@ -152,7 +154,7 @@ def _encode(shards: Shards, processor: Processor, spot: Spot, row_id: str, messa
         raise UserError(f"row {row_id}: {error}") from error
 
 
-def _reason(text: Text, supervised: int, max_length: int, too_long: str) -> str | None:
+def _reason(text: EncodedText, supervised: int, max_length: int, too_long: str) -> str | None:
     """Why a row is not trained on, or None."""
     if text.length > max_length and too_long != "truncate":
         return TOO_LONG
@@ -179,7 +181,7 @@ class TrainingRows(Dataset):
             return self.processor.encode_conversation(of["messages"], images)
         tokens = slice(*map(int, self.index.starts[row : row + 2]))
         ids, labels = (column[tokens].tolist() for column in (self.index.ids, self.index.labels))
-        return self.processor.add_images(Text(ids, labels, len(images), int(self.index.lengths[row])), images)
+        return self.processor.add_images(EncodedText(ids, labels, len(images), int(self.index.lengths[row])), images)
 
     def ids(self, rows: list[int]) -> list[str]:
         """The rows' names."""

@@ -28,11 +28,12 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from syntune.artifacts.manifests import Part, write_manifest
 from syntune.errors import UserError
 from syntune.files import read_json, write_json
-from syntune.models.checkpoints import apply_adapter, connector_names, load_chain, save_beside
+from syntune.models.adapters import apply_adapter, connector_names, save_beside
+from syntune.models.checkpoints import load_chain
 from syntune.models.export import export_merged, export_reference, export_reference_lora
 from syntune.models.mgm.reference_names import to_reference_names
+from syntune.models.mgm.tiny_tokenizer import CONTROL, train_tokenizer
 from syntune.models.prepare import Ingredients, prepare_base
-from syntune.models.tiny_tokenizer import CONTROL, train_tokenizer
 from syntune.models.weights import read_weights
 from syntune.settings.models import AdapterModelSettings, HubModelSettings, LocalModelSettings, PartsModelSettings
 from syntune.settings.reading import read_settings
@@ -159,7 +160,9 @@ def parts(tmp_path, base):
     extra |= {"vision_model.embeddings.position_ids": torch.arange(17)[None], "logit_scale": torch.tensor(2.0)}
     torch.save({**published, **extra}, tmp_path / "clip/pytorch_model.bin")
     tensors = to_reference_names(load_chain([base], torch.float32).model.vision_tower_aux.state_dict(prefix=AUX))
-    trunk = {name.replace("model.vision_tower_aux.vision_", "visual.trunk."): of for name, of in tensors.items()}
+    trunk = {
+        name.replace("model.vision_tower_aux.vision_", "visual.trunk."): tensor for name, tensor in tensors.items()
+    }
     trunk["visual.trunk.head.norm.weight"] = trunk["text.token_embedding.weight"] = torch.ones(4)
     torch.save(trunk, tmp_path / "open_clip_pytorch_model.bin")
     return {
@@ -200,7 +203,8 @@ def test_parts_run_with_either_gelu(parts, tmp_path):
 
 
 def test_a_first_stages_projector_takes_the_connectors_place(parts, base, tmp_path):
-    connector = {name: of for name, of in tensors_of(base).items() if name.startswith(("mining.", "mm_projector."))}
+    parts_of_it = ("mining.", "mm_projector.")
+    connector = {name: tensor for name, tensor in tensors_of(base).items() if name.startswith(parts_of_it)}
     torch.save(to_reference_names(connector), tmp_path / "mm_projector.bin")
     folder = prepare(tmp_path, source="parts", **parts, projector=str(tmp_path / "mm_projector.bin"))
     found = tensors_of(folder)
@@ -470,7 +474,7 @@ def test_an_adapter_that_does_not_fit(base, adapter, dataset, tmp_path):
     whole = load_file(adapter / "adapter_model.safetensors")
     name = sorted(whole)[0]
     cases = {
-        rf"1 tensor is missing \(first {name}": {key: of for key, of in whole.items() if key != name},
+        rf"1 tensor is missing \(first {name}": {key: tensor for key, tensor in whole.items() if key != name},
         rf"1 tensor is empty \(first {name}\): it was saved from a ZeRO-3 run": {**whole, name: torch.empty(0)},
         rf"1 tensor is of another shape \(first {name}: \[9, 9\]": {**whole, name: torch.ones(9, 9)},
         r"1 tensor is unexpected \(first base_model.model.x": {
@@ -542,8 +546,8 @@ def test_folders_in_the_wrong_place(base, adapter, tmp_path):
 
 def test_a_connector_that_is_not_whole(base, adapter):
     beside = load_file(adapter / "non_lora_trainables.safetensors")
-    dropped = sorted(beside)[0]
-    save_file({name: of for name, of in beside.items() if name != dropped}, adapter / "non_lora_trainables.safetensors")
+    del beside[min(beside)]
+    save_file(beside, adapter / "non_lora_trainables.safetensors")
     with pytest.raises(UserError, match="non_lora_trainables.safetensors: 1 tensor is missing"):
         load_chain([base, adapter], torch.float32)
 

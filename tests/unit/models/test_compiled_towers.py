@@ -54,7 +54,7 @@ def test_a_trained_tower_is_left_alone(model):
 def test_a_recording_sees_what_the_towers_see(model, count, monkeypatch):
     monkeypatch.setattr("syntune.models.mgm.compiled_towers._IMAGES_AT_ONCE", 2)
     model.cuda()
-    given = [of.cuda() for of in images(model, count)]
+    given = [pixels.cuda() for pixels in images(model, count)]
     wanted = model.get_image_features(*given)
     speed_up_towers(model)
     for _ in range(2):

@@ -9,8 +9,8 @@ from PIL import Image
 from tiny_models import KINDS, smolvlm, write_model
 
 from syntune.errors import UserError
-from syntune.models.family import family_of
 from syntune.models.hf.loading import load_processor
+from syntune.models.registry import family_of
 
 RED, TALL = Image.new("RGB", (40, 40), "red"), Image.new("RGB", (30, 70), "blue")
 
@@ -181,7 +181,7 @@ def test_no_token_sees_the_rest_of_its_answer(processor, model):
     start, end = ((row["labels"] != -100).nonzero()[at].item() for at in (0, -1))
     other["input_ids"][end] = row["input_ids"][start]
     with torch.no_grad():
-        one, two = (model(**processor.collate([of])).logits[0] for of in (row, other))
+        one, two = (model(**processor.collate([each])).logits[0] for each in (row, other))
     assert torch.allclose(one[:end], two[:end], atol=1e-5) and not torch.allclose(one[end], two[end], atol=1e-3)
 
 
@@ -229,7 +229,7 @@ def test_greedy_whatever_the_checkpoint_says(family, processor, model):
     row = processor.encode_prompt("What?", [RED])
     (answer,) = family.generate(model, processor, [row], [None], 6)
     for index, token in enumerate(answer):
-        longer = {name: of for name, of in row.items()}
+        longer = dict(row)
         for name, value in {"input_ids": answer[:index], "attention_mask": [1] * index}.items():
             longer[name] = torch.cat([row[name], torch.tensor(value, dtype=torch.long)])
         for name in {"token_type_ids", "mm_token_type_ids"} & row.keys():

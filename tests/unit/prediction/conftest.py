@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerFast
 from syntune.artifacts.manifests import Part, write_manifest
 from syntune.benchmarks.protocol import Protocol
 from syntune.benchmarks.registry import load_benchmark
-from syntune.models.checkpoints import save_beside
+from syntune.models.adapters import save_beside
 from syntune.models.mgm.family import MgmFamily
 from syntune.models.mgm.modeling_mgm import MgmForConditionalGeneration
 from syntune.models.mgm.processing_mgm import MgmProcessor

@@ -9,8 +9,8 @@ from peft import LoraConfig, get_peft_model
 
 from syntune.models.attention import choose_attention
 from syntune.models.mgm.modeling_mgm import LORA_TARGETS, MgmForConditionalGeneration
+from syntune.models.mgm.packing import pack_in_training
 from syntune.models.mgm.tiny import tiny_config
-from syntune.models.packing import pack_in_training
 from syntune.training.fused import fuse_adapters
 from syntune.training.run import leave_ranks
 from syntune.training.zero import (

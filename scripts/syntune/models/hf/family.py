@@ -13,12 +13,12 @@ from transformers import GenerationConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 
 from syntune.errors import UserError, one_line
+from syntune.models.adapters import PEFT_PREFIX
 from syntune.models.cross_entropy import IGNORED
 from syntune.models.family import Row
+from syntune.models.full_checkpoints import load_full
 from syntune.models.hf.loading import load_config
 from syntune.models.hf.processing import HfProcessor
-
-_PREFIX = "base_model.model."
 
 _ATTENTIONS = {"auto": None, "sdpa": "sdpa", "eager": "eager", "flash-attn": "flash_attention_2"}
 """The setting's names, and transformers'."""
@@ -64,8 +64,6 @@ class HfFamily:
 
     def load_model(self, folder: Path, dtype: torch.dtype) -> PreTrainedModel:
         """The model of a full checkpoint, every tensor accounted for."""
-        from syntune.models.checkpoints import load_full
-
         return load_full(self._kind, folder, dtype)
 
     def load_processor(self, folder: Path) -> HfProcessor:
@@ -86,11 +84,11 @@ class HfFamily:
 
     def saved_name(self, name: str) -> str:
         """PEFT's name."""
-        return _PREFIX + name
+        return PEFT_PREFIX + name
 
     def own_name(self, saved: str) -> str:
         """The inverse of :meth:`saved_name`."""
-        return saved.removeprefix(_PREFIX)
+        return saved.removeprefix(PEFT_PREFIX)
 
     def use_attention(self, model: PreTrainedModel, attention: str, device: torch.device, dtype: torch.dtype) -> str:
         """Choose among transformers' own; "auto" leaves the model's. Rows are padded, not packed.

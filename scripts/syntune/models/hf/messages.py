@@ -6,9 +6,8 @@ from typing import Any
 
 from PIL import Image
 
+from syntune.artifacts.shards import IMAGE_MARK
 from syntune.errors import UserError
-
-IMAGE_MARK = "<image>"
 
 Message = dict[str, Any]
 """``{"role": ..., "content": [{"type": "image", "image": ...} or {"type": "text", "text": ...}, ...]}``"""

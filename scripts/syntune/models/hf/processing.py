@@ -10,12 +10,13 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 from transformers import BatchFeature, GenerationConfig, PreTrainedConfig
 
+from syntune.artifacts.shards import IMAGE_MARK
 from syntune.errors import UserError, one_line
 from syntune.models.cross_entropy import IGNORED
-from syntune.models.family import Row, Text
+from syntune.models.family import EncodedText, Row
 from syntune.models.hf.chat_form import ChatForm
 from syntune.models.hf.loading import load_processor
-from syntune.models.hf.messages import IMAGE_MARK, Message, as_chat, images_of
+from syntune.models.hf.messages import Message, as_chat, images_of
 from syntune.models.hf.prefix_form import PrefixForm, takes_suffix
 
 PROCESSOR_FILES = ("*.json", "*.jinja", "*.txt", "*.model", "additional_chat_templates")
@@ -102,15 +103,15 @@ class HfProcessor:
     def encode_text(self, messages: Sequence[dict[str, str]]) -> None:
         """None: how many tokens an image takes is known when the processor has seen it, and not before."""
 
-    def add_images(self, text: Text, images: Sequence[Image.Image]) -> Row:
+    def add_images(self, text: EncodedText, images: Sequence[Image.Image]) -> Row:
         """Never reached: there is no text without images here."""
         raise NotImplementedError
 
-    def measure_conversation(self, messages: Sequence[dict[str, str]], images: Sequence[Image.Image]) -> Text:
+    def measure_conversation(self, messages: Sequence[dict[str, str]], images: Sequence[Image.Image]) -> EncodedText:
         """A training row's labels and uncut length, without ids; the processor has to see the images for it."""
         uncut, needed = self._labelled(messages, images)
         length = len(uncut["input_ids"])
-        return Text([], self._cut(uncut, needed)["labels"].tolist(), len(images), length)
+        return EncodedText([], self._cut(uncut, needed)["labels"].tolist(), len(images), length)
 
     def collate(self, rows: Sequence[Row], padding_side: str = "right") -> Row:
         """A batch of encoded rows.
@@ -169,7 +170,7 @@ class HfProcessor:
         """``row`` within ``max_length``; unsupervised where its images, which need ``needed`` tokens, do not fit."""
         if needed > self.max_length:
             return row | {"labels": torch.full_like(row["labels"], IGNORED)}
-        return {name: of[: self.max_length] if _is_sequence(row, name) else of for name, of in row.items()}
+        return {name: values[: self.max_length] if _is_sequence(row, name) else values for name, values in row.items()}
 
     def _chat(self, messages: Sequence[dict[str, str]], images: Sequence[Image.Image]) -> list[Message]:
         """The messages with their images."""
@@ -196,10 +197,10 @@ def _loaded(folder: Path, config: PreTrainedConfig, max_length: int) -> HfProces
 def _row(inputs: BatchFeature) -> Row:
     """A batch of one as a row: the tensors with a value for each token lose the batch's dimension."""
     shape = inputs["input_ids"].shape
-    told = [name for name, of in inputs.items() if of.dim() > 2 and of.shape[:2] == shape]
+    told = [name for name, values in inputs.items() if values.dim() > 2 and values.shape[:2] == shape]
     if told:
         raise UserError(f"this model is not supported: {told[0]} tells each token which images it sees")
-    return {name: of[0] if of.shape == shape else of for name, of in inputs.items()}
+    return {name: values[0] if values.shape == shape else values for name, values in inputs.items()}
 
 
 def _is_sequence(row: Row, name: str) -> bool:
@@ -209,19 +210,21 @@ def _is_sequence(row: Row, name: str) -> bool:
 
 def _append(row: Row, end: int) -> Row:
     """``row`` with one more supervised token, of the kind of the last."""
-    longer = {name: torch.cat([of, of[-1:]]) if _is_sequence(row, name) else of for name, of in row.items()}
+    longer = {
+        name: torch.cat([values, values[-1:]]) if _is_sequence(row, name) else values for name, values in row.items()
+    }
     longer["input_ids"][-1] = longer["labels"][-1] = end
     return longer
 
 
 def _stack(columns: Sequence[torch.Tensor]) -> torch.Tensor:
     """Join along the first dimension, the others padded with zeros to the largest."""
-    sizes = [max(sizes) for sizes in zip(*(of.shape[1:] for of in columns), strict=True)]
+    sizes = [max(sizes) for sizes in zip(*(column.shape[1:] for column in columns), strict=True)]
     padded = []
-    for of in columns:
-        missing = [size - own for size, own in zip(sizes, of.shape[1:], strict=True)]
+    for column in columns:
+        missing = [size - own for size, own in zip(sizes, column.shape[1:], strict=True)]
         # pad() counts dimensions from the last, a pair of before and after for each
-        padded.append(functional.pad(of, [pad for size in reversed(missing) for pad in (0, size)]))
+        padded.append(functional.pad(column, [pad for size in reversed(missing) for pad in (0, size)]))
     return torch.cat(padded)
 
 

@@ -58,9 +58,10 @@ class _Recorded:
         if not images.is_cuda:
             return self.encode(*given)
         if self.graph is None:
-            self.record(*(of.new_zeros(self.images_at_once, *of.shape[1:]) for of in given))
-        parts = [self.replay(*part) for part in zip(*(of.split(self.images_at_once) for of in given), strict=True)]
-        patches, *stages = (torch.cat(of) for of in zip(*parts, strict=True))
+            self.record(*(pixels.new_zeros(self.images_at_once, *pixels.shape[1:]) for pixels in given))
+        parts = zip(*(pixels.split(self.images_at_once) for pixels in given), strict=True)
+        replayed = zip(*(self.replay(*part) for part in parts), strict=True)
+        patches, *stages = (torch.cat(features) for features in replayed)
         return patches, tuple(stages)
 
     def record(self, *inputs: torch.Tensor) -> None:
@@ -82,7 +83,7 @@ class _Recorded:
         for own, given in zip(self.inputs, images, strict=True):
             own[: len(given)].copy_(given)
         self.graph.replay()
-        return [of[: len(images[0])].clone() for of in self.outputs]
+        return [features[: len(images[0])].clone() for features in self.outputs]
 
 
 class _Depthwise(nn.Conv2d):

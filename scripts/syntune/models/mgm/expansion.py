@@ -5,11 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from syntune.models.cross_entropy import IGNORED
+
 IMAGE_TOKEN = -200
 """The id that stands for an image; it is not in the vocabulary."""
-
-IGNORED = -100
-"""The label of a token that is not supervised."""
 
 _NO_FEATURE = -1
 

@@ -6,16 +6,16 @@ from typing import Any
 import torch
 from torch import nn
 
+from syntune.models.adapters import PEFT_PREFIX
 from syntune.models.attention import choose_attention
 from syntune.models.family import Row
+from syntune.models.full_checkpoints import load_full
 from syntune.models.mgm.compiled_towers import speed_up_towers
 from syntune.models.mgm.modeling_mgm import LORA_TARGETS, MgmForConditionalGeneration
+from syntune.models.mgm.packing import pack_in_training
 from syntune.models.mgm.prefix import encode_prefixes, generate_after
 from syntune.models.mgm.processing_mgm import MgmProcessor
 from syntune.models.mgm.reference_names import from_reference_name, to_reference_name
-from syntune.models.packing import pack_in_training
-
-_PREFIX = "base_model.model."
 
 
 class MgmFamily:
@@ -28,8 +28,6 @@ class MgmFamily:
 
     def load_model(self, folder: Path, dtype: torch.dtype) -> MgmForConditionalGeneration:
         """The model of a full checkpoint, every tensor accounted for."""
-        from syntune.models.checkpoints import load_full
-
         return load_full(MgmForConditionalGeneration, folder, dtype)
 
     def load_processor(self, folder: Path) -> MgmProcessor:
@@ -46,11 +44,11 @@ class MgmFamily:
 
     def saved_name(self, name: str) -> str:
         """The reference's name, as its LoRA checkpoints have it."""
-        return _PREFIX + to_reference_name(name)
+        return PEFT_PREFIX + to_reference_name(name)
 
     def own_name(self, saved: str) -> str:
         """The inverse of :meth:`saved_name`."""
-        return from_reference_name(saved.removeprefix(_PREFIX))
+        return from_reference_name(saved.removeprefix(PEFT_PREFIX))
 
     def use_attention(self, model: Any, attention: str, device: torch.device, dtype: torch.dtype) -> str:
         """Pack the rows of a batch into one sequence, with the attention asked for."""
@@ -88,7 +86,7 @@ class MgmFamily:
         max_new_tokens: int,
     ) -> list[list[int]]:
         """Greedy answers to prompts: each one's new ids, up to and without the end token."""
-        if any(of is None for of in features):
+        if any(prefix is None for prefix in features):
             batch = {name: tensor.to(model.device) for name, tensor in processor.collate(rows, "left").items()}
             new = model.generate(**batch, max_new_tokens=max_new_tokens, do_sample=False)
         else:

@@ -59,7 +59,9 @@ class PatchInfoMining(nn.Module):
 def side_by_side(stages: Sequence[torch.Tensor]) -> torch.Tensor:
     """The stages' features as one, [images, D, side, side], at the first stage's resolution."""
     side = stages[0].shape[-2:]
-    resized = (functional.interpolate(of.float(), size=side, mode="bilinear").to(of.dtype) for of in stages[1:])
+    resized = (
+        functional.interpolate(stage.float(), size=side, mode="bilinear").to(stage.dtype) for stage in stages[1:]
+    )
     return torch.cat([stages[0], *resized], dim=1)
 
 

@@ -15,9 +15,9 @@ from transformers import (
 )
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from syntune.models.cross_entropy import summed_cross_entropy
+from syntune.models.cross_entropy import IGNORED, summed_cross_entropy
 from syntune.models.mgm.configuration_mgm import MgmConfig
-from syntune.models.mgm.expansion import IGNORED, IMAGE_TOKEN, Expanded, expand_images
+from syntune.models.mgm.expansion import IMAGE_TOKEN, Expanded, expand_images
 from syntune.models.mgm.mining import PatchInfoMining
 from syntune.models.mgm.vision import MgmConvNextTower, clip_patches, is_trained
 from syntune.models.transfer import send

@@ -12,8 +12,8 @@ from syntune.errors import UserError, one_line
 from syntune.models.mgm.assembly import Assembly
 from syntune.models.mgm.configuration_mgm import MgmConfig
 from syntune.models.mgm.mining import PatchInfoMining
-from syntune.models.mgm.processing_mgm import read_tokenizer
 from syntune.models.mgm.reference_names import from_reference_name
+from syntune.models.mgm.tokenizer import read_tokenizer
 from syntune.models.weights import Tensors, read_weights
 
 CLIP, CONVNEXT = "vision_tower.", "vision_tower_aux."

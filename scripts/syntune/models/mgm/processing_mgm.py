@@ -8,16 +8,15 @@ from PIL import Image
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerFast
 
+from syntune.artifacts.shards import IMAGE_MARK
 from syntune.errors import UserError, one_line
 from syntune.files import read_json, write_json
-from syntune.models.family import Text
+from syntune.models.cross_entropy import IGNORED
+from syntune.models.family import EncodedText
 from syntune.models.mgm.configuration_mgm import MgmConfig
-from syntune.models.mgm.expansion import IGNORED, IMAGE_TOKEN
+from syntune.models.mgm.expansion import IMAGE_TOKEN
 from syntune.models.mgm.image_processing_mgm import MgmImageProcessor
-
-IMAGE_MARK = "<image>"
-SPECIAL_IDS = {"<pad>": 0, "<eos>": 1, "<bos>": 2, "<unk>": 3}
-"""Ids that the model's config relies on."""
+from syntune.models.mgm.tokenizer import SPECIAL_IDS, TURN_END, TURN_START, read_tokenizer
 
 PROCESSOR_FILE, IMAGE_PROCESSOR_FILE = "processor_config.json", "preprocessor_config.json"
 
@@ -58,7 +57,7 @@ class MgmProcessor:
         for token, expected in SPECIAL_IDS.items():
             if self._token_id(token) != expected:
                 raise UserError(f"tokenizer: {token} must have id {expected}, but has {self._token_id(token)}")
-        self._turn_start, self._turn_end = self._token_id("<start_of_turn>"), self._token_id("<end_of_turn>")
+        self._turn_start, self._turn_end = self._token_id(TURN_START), self._token_id(TURN_END)
 
     @classmethod
     def for_config(cls, config: MgmConfig, tokenizer: PreTrainedTokenizerFast) -> "MgmProcessor":
@@ -71,7 +70,7 @@ class MgmProcessor:
         images = MgmImageProcessor(config.vision_config.image_size, config.image_size_aux, config.image_aspect_ratio)
         return cls(tokenizer, images, config.tokens_per_image, config.tokenizer_model_max_length)
 
-    def encode_text(self, messages: list[dict[str, str]]) -> Text:
+    def encode_text(self, messages: list[dict[str, str]]) -> EncodedText:
         """A training row's text, in which each image has one place.
 
         ``<image>`` in a question is moved to the question's front, on a line of its own. A first message of the
@@ -91,13 +90,13 @@ class MgmProcessor:
             # counted, as the reference does: an answer's leading line break merges with the template's into one token
             labels += [*[IGNORED] * (len(asked) + opening), *answered[opening:], *end]
         kept = self._fitting(ids)
-        return Text(ids[:kept], labels[:kept], ids.count(IMAGE_TOKEN), self._length(ids))
+        return EncodedText(ids[:kept], labels[:kept], ids.count(IMAGE_TOKEN), self._length(ids))
 
     def encode_conversation(self, messages: list[dict[str, str]], images: list[Image.Image]) -> dict[str, torch.Tensor]:
         """A training row: :meth:`encode_text` and :meth:`add_images`."""
         return self.add_images(self.encode_text(messages), images)
 
-    def add_images(self, text: Text, images: list[Image.Image]) -> dict[str, torch.Tensor]:
+    def add_images(self, text: EncodedText, images: list[Image.Image]) -> dict[str, torch.Tensor]:
         """A training row of a text and its images.
 
         Args:
@@ -224,23 +223,6 @@ class MgmProcessor:
     def _length(self, ids: list[int]) -> int:
         """Tokens of ``ids`` with all of the images'."""
         return len(ids) + ids.count(IMAGE_TOKEN) * (self.tokens_per_image - 1)
-
-
-def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """The tokenizer beside a checkpoint.
-
-    Raises:
-        UserError: there is no ``tokenizer.json``, or it cannot be read.
-    """
-    if not (folder / "tokenizer.json").is_file():
-        raise UserError(
-            f"{folder}: holds no tokenizer.json; copy the one of the language model there (a tokenizer.model alone is "
-            "not enough)"
-        )
-    try:
-        return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # the tokenizers library raises plain exceptions
-        raise UserError(f"{folder / 'tokenizer.json'}: not a readable tokenizer ({error})") from error
 
 
 def _read_sizes(path: Path, *keys: str) -> dict[str, Any]:

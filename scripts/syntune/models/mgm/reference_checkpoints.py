@@ -22,8 +22,9 @@ from syntune.models.mgm.parts import (
     read_clip_config,
     read_convnext,
 )
-from syntune.models.mgm.processing_mgm import SPECIAL_IDS, MgmProcessor, read_tokenizer
+from syntune.models.mgm.processing_mgm import MgmProcessor
 from syntune.models.mgm.reference_names import to_reference_name
+from syntune.models.mgm.tokenizer import SPECIAL_NAMES, TURN_TOKENS, read_tokenizer
 from syntune.models.weights import plan_shards, read_weights, write_weights
 
 MODEL_TYPE = "mgm_gemma"
@@ -117,14 +118,13 @@ def _write_tokenizer(processor: MgmProcessor, folder: Path) -> None:
             raise UserError("tokenizer: a token holds a space, which the reference's tokenizers cannot read")
         content["model"]["merges"] = [" ".join(pair) for pair in merges]
     file.write_text(json.dumps(content, ensure_ascii=False, indent=2), encoding="utf-8")
-    names = {f"{token.strip('<>')}_token": token for token in SPECIAL_IDS}
     write_json(
         folder / "tokenizer_config.json",
         {
-            **names,
+            **SPECIAL_NAMES,
             "add_bos_token": True,
             "add_eos_token": False,
-            "additional_special_tokens": ["<start_of_turn>", "<end_of_turn>"],
+            "additional_special_tokens": TURN_TOKENS,
             "model_max_length": processor.max_length,
             "padding_side": "right",
             "tokenizer_class": "GemmaTokenizer",

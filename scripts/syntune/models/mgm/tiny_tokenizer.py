@@ -9,8 +9,9 @@ from transformers import PreTrainedTokenizerFast
 from syntune.artifacts.manifests import part_files
 from syntune.artifacts.shards import IMAGE_MARK
 from syntune.errors import UserError
+from syntune.models.mgm.tokenizer import SPECIAL_IDS, SPECIAL_NAMES, TURN_TOKENS
 
-CONTROL = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"]
+CONTROL = [*SPECIAL_IDS, *TURN_TOKENS]
 """Their ids are their places here."""
 
 _BATCH_ROWS = 1024
@@ -34,12 +35,14 @@ def train_tokenizer(dataset_manifest: Path, vocab_size: int) -> PreTrainedTokeni
         vocab_size=vocab_size, special_tokens=CONTROL, initial_alphabet=alphabet, show_progress=False
     )
     tokenizer.train_from_iterator(_texts(dataset_manifest), trainer)
-    names = {f"{token.strip('<>')}_token": token for token in CONTROL[:4]}
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, additional_special_tokens=CONTROL[4:], **names)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, additional_special_tokens=[*TURN_TOKENS], **SPECIAL_NAMES
+    )
 
 
 def _texts(dataset_manifest: Path) -> Iterator[str]:
     """The turns of every conversation, as the chat form writes them."""
+    # here, because the environment of evaluation has no pyarrow and never comes here
     from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 

@@ -1,0 +1,129 @@
+"""What was trained on a full model: an adapter, the connector beside it, or the connector alone.
+
+An adapter's folder holds PEFT's two files, or PyTorch's in their place, as the reference MGM writes them.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import save_file
+from torch import nn
+
+from syntune.errors import UserError, one_line
+from syntune.files import read_json
+from syntune.models.family import Family
+from syntune.models.weights import Tensors, check_tensors, read_tensors
+
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+BESIDE = "non_lora_trainables.safetensors"
+"""What was trained beside the adapter, whole: the connector."""
+
+PEFT_PREFIX = "base_model.model."
+"""What PEFT puts before a module's name."""
+
+
+def merge(model: Any, folder: Path, family: Family) -> Any:
+    """Merge an adapter, a connector or both into ``model``; every tensor must find its place.
+
+    Raises:
+        UserError: a tensor is missing, unexpected, empty or of another shape: the folder is for another base.
+    """
+    if (folder / ADAPTER_CONFIG).is_file():
+        return apply_adapter(model, folder, family).merge_and_unload()
+    _copy_beside(weights_file(folder, BESIDE), model, family)
+    return model
+
+
+def apply_adapter(model: Any, folder: Path, family: Family) -> PeftModel:
+    """Put an adapter and what was trained beside it on ``model``; every tensor must find its place.
+
+    Raises:
+        UserError: a tensor is missing, unexpected, empty or of another shape: the adapter is for another base.
+    """
+    file = weights_file(folder, ADAPTER_WEIGHTS)
+    weights = read_tensors(file)
+    fields = _lora_fields(folder / ADAPTER_CONFIG)
+    fields["target_modules"] = _targets(folder / ADAPTER_CONFIG, fields.get("target_modules"), weights, model, family)
+    beside = weights_file(folder, BESIDE)
+    if beside.is_file():
+        _copy_beside(beside, model, family)
+    try:
+        adapted = get_peft_model(model, LoraConfig(**fields))
+    except (ValueError, TypeError, re.error) as error:  # no rank, no pattern, or one that no module matches
+        raise UserError(f"{folder / ADAPTER_CONFIG}: does not fit this model ({one_line(error)})") from error
+    saved = get_peft_model_state_dict(adapted, save_embedding_layers=False)  # what PEFT would write of this adapter
+    check_tensors(file, weights, {name: tensor.shape for name, tensor in saved.items()})
+    set_peft_model_state_dict(adapted, weights)
+    return adapted
+
+
+def save_beside(folder: Path, tensors: Tensors, family: Family) -> None:
+    """Write what was trained beside an adapter."""
+    named = {family.saved_name(name): tensor.contiguous() for name, tensor in tensors.items()}
+    save_file(named, folder / BESIDE, metadata={"format": "pt"})
+
+
+def weights_file(folder: Path, name: str) -> Path:
+    """The safetensors file ``name`` of an adapter's folder or, where that is not, PyTorch's of the same stem."""
+    path = folder / name
+    other = path.with_suffix(".bin")
+    return other if other.is_file() and not path.is_file() else path
+
+
+def connector_names(model: nn.Module, family: Family) -> set[str]:
+    """The names of the connector's parameters."""
+    connector = {id(parameter) for module in family.connector(model) for parameter in module.parameters()}
+    return {name for name, parameter in model.named_parameters() if id(parameter) in connector}
+
+
+def _copy_beside(path: Path, model: nn.Module, family: Family) -> None:
+    """Copy what was trained beside an adapter into ``model``: the whole connector at least."""
+    tensors = {family.own_name(name): tensor for name, tensor in read_tensors(path).items()}
+    own = dict(model.named_parameters())
+    wanted = connector_names(model, family) | (tensors.keys() & own.keys())
+    check_tensors(path, tensors, {name: own[name].shape for name in wanted})
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            own[name].copy_(tensor)
+
+
+def _targets(path: Path, asked: Any, weights: Tensors, model: nn.Module, family: Family) -> str | list[str]:
+    """The modules that an adapter must have weights for.
+
+    A list of suffixes, as the reference MGM and most of PEFT's users have it, means linears of the language model: the
+    vision towers' bear the same names. It means them too if the adapter has weights for any of them.
+    """
+    if isinstance(asked, str) and asked != "all-linear":
+        return asked
+    if isinstance(asked, list):
+        linears = {name for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+        named = {name for name in linears if any(name == end or name.endswith(f".{end}") for end in asked)}
+        language = {name for name in named if re.fullmatch(family.lora_targets, name)}
+        found = named if adapted_linears(weights) & (named - language) else language
+        if found:
+            return sorted(found)
+    raise UserError(f"{path}: target_modules: {asked!r} names no linear layer of this model")
+
+
+def adapted_linears(weights: Tensors) -> set[str]:
+    """The model's modules that an adapter's ``weights`` belong to."""
+    return {name.removeprefix(PEFT_PREFIX).partition(".lora_")[0] for name in weights if ".lora_" in name}
+
+
+def _lora_fields(path: Path) -> dict[str, Any]:
+    """The fields of an ``adapter_config.json`` that this PEFT knows."""
+    try:
+        fields = read_json(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a readable adapter config") from error
+    if not isinstance(fields, dict):
+        raise UserError(f"{path}: must be a JSON object, but is a {type(fields).__name__}; copy the adapter again")
+    if fields.get("peft_type", "LORA") != "LORA":
+        raise UserError(f"{path}: peft_type: {fields['peft_type']!r} is not supported, only 'LORA'")
+    known = LoraConfig.__dataclass_fields__.keys() - {"base_model_name_or_path", "auto_mapping"}
+    # every weight is read from the file, so how they once were initialised does not matter; some ways are costly
+    kept = {key: value for key, value in fields.items() if key in known and value is not None}
+    return kept | {"init_lora_weights": True}
