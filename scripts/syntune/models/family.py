@@ -77,6 +77,19 @@ class Family(Protocol):
     def load_processor(self, folder: Path) -> Processor:
         """The processor beside a full checkpoint."""
 
+    def write_full(self, model: Any, processor: Processor, folder: Path, origin: Path) -> None:
+        """Write a full checkpoint in the model's own type, as :meth:`load_model` and :meth:`load_processor` read it.
+
+        Args:
+            model: whole, not wrapped.
+            processor: of the model.
+            folder: an existing folder.
+            origin: the folder to name where something does not fit.
+
+        Raises:
+            UserError: the model is none that the family could load again.
+        """
+
     def connector(self, model: nn.Module) -> list[nn.Module]:
         """The modules between the vision towers and the language model."""
 

@@ -3,13 +3,21 @@
 import re
 from pathlib import Path
 
+import huggingface_hub
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+)
+
 from syntune.errors import UserError
 from syntune.files import read_json
 
 PATTERNS = ["*.safetensors", "*.bin", "*.json", "*.model", "*.txt", "*.jinja"]
 """What a checkpoint consists of; neither code nor other frameworks' weights are fetched."""
 
-_SHARD = re.compile(r"-\d+-of-\d+\.")
+_NUMBERED = re.compile(r"-\d+-of-\d+\.")
 
 
 def fetch_checkpoint(repo: str, revision: str) -> Path:
@@ -23,17 +31,15 @@ def fetch_checkpoint(repo: str, revision: str) -> Path:
     Raises:
         UserError: the hub refuses, or it cannot be reached and the cache has nothing.
     """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
+    wanted = {"repo_id": repo, "revision": revision, "allow_patterns": PATTERNS}
     try:
-        cached = Path(snapshot_download(repo, revision=revision, allow_patterns=PATTERNS, local_files_only=True))
+        cached = Path(huggingface_hub.snapshot_download(**wanted, local_files_only=True))
     except LocalEntryNotFoundError:
         cached = None
     if cached and _is_whole(cached):
         return cached
     try:
-        return Path(snapshot_download(repo, revision=revision, allow_patterns=PATTERNS))
+        return Path(huggingface_hub.snapshot_download(**wanted))
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:
         if cached:
             return cached
@@ -43,24 +49,24 @@ def fetch_checkpoint(repo: str, revision: str) -> Path:
 def _is_whole(snapshot: Path) -> bool:
     """Whether a snapshot surely lacks nothing; the cache has no list of a repository's files, so doubt means no.
 
-    It must have weights, every shard of them, a config and a tokenizer, and no download of its repository may be
+    It must have weights, every file of them, a config and a tokenizer, and no download of its repository may be
     unfinished.
     """
     if any((snapshot.parent.parent / "blobs").glob("*.incomplete")):
         return False
     names = {file.name for file in snapshot.iterdir() if file.is_file()}  # not a link whose blob is gone
     weights = {name for name in names if name.endswith((".safetensors", ".bin")) and name != "training_args.bin"}
-    named = {file for index in names if index.endswith(".index.json") for file in _shards(snapshot / index)}
-    sharded = {name for name in weights if _SHARD.search(name)}
+    named = {file for index in names if index.endswith(".index.json") for file in _indexed(snapshot / index)}
+    numbered = {name for name in weights if _NUMBERED.search(name)}
     return bool(
         weights
-        and sharded <= named <= weights
+        and numbered <= named <= weights
         and any(name.endswith("config.json") for name in names)
         and any(name.startswith("tokenizer") for name in names)
     )
 
 
-def _shards(index: Path) -> set[str]:
+def _indexed(index: Path) -> set[str]:
     """The files that an index of weights names; one that cannot be read names a file that is not there."""
     try:
         return set(read_json(index)["weight_map"].values())
@@ -70,8 +76,6 @@ def _shards(index: Path) -> set[str]:
 
 def _refusal(repo: str, revision: str, error: Exception) -> UserError:
     """What the hub's answer means and what to do about it."""
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
-
     if isinstance(error, GatedRepoError):
         return UserError(f"{repo}: gated; accept its licence on the hub and log in with 'hf auth login'")
     if isinstance(error, RepositoryNotFoundError):

@@ -15,16 +15,8 @@ from syntune.models.adapters import merge
 from syntune.models.checkpoints import Loaded, load_chain
 from syntune.models.full_checkpoints import stored_dtype
 from syntune.models.hub import fetch_checkpoint
-from syntune.models.mgm.assembly import Assembly, write_assembly
-from syntune.models.mgm.modeling_mgm import MgmForConditionalGeneration
-from syntune.models.mgm.parts import assemble_parts
-from syntune.models.mgm.reference_checkpoints import (
-    assemble_reference,
-    read_reference_config,
-    with_reference_fields,
-)
-from syntune.models.mgm.tiny import tiny_config
-from syntune.models.mgm.tiny_tokenizer import train_tokenizer
+from syntune.models.mgm.bases import convert_reference, write_parts, write_tiny
+from syntune.models.mgm.reference_checkpoints import adopt_reference_config, read_reference_config
 from syntune.models.weights import INDEX, read_weights, weight_files
 from syntune.settings.models import (
     AdapterModelSettings,
@@ -90,21 +82,10 @@ def describe(loaded: Loaded, dtype: torch.dtype) -> dict[str, Any]:
     }
 
 
-def write_tiny(settings: TinyModelSettings, dataset_manifest: Path, folder: Path) -> None:
-    """A tiny MGM with random weights, the same on every run."""
-    tokenizer = train_tokenizer(dataset_manifest, settings.vocab_size)
-    config = tiny_config(len(tokenizer), settings.hidden_size, settings.num_hidden_layers)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.random_seed)
-        model = MgmForConditionalGeneration(config)
-    write_assembly(Assembly(config, model.state_dict(), tokenizer, folder), folder, torch.float32)
-
-
 def write_checkpoint(source: Path, towers: dict[str, Path], folder: Path) -> None:
     """A checkpoint that is already whole: the reference MGM's is converted, others are copied as safetensors."""
     if read_reference_config(source) is not None:
-        assembly = assemble_reference(source, towers.get("vision_tower"), towers.get("vision_tower_aux"))
-        write_assembly(assembly, folder, assembly.dtype)
+        convert_reference(source, towers, folder)
         return
     if towers:
         raise UserError(f"{source}: is no reference MGM, so it takes no {' and no '.join(towers)}")
@@ -126,15 +107,10 @@ def write_checkpoint(source: Path, towers: dict[str, Path], folder: Path) -> Non
 
 def write_merged(base: Path, adapter: Path, folder: Path) -> None:
     """A base with an adapter merged into it, in the base's own type."""
-    loaded = load_chain([base], dtype := stored_dtype(base))
+    loaded = load_chain([base], stored_dtype(base))
     merged = merge(loaded.model, adapter, loaded.family)
-    reference = read_reference_config(adapter)
-    if isinstance(merged, MgmForConditionalGeneration):
-        config = merged.config if reference is None else with_reference_fields(merged.config, reference, adapter)
-        write_assembly(Assembly(config, merged.state_dict(), loaded.processor.tokenizer, adapter), folder, dtype)
-        return
-    merged.save_pretrained(folder)
-    loaded.processor.save_pretrained(folder)
+    adopt_reference_config(merged, adapter)
+    loaded.family.write_full(merged, loaded.processor, folder, adapter)
 
 
 def _write(settings: ModelSettings, ingredients: Ingredients, folder: Path) -> dict[str, str]:
@@ -150,9 +126,7 @@ def _write(settings: ModelSettings, ingredients: Ingredients, folder: Path) -> d
         case HubModelSettings():
             write_checkpoint(fetch_checkpoint(settings.repo, settings.revision), weights, folder)
         case PartsModelSettings():
-            fields = {key: getattr(settings, key) for key in ("image_size_aux", "image_aspect_ratio", "hidden_act")}
-            assembly = assemble_parts(**{"projector": None, **weights}, seed=settings.random_seed, **fields)
-            write_assembly(assembly, folder, getattr(torch, settings.dtype))
+            write_parts(settings, weights, folder)
         case AdapterModelSettings():
             manifest = _given(ingredients.base_manifest, "--base-manifest")
             write_merged(_given(ingredients.base, "--base"), weights["path"], folder)

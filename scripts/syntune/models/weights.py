@@ -1,4 +1,4 @@
-"""Files of tensors: safetensors and PyTorch's, whole or in shards; read by mapping, written shard by shard.
+"""Files of tensors: safetensors and PyTorch's, one or several; read by mapping, written one by one.
 
 A mapped tensor takes memory only while it is used, so that a checkpoint of any size passes through in little memory.
 """
@@ -6,10 +6,11 @@ A mapped tensor takes memory only while it is used, so that a checkpoint of any 
 import json
 import pickle
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import torch
+from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors.torch import load_file, save_file
 
 from syntune.errors import UserError
@@ -19,14 +20,14 @@ Tensors = dict[str, torch.Tensor]
 
 INDEX = "model.safetensors.index.json"
 _INDEXES = (INDEX, "pytorch_model.bin.index.json")
-_SHARD_BYTES = 2 * 2**30
+_FILE_BYTES = 2 * 2**30
 
 
 def read_weights(path: Path) -> Tensors:
     """The tensors of a file, or of a checkpoint's folder.
 
     Raises:
-        UserError: there are none, a shard that the index names is missing, or a file does not hold just tensors.
+        UserError: there are none, a file that the index names is missing, or a file does not hold just tensors.
     """
     tensors: Tensors = {}
     for file in weight_files(path) if path.is_dir() else [path]:
@@ -38,14 +39,14 @@ def weight_files(folder: Path) -> list[Path]:
     """The files of a checkpoint's tensors, safetensors before pickles; what else lies beside them does not count.
 
     Raises:
-        UserError: there are none, or a shard that the index names is missing.
+        UserError: there are none, or one that the index names is missing.
     """
     for name in _INDEXES:
         if (folder / name).is_file():
-            return _shards(folder / name)
+            return _indexed(folder / name)
         if (whole := folder / name.removesuffix(".index.json")).is_file():
             return [whole]
-    raise UserError(f"{folder}: holds no weights ({' or '.join(_INDEXES)}, or one file instead of shards)")
+    raise UserError(f"{folder}: holds no weights ({' or '.join(_INDEXES)}, or one file without an index)")
 
 
 def read_tensors(path: Path) -> Tensors:
@@ -70,41 +71,36 @@ def write_weights(
     folder: Path,
     tensors: Tensors,
     dtype: torch.dtype,
-    shards: list[list[str]] | None = None,
+    together: Collection[str] = (),
     always_index: bool = False,
 ) -> None:
-    """Write ``model.safetensors``, or shards of it and their index, into ``folder``.
+    """Write ``model.safetensors``, or several numbered files and their index, into ``folder``.
+
+    A file holds two gibibytes at most, in the order of ``tensors``; a larger tensor has one to itself.
 
     Args:
         folder: an existing folder.
         tensors: by name.
         dtype: what they are written as.
-        shards: the names in each file; by default as many as fit two gibibytes, in the order of ``tensors``.
+        together: names of tensors that share a file, the last one, whatever its size.
         always_index: write an index for a single file too.
     """
-    shards = shards or plan_shards(tensors, dtype)
+    # planned on the meta device: the sizes are those of ``dtype``, and nothing is copied before its file is written
+    planned = {
+        name: torch.empty_like(tensor, dtype=dtype, device="meta")
+        for name, tensor in tensors.items()
+        if name not in together
+    }
+    split = split_torch_state_dict_into_shards(planned, max_shard_size=_FILE_BYTES)
+    contents = [*split.filename_to_tensors.values(), *([list(together)] if together else [])]
     weight_map = {}
-    for number, names in enumerate(shards, start=1):
-        file = f"model-{number:05d}-of-{len(shards):05d}.safetensors" if len(shards) > 1 else "model.safetensors"
+    for number, names in enumerate(contents, start=1):
+        file = f"model-{number:05d}-of-{len(contents):05d}.safetensors" if len(contents) > 1 else "model.safetensors"
         save_file({name: _copy(tensors[name], dtype) for name in names}, folder / file, metadata={"format": "pt"})
         weight_map |= dict.fromkeys(names, file)
-    if always_index or len(shards) > 1:
+    if always_index or len(contents) > 1:
         size = sum(tensor.numel() for tensor in tensors.values()) * dtype.itemsize
         write_json(folder / INDEX, {"metadata": {"total_size": size}, "weight_map": weight_map})
-
-
-def plan_shards(tensors: Tensors, dtype: torch.dtype) -> list[list[str]]:
-    """The names of ``tensors``, in their order, cut into shards of two gibibytes at most."""
-    shards: list[list[str]] = []
-    filled = _SHARD_BYTES
-    for name, tensor in tensors.items():
-        size = tensor.numel() * dtype.itemsize
-        if filled + size > _SHARD_BYTES:
-            shards.append([])
-            filled = 0
-        shards[-1].append(name)
-        filled += size
-    return shards
 
 
 def check_tensors(path: Path, tensors: Tensors, wanted: dict[str, torch.Size]) -> None:
@@ -142,15 +138,15 @@ def _copy(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return tensor.detach().to("cpu", dtype).contiguous()
 
 
-def _shards(index: Path) -> list[Path]:
-    """The shards that an index names."""
+def _indexed(index: Path) -> list[Path]:
+    """The weight files that an index names."""
     try:
         names = sorted(set(read_json(index)["weight_map"].values()))
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{index}: not an index of shards") from error
+        raise UserError(f"{index}: not an index of weight files") from error
     for name in names:
         if not (index.parent / name).is_file():
-            raise UserError(f"{index}: names the shard {name}, which is not beside it; fetch the checkpoint again")
+            raise UserError(f"{index}: names the weight file {name}, which is not there; fetch the checkpoint again")
     return [index.parent / name for name in names]
 
 

@@ -30,7 +30,8 @@ from syntune.errors import UserError
 from syntune.files import read_json, write_json
 from syntune.models.adapters import apply_adapter, connector_names, save_beside
 from syntune.models.checkpoints import load_chain
-from syntune.models.export import export_merged, export_reference, export_reference_lora
+from syntune.models.export import export_merged
+from syntune.models.mgm.export import export_reference, export_reference_lora
 from syntune.models.mgm.reference_names import to_reference_names
 from syntune.models.mgm.tiny_tokenizer import CONTROL, train_tokenizer
 from syntune.models.prepare import Ingredients, prepare_base
@@ -267,9 +268,9 @@ def test_peft_reads_a_lora_export_into_the_language_model_alone(base, targets, t
     assert all(name.startswith("base_model.model.model.layers.") for name in found)
 
 
-def test_many_shards(base, tmp_path, monkeypatch):
-    """A checkpoint larger than a shard is written in several, and read from them."""
-    monkeypatch.setattr("syntune.models.weights._SHARD_BYTES", 50_000)
+def test_many_weight_files(base, tmp_path, monkeypatch):
+    """A checkpoint larger than a weight file is written in several, and read from them."""
+    monkeypatch.setattr("syntune.models.weights._FILE_BYTES", 50_000)
     export_merged([base], tmp_path / "merged")
     assert len(list((tmp_path / "merged").glob("*.safetensors"))) > 3
     assert torch.equal(logits(tmp_path / "merged"), logits(base))
@@ -438,12 +439,12 @@ def test_towers_that_are_nowhere(reference, tmp_path):
     refuses("holds no vision_tower_aux: say with vision_tower_aux where it is", tmp_path, **reference)
 
 
-def test_a_missing_shard(base, tmp_path, monkeypatch):
-    monkeypatch.setattr("syntune.models.weights._SHARD_BYTES", 50_000)
+def test_a_missing_weight_file(base, tmp_path, monkeypatch):
+    monkeypatch.setattr("syntune.models.weights._FILE_BYTES", 50_000)
     export_merged([base], tmp_path / "merged")
     next((tmp_path / "merged").glob("model-00002-*")).unlink()
     refuses(
-        "names the shard model-00002-of-.* which is not beside it",
+        "names the weight file model-00002-of-.* which is not there",
         tmp_path,
         source="local",
         path=str(tmp_path / "merged"),

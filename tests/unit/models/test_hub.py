@@ -28,13 +28,13 @@ def test_a_fetched_checkpoint_needs_no_network(hub):
     assert fetch_checkpoint("someone/model", REVISION) == snapshot
 
 
-SHARDS = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
-INDEX = json.dumps({"weight_map": {"a": SHARDS[0], "b": SHARDS[1]}})
+FILES = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+INDEX = json.dumps({"weight_map": {"a": FILES[0], "b": FILES[1]}})
 WHOLE = {
     "config.json": "{}",
     "tokenizer.json": "{}",
     "model.safetensors.index.json": INDEX,
-    **dict.fromkeys(SHARDS, ""),
+    **dict.fromkeys(FILES, ""),
 }
 
 
@@ -42,7 +42,7 @@ WHOLE = {
     ("lacking", "unfinished", "asks_the_hub"),
     [
         (None, False, False),
-        (SHARDS[1], False, True),
+        (FILES[1], False, True),
         ("model.safetensors.index.json", False, True),
         ("tokenizer.json", False, True),
         (None, True, True),

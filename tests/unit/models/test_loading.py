@@ -13,7 +13,8 @@ from transformers import PreTrainedTokenizerFast
 from syntune.errors import UserError
 from syntune.files import read_json
 from syntune.models.checkpoints import load_chain
-from syntune.models.export import export_merged, export_reference, export_reference_lora
+from syntune.models.export import export_merged
+from syntune.models.mgm.export import export_reference, export_reference_lora
 from syntune.models.prepare import Ingredients, prepare_base
 from syntune.settings.models import AdapterModelSettings, LocalModelSettings
 
@@ -22,7 +23,7 @@ CONTROL = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>
 
 @pytest.fixture(scope="module")
 def reference(goldens, tmp_path_factory):
-    """The goldens as the reference's folders: a base in shards, CLIP's config, and a LoRA folder of pickles."""
+    """The goldens as the reference's folders: a base in two files, CLIP's config, and a LoRA folder of pickles."""
     return write_reference_folders(goldens / "mgm", tmp_path_factory.mktemp("reference"))
 
 

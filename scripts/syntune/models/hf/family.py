@@ -70,6 +70,11 @@ class HfFamily:
         """The processor beside a full checkpoint."""
         return HfProcessor(folder, load_config(folder))
 
+    def write_full(self, model: PreTrainedModel, processor: HfProcessor, folder: Path, origin: Path) -> None:
+        """Write a full checkpoint in the model's own type."""
+        model.save_pretrained(folder)
+        processor.save_pretrained(folder)
+
     def connector(self, model: nn.Module) -> list[nn.Module]:
         """The multi-modal projector: what is neither tower nor language model, or the merger inside a tower."""
         tower, language_model = self._tower(model), self._language_model(model)

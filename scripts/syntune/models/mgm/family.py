@@ -10,6 +10,7 @@ from syntune.models.adapters import PEFT_PREFIX
 from syntune.models.attention import choose_attention
 from syntune.models.family import Row
 from syntune.models.full_checkpoints import load_full
+from syntune.models.mgm.assembly import Assembly, write_assembly
 from syntune.models.mgm.compiled_towers import speed_up_towers
 from syntune.models.mgm.modeling_mgm import LORA_TARGETS, MgmForConditionalGeneration
 from syntune.models.mgm.packing import pack_in_training
@@ -33,6 +34,13 @@ class MgmFamily:
     def load_processor(self, folder: Path) -> MgmProcessor:
         """The processor beside a full checkpoint."""
         return MgmProcessor.from_pretrained(folder)
+
+    def write_full(
+        self, model: MgmForConditionalGeneration, processor: MgmProcessor, folder: Path, origin: Path
+    ) -> None:
+        """Write a full checkpoint in the model's own type; sizes of images are the config's, not the processor's."""
+        assembly = Assembly(model.config, model.state_dict(), processor.tokenizer, origin)
+        write_assembly(assembly, folder, model.dtype)
 
     def connector(self, model: MgmForConditionalGeneration) -> list[nn.Module]:
         """Mining and projector."""

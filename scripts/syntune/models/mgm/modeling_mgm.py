@@ -40,7 +40,7 @@ class MgmForConditionalGeneration(PreTrainedModel, GenerationMixin):
     accepts_loss_kwargs = True
     supports_gradient_checkpointing = True
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
-    # the mining reads its children's parameters without calling them: what shards parameters must keep it whole
+    # the mining reads its children's parameters without calling them: what splits parameters must keep it whole
     _no_split_modules = ["GemmaDecoderLayer", "CLIPEncoderLayer", "ConvNextStage", "PatchInfoMining"]
     _skip_keys_device_placement = ["past_key_values"]
     _supports_flash_attn = True

@@ -12,7 +12,7 @@ from syntune.errors import UserError, one_line
 from syntune.models.mgm.assembly import Assembly
 from syntune.models.mgm.configuration_mgm import MgmConfig
 from syntune.models.mgm.mining import PatchInfoMining
-from syntune.models.mgm.reference_names import from_reference_name
+from syntune.models.mgm.reference_names import POSITION_IDS, from_reference_name, from_reference_names
 from syntune.models.mgm.tokenizer import read_tokenizer
 from syntune.models.weights import Tensors, read_weights
 
@@ -23,8 +23,6 @@ _OPENCLIP = (
     ("visual.trunk.stem.", "model.vision_tower_aux.vision_stem."),
     ("visual.trunk.stages.", "model.vision_tower_aux.vision_stages."),
 )
-_UNUSED = ".position_ids"
-"""A buffer, 0 to n - 1, that older versions of transformers saved."""
 
 
 def assemble_parts(
@@ -32,7 +30,7 @@ def assemble_parts(
     vision_tower: Path,
     vision_tower_aux: Path,
     projector: Path | None,
-    seed: int = 0,
+    random_seed: int = 0,
     **fields: Any,
 ) -> Assembly:
     """An MGM of Gemma, CLIP, ConvNeXt and a connector.
@@ -43,7 +41,7 @@ def assemble_parts(
         vision_tower_aux: OpenCLIP's file, or its folder.
         projector: the reference's ``mm_projector.bin``, or its folder; None for a random connector. Towers in it, which
             the reference writes too, take the place of the others.
-        seed: of a random connector.
+        random_seed: of a random connector.
         **fields: further fields of a reference's ``config.json``.
 
     Raises:
@@ -64,7 +62,7 @@ def assemble_parts(
     )
     tensors = {**read_weights(language_model), **read_clip(vision_tower), **convnext}
     if projector is None:
-        tensors |= random_connector(config, seed)
+        tensors |= random_connector(config, random_seed)
     else:
         tensors |= read_projector(projector)
     return Assembly(config, tensors, read_tokenizer(language_model), language_model)
@@ -97,8 +95,11 @@ def read_clip(folder: Path) -> Tensors:
     prefix = "vision_model."
     if not any(name.startswith(prefix) for name in tensors):
         prefix = ""  # a vision tower alone, as newer versions of transformers write it
-    named = {name: tensor for name, tensor in tensors.items() if name.startswith(prefix) and not _is_unused(name)}
-    return {CLIP + name.removeprefix(prefix): tensor for name, tensor in named.items()}
+    return {
+        CLIP + name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix) and not name.endswith(POSITION_IDS)
+    }
 
 
 def read_convnext(path: Path) -> Tensors:
@@ -140,22 +141,14 @@ def convnext_config(tensors: Tensors, origin: Path) -> dict[str, Any]:
 def read_projector(path: Path) -> Tensors:
     """The connector, and the towers if they are there, of a reference's first stage."""
     path = path / "mm_projector.bin" if path.is_dir() else path
-    return from_reference(read_weights(path), path)
+    return from_reference_names(read_weights(path), path)
 
 
-def from_reference(tensors: Tensors, origin: Path) -> Tensors:
-    """Tensors under our names instead of the reference's."""
-    try:
-        return {from_reference_name(name): tensor for name, tensor in tensors.items() if not _is_unused(name)}
-    except UserError as error:
-        raise UserError(f"{origin}: {error}") from error
-
-
-def random_connector(config: MgmConfig, seed: int) -> Tensors:
+def random_connector(config: MgmConfig, random_seed: int) -> Tensors:
     """Mining and projector with PyTorch's own initial weights, as the reference starts from."""
     width, vision = config.text_config.hidden_size, config.vision_config.hidden_size
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(random_seed)
         connector = nn.ModuleDict(
             {
                 "mining": PatchInfoMining(vision, sum(config.vision_aux_config.hidden_sizes)),
@@ -163,11 +156,6 @@ def random_connector(config: MgmConfig, seed: int) -> Tensors:
             }
         )
     return connector.state_dict()
-
-
-def _is_unused(name: str) -> bool:
-    """Whether a tensor carries nothing that was learnt."""
-    return name.endswith(_UNUSED)
 
 
 def _config_of(folder: Path, *kinds: str) -> PretrainedConfig:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from syntune.errors import UserError
 from syntune.files import read_json, write_json
@@ -16,16 +17,15 @@ from syntune.models.mgm.parts import (
     CLIP,
     CONVNEXT,
     convnext_config,
-    from_reference,
     mgm_config,
     read_clip,
     read_clip_config,
     read_convnext,
 )
 from syntune.models.mgm.processing_mgm import MgmProcessor
-from syntune.models.mgm.reference_names import to_reference_name
+from syntune.models.mgm.reference_names import from_reference_names, to_reference_names
 from syntune.models.mgm.tokenizer import SPECIAL_NAMES, TURN_TOKENS, read_tokenizer
-from syntune.models.weights import plan_shards, read_weights, write_weights
+from syntune.models.weights import read_weights, write_weights
 
 MODEL_TYPE = "mgm_gemma"
 
@@ -50,7 +50,7 @@ def assemble_reference(folder: Path, vision_tower: Path | None, vision_tower_aux
     Raises:
         UserError: a tower is nowhere, a tensor has no place, or the variant is not supported.
     """
-    tensors = from_reference(read_weights(folder), folder)
+    tensors = from_reference_names(read_weights(folder), folder)
     for prefix, key, path, read in (
         (CLIP, "vision_tower", vision_tower, read_clip),
         (CONVNEXT, "vision_tower_aux", vision_tower_aux, read_convnext),
@@ -68,21 +68,29 @@ def assemble_reference(folder: Path, vision_tower: Path | None, vision_tower_aux
     return Assembly(config, tensors, read_tokenizer(folder), folder)
 
 
-def with_reference_fields(config: MgmConfig, reference: dict[str, Any], origin: Path) -> MgmConfig:
-    """``config`` as a reference LoRA folder's ``config.json`` has it: the same sizes, its own ways with images.
+def adopt_reference_config(model: PreTrainedModel, adapter: Path) -> None:
+    """Give a model the config of a reference LoRA folder: the same sizes, its own ways with images.
+
+    Args:
+        model: with the adapter merged into it; its config is replaced.
+        adapter: the folder; nothing happens where its ``config.json`` is not the reference's.
 
     Raises:
         UserError: the sizes differ: the adapter is for another base.
     """
+    reference = read_reference_config(adapter)
+    if reference is None:
+        return
+    config = model.config
     towers = config.vision_config.to_dict(), config.vision_aux_config.to_dict()
-    other = mgm_config(origin, reference, *towers)
+    adopted = mgm_config(adapter, reference, *towers)
     for key in ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_key_value_heads"):
-        asked, own = getattr(other.text_config, key), getattr(config.text_config, key)
+        asked, own = getattr(adopted.text_config, key), getattr(config.text_config, key)
         if asked != own:
             raise UserError(
-                f"{origin / 'config.json'}: {key}: {asked}, but the base's is {own}: it is for another base"
+                f"{adapter / 'config.json'}: {key}: {asked}, but the base's is {own}: it is for another base"
             )
-    return other
+    model.config = adopted
 
 
 def write_reference(
@@ -90,15 +98,13 @@ def write_reference(
 ) -> None:
     """Write a checkpoint that the reference loads.
 
-    It takes a checkpoint's index for granted, and the vision parts from the shards that hold some of them: they share
-    one.
+    It takes a checkpoint's index for granted, and the vision parts from the weight files that hold some of them: they
+    share one.
     """
     write_reference_config(model.config, folder)
-    own = without_output(model.state_dict(), folder)
-    tensors = {to_reference_name(name): tensor for name, tensor in own.items()}
+    tensors = to_reference_names(without_output(model.state_dict(), folder))
     vision = [name for name in tensors if re.match(r"model\.(vision_|vlm_uni_|mm_projector)", name)]
-    language = {name: tensor for name, tensor in tensors.items() if name not in set(vision)}
-    write_weights(folder, tensors, dtype, [*plan_shards(language, dtype), vision], always_index=True)
+    write_weights(folder, tensors, dtype, together=vision, always_index=True)
     _write_tokenizer(processor, folder)
 
 

@@ -1,10 +1,12 @@
 """Names of tensors: ours and the reference implementation's, both ways; Gemma's are the same in both."""
 
-from collections.abc import Iterable
-
-import torch
+from pathlib import Path
 
 from syntune.errors import UserError
+from syntune.models.weights import Tensors
+
+POSITION_IDS = ".position_ids"
+"""How a buffer of CLIP is called, 0 to n - 1, that older versions of transformers saved."""
 
 _PREFIXES = (
     ("lm_head.", "lm_head."),
@@ -61,31 +63,24 @@ def from_reference_name(name: str) -> str:
     raise UserError(f"tensor {name}: no such part in a reference MGM checkpoint")
 
 
-def to_reference_names(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """``state_dict`` under the reference's names; a tensor of no known part is an error."""
-    return {to_reference_name(name): tensor for name, tensor in state_dict.items()}
+def to_reference_names(tensors: Tensors) -> Tensors:
+    """Tensors under the reference's names; one of no known part is a :class:`UserError`."""
+    return {to_reference_name(name): tensor for name, tensor in tensors.items()}
 
 
-def from_reference_names(
-    state_dict: dict[str, torch.Tensor], expected: Iterable[str] | None = None
-) -> dict[str, torch.Tensor]:
-    """``state_dict`` under our names; every tensor is accounted for.
+def from_reference_names(tensors: Tensors, origin: Path) -> Tensors:
+    """Tensors under our names, without CLIP's position ids.
 
     Args:
-        state_dict: tensors under the reference's names.
-        expected: our names of all the tensors that must be there, no more and no fewer; None: any part of a model.
-            The output layer is tied to the embedding and may be left out.
+        tensors: by the reference's names.
+        origin: the file or folder to name in an error.
 
     Raises:
-        UserError: a tensor is of no known part, is missing or is too many.
+        UserError: a tensor is of no known part.
     """
-    renamed = {from_reference_name(name): tensor for name, tensor in state_dict.items()}
-    if expected is not None:
-        expected = set(expected)
-        missing = sorted(expected - set(renamed) - {"lm_head.weight"})
-        unexpected = sorted(set(renamed) - expected)
-        for problem, names in (("is missing", missing), ("has no place in the model", unexpected)):
-            if names:
-                more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
-                raise UserError(f"checkpoint: tensor {to_reference_name(names[0])} {problem}{more}")
-    return renamed
+    try:
+        return {
+            from_reference_name(name): tensor for name, tensor in tensors.items() if not name.endswith(POSITION_IDS)
+        }
+    except UserError as error:
+        raise UserError(f"{origin}: {error}") from error
