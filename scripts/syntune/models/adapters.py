@@ -33,7 +33,7 @@ def merge(model: Any, folder: Path, family: Family) -> Any:
     """
     if (folder / ADAPTER_CONFIG).is_file():
         return apply_adapter(model, folder, family).merge_and_unload()
-    _copy_beside(weights_file(folder, BESIDE), model, family)
+    _copy_beside(adapter_file(folder, BESIDE), model, family)
     return model
 
 
@@ -43,11 +43,11 @@ def apply_adapter(model: Any, folder: Path, family: Family) -> PeftModel:
     Raises:
         UserError: a tensor is missing, unexpected, empty or of another shape: the adapter is for another base.
     """
-    file = weights_file(folder, ADAPTER_WEIGHTS)
+    file = adapter_file(folder, ADAPTER_WEIGHTS)
     weights = read_tensors(file)
     fields = _lora_fields(folder / ADAPTER_CONFIG)
     fields["target_modules"] = _targets(folder / ADAPTER_CONFIG, fields.get("target_modules"), weights, model, family)
-    beside = weights_file(folder, BESIDE)
+    beside = adapter_file(folder, BESIDE)
     if beside.is_file():
         _copy_beside(beside, model, family)
     try:
@@ -66,7 +66,7 @@ def save_beside(folder: Path, tensors: Tensors, family: Family) -> None:
     save_file(named, folder / BESIDE, metadata={"format": "pt"})
 
 
-def weights_file(folder: Path, name: str) -> Path:
+def adapter_file(folder: Path, name: str) -> Path:
     """The safetensors file ``name`` of an adapter's folder or, where that is not, PyTorch's of the same stem."""
     path = folder / name
     other = path.with_suffix(".bin")

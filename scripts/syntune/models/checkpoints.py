@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from syntune.errors import UserError
-from syntune.models.adapters import ADAPTER_CONFIG, BESIDE, merge, weights_file
+from syntune.models.adapters import ADAPTER_CONFIG, BESIDE, adapter_file, merge
 from syntune.models.family import Family, Processor
 from syntune.models.registry import family_of
 
@@ -47,4 +47,4 @@ def load_chain(folders: Sequence[Path], dtype: torch.dtype, device: torch.device
 
 def is_full(folder: Path) -> bool:
     """Whether a folder stands alone: it is neither an adapter nor a connector."""
-    return not (folder / ADAPTER_CONFIG).is_file() and not weights_file(folder, BESIDE).is_file()
+    return not (folder / ADAPTER_CONFIG).is_file() and not adapter_file(folder, BESIDE).is_file()

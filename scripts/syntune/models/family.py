@@ -13,34 +13,6 @@ Row = dict[str, torch.Tensor]
 """An encoded conversation or prompt: ``input_ids`` [L], ``labels`` [L] for training, and the images' tensors."""
 
 
-class Processor(Protocol):
-    """From conversations and images to a model's inputs, and back to text."""
-
-    def encode_conversation(self, messages: list[dict[str, str]], images: list[Image.Image]) -> Row:
-        """A training row; a row that is too long is cut, labels are -100 where nothing is supervised."""
-
-    def encode_prompt(self, question: str, images: list[Image.Image]) -> Row:
-        """A question to be answered."""
-
-    def encode_text(self, messages: list[dict[str, str]]) -> "EncodedText | None":
-        """A training row without its images' tensors; None where its tokens depend on the images themselves."""
-
-    def add_images(self, text: "EncodedText", images: list[Image.Image]) -> Row:
-        """The training row of a text that :meth:`encode_text` gave."""
-
-    def measure_conversation(self, messages: list[dict[str, str]], images: list[Image.Image]) -> "EncodedText":
-        """Where :meth:`encode_text` gives None: the row's labels and uncut length, without ids."""
-
-    def collate(self, rows: list[Row], padding_side: str = "right") -> Row:
-        """A batch of rows."""
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """The text of generated ids, without control tokens and outer white space."""
-
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write what :meth:`Family.load_processor` reads."""
-
-
 @dataclass(frozen=True)
 class EncodedText:
     """A training row before its images are decoded.
@@ -56,6 +28,34 @@ class EncodedText:
     labels: list[int]
     images: int
     length: int
+
+
+class Processor(Protocol):
+    """From conversations and images to a model's inputs, and back to text."""
+
+    def encode_conversation(self, messages: list[dict[str, str]], images: list[Image.Image]) -> Row:
+        """A training row; a row that is too long is cut, labels are -100 where nothing is supervised."""
+
+    def encode_prompt(self, question: str, images: list[Image.Image]) -> Row:
+        """A question to be answered."""
+
+    def encode_text(self, messages: list[dict[str, str]]) -> EncodedText | None:
+        """A training row without its images' tensors; None where its tokens depend on the images themselves."""
+
+    def add_images(self, text: EncodedText, images: list[Image.Image]) -> Row:
+        """The training row of a text that :meth:`encode_text` gave."""
+
+    def measure_conversation(self, messages: list[dict[str, str]], images: list[Image.Image]) -> EncodedText:
+        """Where :meth:`encode_text` gives None: the row's labels and uncut length, without ids."""
+
+    def collate(self, rows: list[Row], padding_side: str = "right") -> Row:
+        """A batch of rows."""
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of generated ids, without control tokens and outer white space."""
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write what :meth:`Family.load_processor` reads."""
 
 
 class Family(Protocol):

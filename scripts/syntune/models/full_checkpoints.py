@@ -14,14 +14,14 @@ from syntune.models.weights import refuse
 M = TypeVar("M", bound=PreTrainedModel)
 
 
-def load_full(kind: type[M], folder: Path, dtype: torch.dtype) -> M:
-    """A full checkpoint into a model of class ``kind``.
+def load_full(model_class: type[M], folder: Path, dtype: torch.dtype) -> M:
+    """A full checkpoint into a model of class ``model_class``.
 
     Raises:
         UserError: a tensor is missing, unexpected or of another shape.
     """
     try:
-        model, info = kind.from_pretrained(
+        model, info = model_class.from_pretrained(
             folder, dtype=dtype, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
         )
     except (OSError, ValueError, TypeError, StrictDataclassError) as error:  # the last three: its config.json

@@ -46,13 +46,13 @@ class HfFamily:
             )
         if self._config.is_encoder_decoder or self._config.get_text_config().is_encoder_decoder:
             raise UserError(f"{folder}: {self._config.model_type} has an encoder for text; only decoders are supported")
-        self._kind: type[PreTrainedModel] = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(self._config)]
+        self._class: type[PreTrainedModel] = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(self._config)]
 
     @cached_property
     def lora_targets(self) -> str:
         """Regular expression for PEFT's ``target_modules``: linears of the language model alone."""
         with torch.device("meta"):
-            model = self._kind(self._config)
+            model = self._class(self._config)
         language_model, head = self._language_model(model), model.get_output_embeddings()
         (prefix,) = (name for name, module in model.named_modules() if module is language_model)
         linears = {
@@ -64,7 +64,7 @@ class HfFamily:
 
     def load_model(self, folder: Path, dtype: torch.dtype) -> PreTrainedModel:
         """The model of a full checkpoint, every tensor accounted for."""
-        return load_full(self._kind, folder, dtype)
+        return load_full(self._class, folder, dtype)
 
     def load_processor(self, folder: Path) -> HfProcessor:
         """The processor beside a full checkpoint."""
@@ -132,7 +132,7 @@ class HfFamily:
         """
         batch = dict(batch)
         labels = batch["labels"]
-        if "logits_to_keep" not in inspect.signature(self._kind.forward).parameters:
+        if "logits_to_keep" not in inspect.signature(self._class.forward).parameters:
             return model(**batch, num_items_in_batch=supervised).loss
         del batch["labels"]
         targets = functional.pad(labels[:, 1:], (0, 1), value=IGNORED)
@@ -175,14 +175,14 @@ class HfFamily:
         """The model's language model."""
         found = model.get_decoder()
         if found in (model, model.base_model):
-            raise UserError(f"{self._folder}: {self._kind.__name__} does not tell which part is its language model")
+            raise UserError(f"{self._folder}: {self._class.__name__} does not tell which part is its language model")
         return found
 
     def _tower(self, model: nn.Module) -> nn.Module:
         """The model's vision tower."""
         found = model.get_encoder(modality="image")
         if found in (model, model.base_model):
-            raise UserError(f"{self._folder}: {self._kind.__name__} does not tell which part is its vision tower")
+            raise UserError(f"{self._folder}: {self._class.__name__} does not tell which part is its vision tower")
         return found
 
 

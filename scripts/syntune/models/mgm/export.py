@@ -14,10 +14,10 @@ from syntune.models.adapters import (
     ADAPTER_WEIGHTS,
     BESIDE,
     adapted_linears,
+    adapter_file,
     apply_adapter,
     connector_names,
     save_beside,
-    weights_file,
 )
 from syntune.models.checkpoints import Loaded, load_chain
 from syntune.models.full_checkpoints import stored_dtype
@@ -52,8 +52,8 @@ def export_reference_lora(chain: Sequence[Path], output: Path) -> None:
     model = _require_mgm(loaded, before[0])
     linears = {name for name, module in model.named_modules() if isinstance(module, nn.Linear)}
     apply_adapter(model, adapter, loaded.family)  # refuses what does not fit
-    weights = read_tensors(weights_file(adapter, ADAPTER_WEIGHTS))
-    beside = weights_file(adapter, BESIDE)
+    weights = read_tensors(adapter_file(adapter, ADAPTER_WEIGHTS))
+    beside = adapter_file(adapter, BESIDE)
     if beside.is_file():
         trained = {loaded.family.own_name(name): tensor for name, tensor in read_tensors(beside).items()}
     else:
