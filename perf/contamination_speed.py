@@ -94,7 +94,7 @@ def write_shards(folder: Path, rows: int, images: list[bytes]) -> Path:
 def make_index(questions: int, images: list[bytes]) -> Any:
     """An index of so many questions of eight words; every two share an image, one of the given or a random hash."""
     from syntune.contamination.images import Fingerprint, fingerprint
-    from syntune.contamination.questions import Asked, QuestionIndex
+    from syntune.contamination.questions import IndexedQuestion, QuestionIndex
     from syntune.images import open_image
     from syntune.settings.contamination import ContaminationSettings
 
@@ -106,7 +106,7 @@ def make_index(questions: int, images: list[bytes]) -> Any:
     bits = 2 * settings.hash_size**2
     prints += [Fingerprint(rng.randbytes(32), rng.getrandbits(bits)) for _ in range(count - len(prints))]
     texts = list(islice(sentences(8, seed=3), questions))
-    asked = [Asked("bench", place, place, place // 2 % count) for place in range(questions)]
+    asked = [IndexedQuestion("bench", place, place, place // 2 % count) for place in range(questions)]
     return QuestionIndex(asked, texts, prints, settings)
 
 

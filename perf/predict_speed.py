@@ -27,6 +27,7 @@ import torch
 
 from syntune.benchmarks.protocol import Question
 from syntune.models.checkpoints import Loaded
+from syntune.models.family import Row
 from syntune.models.mgm.configuration_mgm import MgmConfig
 from syntune.models.mgm.expansion import IMAGE_TOKEN
 from syntune.models.mgm.family import MgmFamily
@@ -34,7 +35,7 @@ from syntune.models.mgm.modeling_mgm import MgmForConditionalGeneration
 from syntune.models.mgm.processing_mgm import MgmProcessor
 from syntune.models.mgm.tiny import tiny_config
 from syntune.prediction.answering import Answerer
-from syntune.prediction.plan import Asked, by_image
+from syntune.prediction.plan import HashedQuestion, by_image
 
 GIB = 2**30
 IMAGES_TO_QUESTIONS = 3166 / 5000
@@ -53,9 +54,9 @@ class Ids:
 class Prepared(Answerer):
     """Takes the model's inputs from memory instead of image files."""
 
-    rows: dict[int, dict[str, torch.Tensor]]
+    rows: dict[int, Row]
 
-    def _encoded(self, groups: list[list[Asked]], ahead: int) -> Iterator[tuple[Asked, dict[str, torch.Tensor]]]:
+    def _encoded(self, groups: list[list[HashedQuestion]], ahead: int) -> Iterator[tuple[HashedQuestion, Row]]:
         for group in groups:
             for asked in group:
                 yield asked, self.rows[asked.question.id]
@@ -74,7 +75,7 @@ def build(full: bool, device: torch.device) -> MgmForConditionalGeneration:
     return model.eval()
 
 
-def questions(config: MgmConfig, count: int, dtype: torch.dtype) -> tuple[list[Asked], dict[int, dict[str, Any]]]:
+def questions(config: MgmConfig, count: int, dtype: torch.dtype) -> tuple[list[HashedQuestion], dict[int, Row]]:
     """Questions of TextVQA's shape, and each one's inputs; questions about an image share its pixels."""
     generator = torch.Generator().manual_seed(0)
     lengths = (torch.randn(count, generator=generator) * 0.45 + 4.0).exp().clamp(25, 160).int().tolist()
@@ -93,12 +94,12 @@ def questions(config: MgmConfig, count: int, dtype: torch.dtype) -> tuple[list[A
         image = number % len(images)
         ids = torch.randint(5, config.text_config.vocab_size, (length + 1,), generator=generator)
         ids[3] = IMAGE_TOKEN
-        asked.append(Asked(Question(number, prompt="x" * length, image=b""), str(image)))
+        asked.append(HashedQuestion(Question(number, prompt="x" * length, image=b""), str(image)))
         rows[number] = {"input_ids": ids, **images[image]}
     return asked, rows
 
 
-def one_by_one(model: Any, rows: dict[int, dict[str, Any]], tokens: int) -> dict[int, str]:
+def one_by_one(model: Any, rows: dict[int, Row], tokens: int) -> dict[int, str]:
     """Each question alone, its image encoded anew."""
     answers = {}
     for number, row in rows.items():
@@ -109,7 +110,7 @@ def one_by_one(model: Any, rows: dict[int, dict[str, Any]], tokens: int) -> dict
     return answers
 
 
-def batched(answerer: Prepared, asked: list[Asked], batch_size: int) -> dict[int, str]:
+def batched(answerer: Prepared, asked: list[HashedQuestion], batch_size: int) -> dict[int, str]:
     """All questions as prediction answers them."""
     batches = answerer.answer(by_image(asked), batch_size)
     return {one.question.id: answer.text for batch in batches for one, answer in batch}

@@ -71,6 +71,7 @@ def write_mmbench(folder: Path) -> dict[str, Any]:
 
 def write_run(folder: Path, name: str, settings: dict[str, Any]) -> tuple[list[str], int]:
     """Write made-up answers and findings of contamination; returns the command's arguments and the rows."""
+    from syntune.artifacts.findings import BenchmarkFindings, Findings
     from syntune.benchmarks.registry import load_benchmark
     from syntune.settings.benchmarks import BenchmarkSettings
     from syntune.settings.reading import read_settings
@@ -83,9 +84,14 @@ def write_run(folder: Path, name: str, settings: dict[str, Any]) -> tuple[list[s
         for q in questions
     ]
     (folder / "predictions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    ids = {kind: [q.id for q in questions[:count]] for kind, count in (("both", 50), ("text", 500), ("image", 100))}
-    found = {"dataset": "d", "benchmarks": {name: {"questions": len(questions), "question_ids": ids}}}
-    (folder / "findings.json").write_text(json.dumps(found))
+    counts = {"both": 50, "text": 500, "image": 100}
+    found = BenchmarkFindings(
+        questions=len(questions), text=500, image_exact=100, image_near=0, both=50, share=50 / len(questions),
+        question_ids={kind: [q.id for q in questions[:count]] for kind, count in counts.items()},
+        row_ids=[], examples={},
+    )  # fmt: skip
+    findings = Findings(dataset="d", settings={}, rows=10_000, benchmarks={name: found})
+    (folder / "findings.json").write_text(findings.model_dump_json())
     paths = [str(folder / file) for file in ("predictions.jsonl", "findings.json", "score.json")]
     arguments = ["--run", "run", "--benchmark", name, "--settings", json.dumps(settings), "--predictions", paths[0]]
     return [*arguments, "--contamination", paths[1], "--output", paths[2]], len(questions)

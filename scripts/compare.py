@@ -8,15 +8,17 @@ from syntune.command import run_command
 
 def main(args: argparse.Namespace) -> None:
     """Write the comparison as JSON, as tab-separated values and as text, and print the text."""
-    from syntune.benchmarks.comparison import compare_runs, read_score
+    from syntune.artifacts.reading import REMAKE, read_json_file
+    from syntune.artifacts.scores import Score
+    from syntune.benchmarks.comparison import compare_runs
     from syntune.benchmarks.comparison_table import plain_text, tab_separated
     from syntune.files import atomic_file, write_json
 
-    comparison = compare_runs([read_score(path) for path in args.scores], args.baseline)
+    comparison = compare_runs([read_json_file(path, Score, REMAKE) for path in args.scores], args.baseline)
     for path, text in ((args.table, tab_separated(comparison)), (args.text, plain_text(comparison))):
         with atomic_file(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    write_json(args.output, comparison)
+    write_json(args.output, comparison.as_written())
     print(plain_text(comparison), end="")
 
 

@@ -11,10 +11,11 @@ log = logging.getLogger("decontaminate")
 
 def main(args: argparse.Namespace) -> None:
     """Search the shards, judge what was found, and write it."""
+    from syntune.artifacts.findings import Findings
     from syntune.benchmarks.registry import load_benchmark
+    from syntune.contamination.findings import by_benchmark, check_share
     from syntune.contamination.questions import index_questions
     from syntune.contamination.search import search_shards
-    from syntune.contamination.verdict import by_benchmark, check_share
     from syntune.files import write_json
     from syntune.settings.benchmarks import BenchmarkSettings
     from syntune.settings.contamination import ContaminationSettings
@@ -22,25 +23,21 @@ def main(args: argparse.Namespace) -> None:
 
     settings = read_params(args.settings, ContaminationSettings)
     sections = read_params(args.benchmarks, dict[str, BenchmarkSettings])
-    index = index_questions([load_benchmark(of, name) for name, of in sections.items()], settings, args.threads)
-    findings = search_shards(args.dataset_manifest, index, args.threads)
-    benchmarks = by_benchmark(index, findings)
-    for name, of in benchmarks.items():
+    protocols = [load_benchmark(section, name) for name, section in sections.items()]
+    index = index_questions(protocols, settings, args.threads)
+    sightings = search_shards(args.dataset_manifest, index, args.threads)
+    benchmarks = by_benchmark(index, sightings)
+    for name, found in benchmarks.items():
         log.info(
             "%s: of %d questions %d have their text in the data, %d their image, %d a similar image, %d text and image "
             "in one row",
-            name, of["questions"], of["text"], of["image_exact"], of["image_near"], of["both"],
+            name, found.questions, found.text, found.image_exact, found.image_near, found.both,
         )  # fmt: skip
     check_share(args.dataset, benchmarks, settings.max_share)
-    write_json(
-        args.output,
-        {
-            "dataset": args.dataset,
-            "settings": settings.model_dump(),
-            "rows": findings.rows,
-            "benchmarks": benchmarks,
-        },
+    findings = Findings(
+        dataset=args.dataset, settings=settings.model_dump(), rows=sightings.rows, benchmarks=benchmarks
     )
+    write_json(args.output, findings.as_written())
 
 
 def parser() -> argparse.ArgumentParser:

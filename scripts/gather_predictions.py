@@ -15,7 +15,7 @@ def main(args: argparse.Namespace) -> None:
     from syntune.settings.reading import read_params
 
     protocol = load_benchmark(read_params(args.settings, BenchmarkSettings), args.benchmark)
-    write_jsonl(args.output, gather(protocol, args.slices))
+    write_jsonl(args.output, [line.as_written() for line in gather(protocol, args.slices)])
 
 
 def parser() -> argparse.ArgumentParser:

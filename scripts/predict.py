@@ -25,7 +25,7 @@ def main(args: argparse.Namespace) -> None:
         device=device,
         dtype=dtype,
         threads=args.threads,
-        slice=args.slice,
+        slice_index=args.slice,
         cache=args.cache,
         output=args.output,
     )

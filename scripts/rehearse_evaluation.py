@@ -1,4 +1,4 @@
-"""Load the rehearsed checkpoint as prediction will, and answer two questions of each benchmark."""
+"""Load the rehearsed checkpoints as prediction will, and answer two questions of each benchmark."""
 
 import argparse
 from pathlib import Path
@@ -19,9 +19,8 @@ def main(args: argparse.Namespace) -> None:
 
     device, dtype = choose_device(args.gpus, args.threads)
     benchmarks = read_params(args.benchmarks, dict[str, BenchmarkSettings])
-    protocols = [load_benchmark(of, name) for name, of in benchmarks.items()]
-    checkpoint = args.checkpoint[0] if args.checkpoint else None
-    checked = rehearse(protocols, args.start, checkpoint, device, dtype, args.threads)
+    protocols = [load_benchmark(settings, name) for name, settings in benchmarks.items()]
+    checked = rehearse(protocols, args.checkpoints, device, dtype, args.threads)
     interpreter = describe_interpreter(PACKAGES)
     write_json(args.output, {"run": args.run, "dtype": dtype_name(dtype), **checked, "interpreter": interpreter})
 
@@ -30,13 +29,12 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", required=True, help="name of the run")
-    parser.add_argument("--start", type=Path, required=True, help="the base model's folder")
     parser.add_argument(
-        "--checkpoint",
+        "--checkpoints",
         type=Path,
-        nargs="*",
-        default=[],
-        help="what the rehearsal trained; nothing if the run trains not",
+        nargs="+",
+        required=True,
+        help="a full checkpoint, then what was trained on it, in order",
     )
     parser.add_argument("--benchmarks", required=True, help="the settings of every benchmark, as JSON or @FILE")
     parser.add_argument("--gpus", type=int, choices=(0, 1), default=1, help="1: the GPU, bfloat16; 0: the CPU, float32")

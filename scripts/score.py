@@ -28,12 +28,12 @@ def main(args: argparse.Namespace) -> None:
         write_reference_answers(protocol, questions, texts, args.run, args.reference_answers)
     if args.output:
         # imported here because statistics take seconds, and submissions do without them
-        from syntune.benchmarks.findings import read_findings
+        from syntune.benchmarks.findings import read_contaminated
         from syntune.benchmarks.scoring import score_run
         from syntune.files import write_json
 
-        findings = [read_findings(path, protocol.name, questions) for path in args.contamination]
-        write_json(args.output, score_run(args.run, protocol, every, predictions, findings))
+        contaminated = [read_contaminated(path, protocol.name, questions) for path in args.contamination]
+        write_json(args.output, score_run(args.run, protocol, every, predictions, contaminated).as_written())
 
 
 def parser() -> argparse.ArgumentParser:

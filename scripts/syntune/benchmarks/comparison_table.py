@@ -1,6 +1,8 @@
 """The comparison as a table of tab-separated values, and as text for a terminal."""
 
-from typing import Any
+from syntune.artifacts.comparison import ComparedBenchmark, ComparedRun, Comparison
+from syntune.artifacts.scores import Interval
+from syntune.formats import in_percent, p_value
 
 COLUMNS = (
     "benchmark", "metric", "run", "score", "stderr", "low", "high", "n", "clusters", "difference", "difference_stderr",
@@ -9,63 +11,66 @@ COLUMNS = (
 HEADINGS = ("run", "score", "stderr", "95% interval", "difference", "95% interval", "p", "questions needed")
 LEFT_ALIGNED = 1
 GAP = "  "
+TINY_P = "<0.001"
 
 
-def tab_separated(comparison: dict[str, Any]) -> str:
+def tab_separated(comparison: Comparison) -> str:
     """A line for each benchmark and run; scores and differences in percent, cells empty where there is nothing."""
     lines = ["\t".join(COLUMNS)]
-    for name, of in comparison["benchmarks"].items():
-        for run, row in of["runs"].items():
+    for name, benchmark in comparison.benchmarks.items():
+        for run, row in benchmark.runs.items():
             cells = (
-                name, of["metric"], run, _percent(row["value"]), _percent(row["stderr"], 2), *_ends(row["interval"]),
-                of["n"], of["clusters"], _percent(row.get("difference")), _percent(row.get("difference_stderr"), 2),
-                *_ends(row.get("difference_interval")),
-                _p_value(row.get("p_value")), row.get("questions_needed"), _percent(row.get("detectable_difference")),
+                name, benchmark.metric, run, in_percent(row.value), in_percent(row.stderr, 2, none=""),
+                *_ends(row.interval), str(benchmark.n), str(benchmark.clusters),
+                in_percent(row.difference, none=""), in_percent(row.difference_stderr, 2, none=""),
+                *_ends(row.difference_interval), p_value(row.p_value, none="", tiny=TINY_P),
+                "" if row.questions_needed is None else str(row.questions_needed),
+                in_percent(row.detectable_difference, none=""),
             )  # fmt: skip
-            lines.append("\t".join("" if cell is None else str(cell) for cell in cells))
+            lines.append("\t".join(cells))
     return "\n".join(lines) + "\n"
 
 
-def plain_text(comparison: dict[str, Any]) -> str:
+def plain_text(comparison: Comparison) -> str:
     """A block for each benchmark, at most 110 columns wide for names of ordinary length."""
-    blocks = [_block(name, of, comparison["baseline"]) for name, of in comparison["benchmarks"].items()]
+    blocks = [_block(name, found, comparison.baseline) for name, found in comparison.benchmarks.items()]
     return "\n\n".join(blocks) + "\n"
 
 
-def _block(name: str, of: dict[str, Any], baseline: str) -> str:
+def _block(name: str, benchmark: ComparedBenchmark, baseline: str) -> str:
     """A benchmark's heading, its runs and its majority answer, columns aligned."""
-    rows = [HEADINGS, *(_run_row(run, row) for run, row in of["runs"].items())]
-    rows.append(("majority answer", _percent(of["majority"]["majority"]), "", f'"{_short(of["majority"]["answer"])}"'))
+    majority = benchmark.majority
+    rows = [HEADINGS, *(_run_row(run, row) for run, row in benchmark.runs.items())]
+    rows.append(("majority answer", in_percent(majority.majority), "", f'"{_short(majority.answer)}"'))
     rows = [tuple(row) + ("",) * (len(HEADINGS) - len(row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [_line(row, widths) for row in rows]
     rule = "-" * max(map(len, lines))
-    return "\n".join([*_heading(name, of, baseline), rule, lines[0], rule, *lines[1:-1], rule, lines[-1]])
+    return "\n".join([*_heading(name, benchmark, baseline), rule, lines[0], rule, *lines[1:-1], rule, lines[-1]])
 
 
-def _heading(name: str, of: dict[str, Any], baseline: str) -> list[str]:
+def _heading(name: str, benchmark: ComparedBenchmark, baseline: str) -> list[str]:
     """What was asked and how the numbers are meant."""
-    asked = f"{of['n']:,} questions"
-    if of["clusters"] != of["n"]:
-        asked += f", {of['clusters']:,} {of['clustered_by']}"
-    lines = [f"{name}  ({of['label']})", f"{of['metric']} in %, {asked}; differences in points to {baseline}"]
-    if of["n"] < of["questions_in_benchmark"]:
-        lines.append(
-            f"a part: the benchmark has {of['questions_in_benchmark']:,}, and only the score on all of them counts"
-        )
+    n, there = benchmark.n, benchmark.questions_in_benchmark
+    asked = f"{n:,} questions"
+    if benchmark.clusters != n:
+        asked += f", {benchmark.clusters:,} {benchmark.clustered_by}"
+    lines = [f"{name}  ({benchmark.label})", f"{benchmark.metric} in %, {asked}; differences in points to {baseline}"]
+    if n < there:
+        lines.append(f"a part: the benchmark has {there:,}, and only the score on all of them counts")
     return lines
 
 
-def _run_row(run: str, row: dict[str, Any]) -> tuple[str, ...]:
+def _run_row(run: str, row: ComparedRun) -> tuple[str, ...]:
     """The cells of a run."""
-    score = run, _percent(row["value"]), _percent(row["stderr"], 2) or "-", _interval(row["interval"])
-    if "difference" not in row:
+    score = run, in_percent(row.value), in_percent(row.stderr, 2, none="-"), _interval(row.interval)
+    if row.difference is None:
         return (*score, "baseline")
-    needed = row["questions_needed"]
+    needed = row.questions_needed
     return (
         *score,
-        f"{100 * row['difference']:+.1f}", _interval(row["difference_interval"], "+"),
-        _p_value(row["p_value"]) or "-", "-" if needed is None else f"{needed:,}",
+        in_percent(row.difference, sign="+"), _interval(row.difference_interval, "+"),
+        p_value(row.p_value, none="-", tiny=TINY_P), "-" if needed is None else f"{needed:,}",
     )  # fmt: skip
 
 
@@ -78,26 +83,15 @@ def _line(cells: tuple[str, ...], widths: list[int]) -> str:
     return GAP.join(aligned).rstrip()
 
 
-def _percent(value: float | None, decimals: int = 1) -> str | None:
-    """A share in percent."""
-    return None if value is None else f"{100 * value:.{decimals}f}"
+def _ends(interval: Interval | None) -> tuple[str, str]:
+    """An interval's ends in percent, one cell each."""
+    low, high = interval or (None, None)
+    return in_percent(low, none=""), in_percent(high, none="")
 
 
-def _ends(interval: tuple[float, float] | None) -> tuple[str | None, str | None]:
-    """An interval's ends in percent."""
-    return (None, None) if interval is None else tuple(map(_percent, interval))
-
-
-def _interval(interval: tuple[float, float] | None, sign: str = "") -> str:
-    """An interval in percent."""
-    return "-" if interval is None else f"[{100 * interval[0]:{sign}.1f}, {100 * interval[1]:{sign}.1f}]"
-
-
-def _p_value(value: float | None) -> str | None:
-    """A p-value; below a thousandth its size says nothing more."""
-    if value is None:
-        return None
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
+def _interval(interval: Interval | None, sign: str = "") -> str:
+    """An interval in percent, in one cell."""
+    return "-" if interval is None else f"[{in_percent(interval[0], sign=sign)}, {in_percent(interval[1], sign=sign)}]"
 
 
 def _short(text: str, length: int = 16) -> str:

@@ -1,64 +1,40 @@
-"""Reading what was found of a benchmark's questions in a training dataset."""
+"""The contaminated questions of one benchmark, read from the findings on a dataset."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel
-
-from syntune.benchmarks.inputs import read_json_file
-from syntune.benchmarks.protocol import Question, QuestionId
+from syntune.artifacts.findings import Findings
+from syntune.artifacts.questions import QuestionId
+from syntune.artifacts.reading import REMAKE, read_json_file
+from syntune.benchmarks.protocol import Question
 from syntune.errors import UserError
-from syntune.settings.reading import read_settings
+
+KINDS = ("both", "text", "image")
+"""What a training row holds of a question."""
 
 
-class ContaminatedIds(BaseModel):
-    """The ids of contaminated questions.
-
-    Attributes:
-        both: a training row holds the question's text and its image, or one that looks the same.
-        text: some training row holds its text.
-        image: some training row holds its image, or one that looks the same.
-    """
-
-    both: set[QuestionId]
-    text: set[QuestionId]
-    image: set[QuestionId]
-
-
-class Found(BaseModel):
-    """What was found of a benchmark in a dataset, as far as scores need it."""
-
-    questions: int
-    question_ids: ContaminatedIds
-
-
-class FindingsFile(BaseModel):
-    """What was found of every benchmark in a dataset."""
+@dataclass(frozen=True)
+class ContaminatedQuestions:
+    """The contaminated questions of one benchmark in a dataset: their ids, by each of ``KINDS``."""
 
     dataset: str
-    benchmarks: dict[str, Found]
+    ids: dict[str, set[QuestionId]]
 
 
-class Findings(BaseModel):
-    """What was found of one benchmark in a dataset."""
-
-    dataset: str
-    ids: ContaminatedIds
-
-
-def read_findings(path: str | Path, benchmark: str, questions: Sequence[Question]) -> Findings:
-    """Read what was found of ``benchmark``.
+def read_contaminated(path: str | Path, benchmark: str, questions: Sequence[Question]) -> ContaminatedQuestions:
+    """Read which of a benchmark's ``questions`` are contaminated.
 
     Raises:
-        UserError: other questions than ``questions`` were looked for.
+        UserError: other questions than these were looked for.
     """
-    content = read_settings(read_json_file(path), FindingsFile, str(path))
-    found = content.benchmarks.get(benchmark)
+    findings = read_json_file(path, Findings, REMAKE)
+    found = findings.benchmarks.get(benchmark)
     asked = {question.id for question in questions}
-    ids = found.question_ids.text | found.question_ids.image if found else set()
-    if found is None or found.questions != len(asked) or not ids <= asked:
+    ids = {kind: set(getattr(found.question_ids, kind)) for kind in KINDS} if found else {}
+    if found is None or found.questions != len(asked) or not set.union(*ids.values()) <= asked:
         raise UserError(
             f"{path}: these are not findings on the {len(asked)} questions of benchmark '{benchmark}' that are scored; "
-            "delete it and run snakemake again"
+            f"{REMAKE}"
         )
-    return Findings(dataset=content.dataset, ids=found.question_ids)
+    return ContaminatedQuestions(findings.dataset, ids)

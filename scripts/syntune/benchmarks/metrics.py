@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from syntune.benchmarks.protocol import Question, QuestionId
+from syntune.artifacts.questions import QuestionId
+from syntune.benchmarks.protocol import Question
 from syntune.benchmarks.vqa_accuracy import normalise, vqa_accuracy
 
 
 @dataclass(frozen=True)
-class Answer:
+class ExtractedAnswer:
     """What a model wrote, and the answer extracted from it."""
 
     text: str
@@ -43,7 +44,7 @@ class Marks:
 class Metric:
     """How a benchmark's answers are marked, and when two answers are the same."""
 
-    mark: Callable[[Sequence[Question], Sequence[Answer]], Marks]
+    mark: Callable[[Sequence[Question], Sequence[ExtractedAnswer]], Marks]
     canonical: Callable[[str], str] = str
 
     def majority(self, questions: Sequence[Question]) -> str:
@@ -53,7 +54,7 @@ class Metric:
         return min(counts, key=lambda answer: (-counts[answer], answer), default="")
 
 
-def mark_vqa(questions: Sequence[Question], answers: Sequence[Answer]) -> Marks:
+def mark_vqa(questions: Sequence[Question], answers: Sequence[ExtractedAnswer]) -> Marks:
     """The soft accuracy of TextVQA, clustered by image."""
     scores = [vqa_accuracy(answer.extracted, question.references) for question, answer in _pairs(questions, answers)]
     distinct = len({normalise(answer.extracted) for answer in answers})
@@ -61,7 +62,7 @@ def mark_vqa(questions: Sequence[Question], answers: Sequence[Answer]) -> Marks:
     return Marks(series, _counts(answers) | {"distinct": distinct}, ("accuracy",))
 
 
-def mark_exact(questions: Sequence[Question], answers: Sequence[Answer]) -> Marks:
+def mark_exact(questions: Sequence[Question], answers: Sequence[ExtractedAnswer]) -> Marks:
     """Right or wrong, clustered by the questions' groups."""
     scores = [float(answer.extracted == question.references[0]) for question, answer in _pairs(questions, answers)]
     unrecognised = sum(not answer.extracted and bool(answer.text.strip()) for answer in answers)
@@ -69,7 +70,7 @@ def mark_exact(questions: Sequence[Question], answers: Sequence[Answer]) -> Mark
     return Marks(series, _counts(answers) | {"not recognised": unrecognised}, ("accuracy",))
 
 
-def mark_choice(questions: Sequence[Question], answers: Sequence[Answer]) -> Marks:
+def mark_choice(questions: Sequence[Question], answers: Sequence[ExtractedAnswer]) -> Marks:
     """The accuracies of MMBench.
 
     ``circular`` counts a base question if every rotation is right; ``vanilla`` counts every row, clustered by base
@@ -94,12 +95,12 @@ def mark_choice(questions: Sequence[Question], answers: Sequence[Answer]) -> Mar
     return Marks(series, _counts(answers) | counts, tuple(name for name in ("circular", "vanilla") if name in series))
 
 
-def _pairs(questions: Sequence[Question], answers: Sequence[Answer]) -> zip:
+def _pairs(questions: Sequence[Question], answers: Sequence[ExtractedAnswer]) -> zip:
     """Each question with its answer."""
     return zip(questions, answers, strict=True)
 
 
-def _counts(answers: Sequence[Answer]) -> dict[str, int]:
+def _counts(answers: Sequence[ExtractedAnswer]) -> dict[str, int]:
     """How many answers are empty."""
     return {"empty": sum(not answer.text.strip() for answer in answers)}
 

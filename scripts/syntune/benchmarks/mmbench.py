@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas
 
-from syntune.benchmarks.inputs import listed
+from syntune.benchmarks.names import listed
 from syntune.benchmarks.protocol import Protocol, Question
 from syntune.errors import UserError
 from syntune.files import atomic_file
@@ -83,6 +83,11 @@ class MmBench(Protocol[MmBenchSettings]):
             categories={kind: row[kind] for kind in kinds if not _is_none(row.get(kind))},
             options=options,
         )
+
+    def own_words(self, question: Question) -> str:
+        """The hint and the question."""
+        options = {f"{letter}. {option}" for letter, option in question.options.items()}
+        return "\n".join(line for line in super().own_words(question).split("\n") if line not in options)
 
     def extract(self, question: Question, text: str) -> str:
         """The letter that ``text`` names, by the first rule that applies; empty where none does.

@@ -10,11 +10,10 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from syntune.benchmarks.inputs import read_json_file
+from syntune.artifacts.reading import read_json_file
 from syntune.benchmarks.protocol import Protocol, Question
 from syntune.files import write_json
 from syntune.settings.benchmarks import NlvrSettings
-from syntune.settings.reading import read_settings
 
 WORDS = {"true": "true", "yes": "true", "false": "false", "no": "false"}
 
@@ -49,7 +48,7 @@ class Nlvr(Protocol[NlvrSettings]):
                 references=(statement.label,),
                 group=statement.identifier.split("-")[0],
             )
-            for statement in read_settings(read_json_file(path), list[Statement], path)
+            for statement in read_json_file(path, list[Statement])
         ]
 
     def extract(self, question: Question, text: str) -> str:

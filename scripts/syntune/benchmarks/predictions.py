@@ -1,29 +1,17 @@
-"""Reading a prediction file: every question answered once, and nothing else."""
+"""Checking a prediction file: every question answered once, and nothing else."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel
-
-from syntune.benchmarks.inputs import listed, read_json_lines, repeated
-from syntune.benchmarks.protocol import Question, QuestionId
+from syntune.artifacts.predictions import Prediction
+from syntune.artifacts.reading import read_json_lines
+from syntune.benchmarks.names import listed, repeated
+from syntune.benchmarks.protocol import Question
 from syntune.errors import UserError
 from syntune.files import canonical_json
-from syntune.settings.reading import read_settings
 
 EmptyAnswers = Literal["refuse", "wrong"]
-
-
-class Prediction(BaseModel):
-    """One line: a question and the raw text of its answer. Scores are computed from ``text``."""
-
-    question_id: QuestionId
-    prompt: str
-    text: str
-    adapter: str | None = None
-    benchmark: str | None = None
-    decoding: dict[str, Any] | None = None
 
 
 def read_predictions(
@@ -35,15 +23,15 @@ def read_predictions(
         UserError: answers are missing, doubled, to unknown questions, to other prompts, of several models, or
             decoded in several ways; or empty, unless ``empty_answers`` is ``wrong``.
     """
-    predictions = [read_settings(value, Prediction, where) for where, value in read_json_lines(path)]
+    predictions = [prediction for _, prediction in read_json_lines(path, Prediction)]
     asked = {question.id: question for question in questions}
     answered = {prediction.question_id: prediction for prediction in predictions}
-    reworded = [id for id, of in answered.items() if id in asked and of.prompt != asked[id].prompt]
-    empty = [id for id, of in answered.items() if not of.text.strip()]
+    reworded = [id for id, found in answered.items() if id in asked and found.prompt != asked[id].prompt]
+    empty = [id for id, found in answered.items() if not found.text.strip()]
     refused = empty if empty_answers == "refuse" else []
     faults = {
         "questions are not answered": [id for id in asked if id not in answered],
-        "questions are answered more than once": repeated(of.question_id for of in predictions),
+        "questions are answered more than once": repeated(prediction.question_id for prediction in predictions),
         "answers are to unknown questions": [id for id in answered if id not in asked],
         "answers are to other prompts than the benchmark's": reworded,
         "answers are empty": refused,
@@ -54,9 +42,9 @@ def read_predictions(
         only_empty = len(found) == 1 and refused
         advice = "the benchmark's empty_answers: wrong counts them as wrong" if only_empty else "predict again"
         raise UserError(f"{path}: {len(questions)} questions asked: {'; '.join(found)}; {advice}")
-    _of_one_kind(path, predictions, "adapter", lambda of: of.adapter)
-    _of_one_kind(path, predictions, "benchmark", lambda of: of.benchmark)
-    _of_one_kind(path, predictions, "decoding", lambda of: of.decoding and canonical_json(of.decoding))
+    _of_one_kind(path, predictions, "adapter", lambda line: line.adapter)
+    _of_one_kind(path, predictions, "benchmark", lambda line: line.benchmark)
+    _of_one_kind(path, predictions, "decoding", lambda line: line.decoding and canonical_json(line.decoding))
     return [answered[question.id] for question in questions]
 
 

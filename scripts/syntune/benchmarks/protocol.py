@@ -8,12 +8,11 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from PIL import Image
 
-from syntune.benchmarks.inputs import listed, repeated
+from syntune.artifacts.questions import QuestionId
+from syntune.benchmarks.names import listed, repeated
 from syntune.errors import UserError
-from syntune.files import canonical_json, sha256_bytes
 from syntune.images import open_image
 
-QuestionId = int | str
 S = TypeVar("S")
 
 
@@ -103,6 +102,11 @@ class Protocol(ABC, Generic[S]):
         """The answer in the model's raw ``text``; empty where there is none."""
         return text.strip()
 
+    def own_words(self, question: Question) -> str:
+        """What the question itself asks: its prompt without the instruction, which is the last line of several."""
+        lines = question.prompt.split("\n")
+        return "\n".join(lines[: max(len(lines) - 1, 1)])
+
     def metadata(self) -> dict[str, Any]:
         """What a reader of a score must know of the protocol."""
         return {}
@@ -120,16 +124,3 @@ class Protocol(ABC, Generic[S]):
                 f"benchmark {self.name}: {len(missing)} of {len(files)} images are missing ({listed(missing)}); "
                 "put them there or correct the benchmark's images"
             )
-
-    def content_hash(self, questions: Sequence[Question]) -> str:
-        """SHA-256 over ids, prompts and the content of every image; missing images are refused."""
-        self.check_images(questions)
-        hashes = {image: _image_hash(image) for image in {question.image for question in questions}}
-        return sha256_bytes(
-            canonical_json([[question.id, question.prompt, hashes[question.image]] for question in questions]).encode()
-        )
-
-
-def _image_hash(image: Path | bytes) -> str:
-    """SHA-256 of an image file's content."""
-    return sha256_bytes(image if isinstance(image, bytes) else image.read_bytes())

@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
-from syntune.benchmarks.findings import Findings
-from syntune.benchmarks.metrics import METRICS, Answer, Marks, Series
-from syntune.benchmarks.predictions import Prediction
-from syntune.benchmarks.protocol import Protocol, Question, QuestionId
+from syntune.artifacts.predictions import Prediction
+from syntune.artifacts.questions import QuestionId
+from syntune.artifacts.scores import CategoryScore, MajorityScores, Score, ScoreMetadata
+from syntune.benchmarks.findings import ContaminatedQuestions
+from syntune.benchmarks.metrics import METRICS, ExtractedAnswer, Marks, Series
+from syntune.benchmarks.protocol import Protocol, Question
 from syntune.benchmarks.statistics import estimate
 from syntune.benchmarks.uncontaminated import score_without
 from syntune.errors import UserError
@@ -19,47 +19,50 @@ def score_run(
     protocol: Protocol,
     questions: Sequence[Question],
     predictions: Sequence[Prediction],
-    findings: Sequence[Findings] = (),
-) -> dict[str, Any]:
-    """The score file of ``run``: metrics as shares of 1, with error bars, and what they rest on.
+    contaminated: Sequence[ContaminatedQuestions] = (),
+) -> Score:
+    """The score of ``run``: metrics with error bars, and what they rest on.
 
     Args:
         run: the run's name.
         protocol: the benchmark.
         questions: all its questions; those within its limit are scored.
         predictions: the answers to those within its limit, in their order.
-        findings: what was found of the benchmark in each dataset that the run is trained on.
+        contaminated: the benchmark's questions in each dataset that the run is trained on.
+
+    Raises:
+        UserError: the benchmark's answers are kept secret.
     """
     asked = protocol.limited(list(questions))
     check_references(protocol, asked)
     answers = [
-        Answer(prediction.text, protocol.extract(question, prediction.text))
+        ExtractedAnswer(prediction.text, protocol.extract(question, prediction.text))
         for question, prediction in zip(asked, predictions, strict=True)
     ]
     marks = METRICS[protocol.metric].mark(asked, answers)
     main = marks.series[marks.primary]
     first = predictions[0]
-    return {
-        "run": run,
-        "benchmark": protocol.name,
-        "protocol": protocol.settings.protocol,
-        "metrics": {name: asdict(estimate(of.values, of.clusters)) for name, of in marks.series.items()},
-        "primary": marks.primary,
-        "questions": [list(row) for row in zip(main.ids, main.values, main.clusters, strict=True)],
-        "breakdown": _breakdown(asked, marks),
-        "contamination": score_without(asked, main, findings),
-        "baseline": _baseline(protocol, asked),
-        "metadata": {
-            "label": protocol.label(),
+    return Score(
+        run=run,
+        benchmark=protocol.name,
+        protocol=protocol.settings.protocol,
+        metrics={name: estimate(series.values, series.clusters) for name, series in marks.series.items()},
+        primary=marks.primary,
+        questions=list(zip(main.ids, main.values, main.clusters, strict=True)),
+        breakdown=_breakdown(asked, marks),
+        contamination=score_without(asked, main, contaminated),
+        baseline=_majority_scores(protocol, asked),
+        metadata=ScoreMetadata(
+            label=protocol.label(),
             **protocol.metadata(),
-            "clusters": protocol.clusters,
-            "questions_in_benchmark": protocol.size(questions),
-            "answers": len(predictions),
-            "adapter": first.adapter,
-            "questions_hash": first.benchmark,
-            "decoding": first.decoding,
-        },
-    }
+            clusters=protocol.clusters,
+            questions_in_benchmark=protocol.size(questions),
+            answers=len(predictions),
+            adapter=first.adapter,
+            questions_hash=first.benchmark,
+            decoding=first.decoding,
+        ),
+    )
 
 
 def check_references(protocol: Protocol, questions: Sequence[Question]) -> None:
@@ -72,19 +75,19 @@ def check_references(protocol: Protocol, questions: Sequence[Question]) -> None:
         )
 
 
-def _baseline(protocol: Protocol, questions: Sequence[Question]) -> dict[str, Any]:
+def _majority_scores(protocol: Protocol, questions: Sequence[Question]) -> MajorityScores:
     """What one answer to everything scores: the most frequent one, which needs no look at any image."""
     metric = METRICS[protocol.metric]
     answer = metric.majority(questions)
-    marks = metric.mark(questions, [Answer(answer, answer)] * len(questions))
-    shares = {name: sum(of.values) / len(of.values) for name, of in marks.series.items()}
-    return {"majority": shares[marks.primary], "answer": answer, "metrics": shares}
+    marks = metric.mark(questions, [ExtractedAnswer(answer, answer)] * len(questions))
+    shares = {name: sum(series.values) / len(series.values) for name, series in marks.series.items()}
+    return MajorityScores(majority=shares[marks.primary], answer=answer, metrics=shares)
 
 
-def _breakdown(questions: Sequence[Question], marks: Marks) -> dict[str, Any]:
+def _breakdown(questions: Sequence[Question], marks: Marks) -> dict[str, dict[str, CategoryScore | int]]:
     """The metrics that are told by category, by each kind of category; and the counts of answers."""
     categories = {question.id: question.categories for question in questions}
-    kinds = dict.fromkeys(kind for of in categories.values() for kind in of)
+    kinds = dict.fromkeys(kind for by_kind in categories.values() for kind in by_kind)
     parts = {
         f"{name}_by_{kind}": _by_category(marks.series[name], categories, kind)
         for name in marks.by_category
@@ -93,9 +96,14 @@ def _breakdown(questions: Sequence[Question], marks: Marks) -> dict[str, Any]:
     return {**parts, "answers": marks.counts}
 
 
-def _by_category(series: Series, categories: dict[QuestionId, dict[str, str]], kind: str) -> dict[str, dict]:
+def _by_category(
+    series: Series, categories: dict[QuestionId, dict[str, str]], kind: str
+) -> dict[str, CategoryScore | int]:
     """The mean and number of scores in each category of a kind."""
     values = defaultdict(list)
     for id, value in zip(series.ids, series.values, strict=True):
         values[categories[id].get(kind, "none")].append(value)
-    return {part: {"value": sum(of) / len(of), "n": len(of)} for part, of in sorted(values.items())}
+    return {
+        category: CategoryScore(value=sum(scores) / len(scores), n=len(scores))
+        for category, scores in sorted(values.items())
+    }

@@ -13,19 +13,10 @@ from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.power import normal_sample_size_one_tail
 from statsmodels.stats.proportion import proportion_confint
 
+from syntune.artifacts.scores import Estimate, Interval
+
 LEVEL = 0.95
 POWER = 0.8
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean of scores; error and interval are None where one cluster alone cannot tell."""
-
-    value: float
-    stderr: float | None
-    interval: tuple[float, float] | None
-    n: int
-    clusters: int
 
 
 @dataclass(frozen=True)
@@ -40,7 +31,7 @@ class Difference:
 
     value: float
     stderr: float | None
-    interval: tuple[float, float] | None
+    interval: Interval | None
     p_value: float | None
     questions_needed: int | None
     detectable: float | None
@@ -57,7 +48,7 @@ def estimate(values: Sequence[float], clusters: Sequence[object]) -> Estimate:
     n, count = len(scores), int(groups.max()) + 1
     mean = float(scores.mean())
     if count < 2:
-        return Estimate(mean, None, None, n, count)
+        return Estimate(value=mean, stderr=None, interval=None, n=n, clusters=count)
     fit = _fit(scores, groups)
     binary = bool(numpy.isin(scores, (0.0, 1.0)).all())
     if binary and (count == n or mean in (0.0, 1.0)):
@@ -65,7 +56,8 @@ def estimate(values: Sequence[float], clusters: Sequence[object]) -> Estimate:
     else:
         interval = fit.conf_int(alpha=1 - LEVEL)[0]
     low, high = numpy.clip(interval, 0.0, 1.0)
-    return Estimate(mean, float(fit.bse[0]), (float(low), float(high)), n, count)
+    stderr, ends = float(fit.bse[0]), (float(low), float(high))
+    return Estimate(value=mean, stderr=stderr, interval=ends, n=n, clusters=count)
 
 
 def paired_difference(values: Sequence[float], baseline: Sequence[float], clusters: Sequence[object]) -> Difference:

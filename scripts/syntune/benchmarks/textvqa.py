@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from syntune.benchmarks.inputs import listed, read_json_file, read_json_lines
+from syntune.artifacts.reading import read_json_file, read_json_lines
+from syntune.benchmarks.names import listed
 from syntune.benchmarks.protocol import Protocol, Question
 from syntune.errors import UserError
 from syntune.files import write_json
@@ -36,7 +37,7 @@ class Annotations(BaseModel):
     data: list[Annotation]
 
 
-class Asked(BaseModel):
+class QuestionLine(BaseModel):
     """One line of LLaVA's question file; ``question_id`` is the image's."""
 
     question_id: str
@@ -68,7 +69,7 @@ class TextVqa(Protocol[TextVqaSettings]):
                 f"benchmark {self.name}: ocr_tokens: the annotations hold no OCR tokens; name LLaVA's question file "
                 "as 'questions', or set ocr_tokens to false"
             )
-        return [self._question(of, f"{of.image_id}.jpg", of.question) for of in annotations]
+        return [self._question(each, f"{each.image_id}.jpg", each.question) for each in annotations]
 
     def _from_question_file(self, annotations: list[Annotation]) -> list[Question]:
         """The question file's lines, each with the annotation of its image and question.
@@ -83,14 +84,13 @@ class TextVqa(Protocol[TextVqaSettings]):
             waiting[key].append(annotation)
             last[key] = annotation.answers
         questions, unknown = [], []
-        for where, line in read_json_lines(path):
-            asked = read_settings(line, Asked, where)
-            key = (asked.question_id, _question_of(asked.text, where))
+        for where, line in read_json_lines(path, QuestionLine):
+            key = (line.question_id, _question_of(line.text, where))
             if not waiting[key]:
                 unknown.append(where.rpartition(": ")[2])
                 continue
             annotation = waiting[key].pop(0).model_copy(update={"answers": last[key]})
-            questions.append(self._question(annotation, asked.image, asked.text))
+            questions.append(self._question(annotation, line.image, line.text))
         unasked = [annotation.question_id for left in waiting.values() for annotation in left]
         if unknown or unasked:
             raise UserError(
@@ -125,6 +125,10 @@ class TextVqa(Protocol[TextVqaSettings]):
             group=annotation.image_id,
         )
 
+    def own_words(self, question: Question) -> str:
+        """The question without its OCR tokens."""
+        return "\n".join(line for line in super().own_words(question).split("\n") if not line.startswith(OCR))
+
     def submission(self, questions: Sequence[Question], texts: Sequence[str], path: Path) -> None:
         """Write the JSON that the challenge's server on EvalAI takes."""
         answers = [
@@ -140,7 +144,7 @@ class TextVqa(Protocol[TextVqaSettings]):
 
 def _read_annotations(path: str) -> list[Annotation]:
     """Read the annotation file; one of another version is refused."""
-    content = read_json_file(path)
+    content = read_json_file(path, Any)
     version = content.get("dataset_version") if isinstance(content, dict) else None
     if re.split(r"[\s_]", str(version))[0] != VERSION:  # a remark may follow the number
         raise UserError(

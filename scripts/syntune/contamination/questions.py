@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from syntune.benchmarks.protocol import Protocol, Question, QuestionId
-from syntune.benchmarks.textvqa import OCR
+from syntune.artifacts.questions import QuestionId
+from syntune.benchmarks.protocol import Protocol, Question
 from syntune.contamination.images import Fingerprint, HammingIndex, fingerprint
 from syntune.contamination.parallel import in_order
 from syntune.contamination.texts import TextIndex
@@ -16,7 +16,7 @@ from syntune.images import open_image
 from syntune.settings.contamination import ContaminationSettings
 
 
-class Asked(NamedTuple):
+class IndexedQuestion(NamedTuple):
     """A question: whose it is, and the places of its text and its image in the index."""
 
     benchmark: str
@@ -30,11 +30,15 @@ class QuestionIndex:
 
     Attributes:
         questions: all of them, in the benchmarks' order.
-        texts: the distinct texts, without instruction, options and OCR tokens.
+        texts: the distinct texts: the questions' own words.
     """
 
     def __init__(
-        self, questions: list[Asked], texts: list[str], images: list[Fingerprint], settings: ContaminationSettings
+        self,
+        questions: list[IndexedQuestion],
+        texts: list[str],
+        images: list[Fingerprint],
+        settings: ContaminationSettings,
     ) -> None:
         """Index the questions; ``texts`` and ``images`` are distinct."""
         self.questions = questions
@@ -79,26 +83,19 @@ def index_questions(benchmarks: list[Protocol], settings: ContaminationSettings,
         asked += [(benchmark, question) for question in questions]
     sources = {question.image: (benchmark, question) for benchmark, question in asked}
     tasks = [
-        (source, _image_name(*of), of[0].settings.max_pixels, settings.hash_size) for source, of in sources.items()
+        (source, _image_name(benchmark, question), benchmark.settings.max_pixels, settings.hash_size)
+        for source, (benchmark, question) in sources.items()
     ]
     fingerprints = dict(zip(sources, _fingerprints(tasks, processes), strict=True))
     texts: dict[str, int] = {}
     images: dict[bytes, tuple[int, Fingerprint]] = {}
     questions = []
     for benchmark, question in asked:
-        text = texts.setdefault(asked_text(question), len(texts))
+        text = texts.setdefault(benchmark.own_words(question), len(texts))
         image = fingerprints[question.image]
         place, _ = images.setdefault(image.pixels, (len(images), image))
-        questions.append(Asked(benchmark.name, question.id, text, place))
+        questions.append(IndexedQuestion(benchmark.name, question.id, text, place))
     return QuestionIndex(questions, list(texts), [image for _, image in images.values()], settings)
-
-
-def asked_text(question: Question) -> str:
-    """A question's prompt without its instruction (the last line, if there are several), OCR tokens and options."""
-    lines = question.prompt.split("\n")
-    options = {f"{letter}. {option}" for letter, option in question.options.items()}
-    kept = [line for line in lines[: max(len(lines) - 1, 1)] if line not in options and not line.startswith(OCR)]
-    return "\n".join(kept)
 
 
 def _fingerprints(tasks: list[tuple], processes: int) -> Iterator[Fingerprint]:

@@ -27,7 +27,7 @@ class Sighting(NamedTuple):
     distance: int | None = None
 
 
-class Findings:
+class Sightings:
     """What was seen, each where it was first seen.
 
     Attributes:
@@ -48,7 +48,7 @@ class Findings:
         self.both: dict[int, Sighting] = {}
         self.rows_of: dict[str, list[str]] = {}
 
-    def add(self, later: "Findings") -> None:
+    def add(self, later: "Sightings") -> None:
         """Add what was seen in later rows."""
         self.rows += later.rows
         self.texts = later.texts | self.texts
@@ -65,19 +65,19 @@ class Findings:
             self.near[image] = sighting
 
 
-def search_shards(manifest: Path, index: QuestionIndex, processes: int = 1) -> Findings:
+def search_shards(manifest: Path, index: QuestionIndex, processes: int = 1) -> Sightings:
     """Search every row of a dataset; of its rows, only the ids of contaminated ones are kept.
 
     Raises:
         UserError: a shard is missing or has changed, or an image in it is damaged.
     """
     groups = [(file, group, rows) for file in part_files(manifest) for group, rows in enumerate(_groups(file))]
-    findings = Findings()
+    sightings = Sightings()
     with tqdm(total=sum(rows for _, _, rows in groups), desc="rows", unit="", disable=None) as progress:
         for found in in_order(_search_group, groups, processes, _prepare, index):
-            findings.add(found)
+            sightings.add(found)
             progress.update(found.rows)
-    return findings
+    return sightings
 
 
 def _groups(file: Path) -> list[int]:
@@ -95,27 +95,27 @@ class _Searcher:
         self._fingerprints: dict[str, Fingerprint] = {}
         self._near = lru_cache(maxsize=1024)(index.near_images)
 
-    def search(self, row: dict[str, Any], where: str, findings: Findings) -> None:
+    def search(self, row: dict[str, Any], where: str, sightings: Sightings) -> None:
         """Add what one row holds."""
         texts: set[int] = set()
         for message in row["messages"]:
             texts |= self.index.texts_in(message["content"].replace(IMAGE_MARK, " "))
         for text in texts:
-            findings.texts.setdefault(text, Sighting(row["id"]))
+            sightings.texts.setdefault(text, Sighting(row["id"]))
         benchmarks = set()
         for image in row["images"]:
             for seen, distance in self._seen(image["bytes"], f"{where}: row {row['id']}: image").items():
                 sighting = Sighting(row["id"], distance)
                 if distance is None:
-                    findings.same.setdefault(seen, sighting)
+                    sightings.same.setdefault(seen, sighting)
                 else:
-                    findings.see_near(seen, sighting)
+                    sightings.see_near(seen, sighting)
                 for question in self.index.asking(texts, seen):
-                    findings.both.setdefault(question, sighting)
+                    sightings.both.setdefault(question, sighting)
                     benchmarks.add(self.index.questions[question].benchmark)
         for benchmark in benchmarks:
-            findings.rows_of.setdefault(benchmark, []).append(row["id"])
-        findings.rows += 1
+            sightings.rows_of.setdefault(benchmark, []).append(row["id"])
+        sightings.rows += 1
 
     def _seen(self, content: bytes, name: str) -> dict[int, int | None]:
         """The images of the index that an image is, or looks like."""
@@ -144,12 +144,12 @@ def _prepare(index: QuestionIndex) -> None:
     _searcher = _Searcher(index)
 
 
-def _search_group(task: tuple[Path, int, int]) -> Findings:
+def _search_group(task: tuple[Path, int, int]) -> Sightings:
     """Search one row group."""
     file, group, _ = task
-    findings = Findings()
+    sightings = Sightings()
     with ParquetFile(file) as shard:
         rows = shard.read_row_group(group, ["id", "images", "messages"]).to_pylist()
     for row in rows:
-        _searcher.search(row, str(file), findings)
-    return findings
+        _searcher.search(row, str(file), sightings)
+    return sightings

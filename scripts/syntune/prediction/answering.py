@@ -11,7 +11,7 @@ from syntune.errors import UserError
 from syntune.models.checkpoints import Loaded
 from syntune.models.family import Row
 from syntune.prediction.margins import watch_margins
-from syntune.prediction.plan import Answer, Asked
+from syntune.prediction.plan import AnsweredQuestion, GeneratedAnswer, HashedQuestion
 
 IMAGES_AT_ONCE = 8
 """Images that the towers see at a time: enough to keep a GPU busy, and their activations fit it."""
@@ -40,7 +40,7 @@ class Answerer:
         self.max_pixels = max_pixels
         self.threads = threads
 
-    def answer(self, groups: Sequence[Sequence[Asked]], batch_size: int) -> Iterator[list[tuple[Asked, Answer]]]:
+    def answer(self, groups: Sequence[Sequence[HashedQuestion]], batch_size: int) -> Iterator[list[AnsweredQuestion]]:
         """Yield the answered questions, a batch at a time.
 
         Args:
@@ -61,7 +61,7 @@ class Answerer:
             last = batch[-1][0].image
             features = {last: features[last]}
 
-    def _encoded(self, groups: Sequence[Sequence[Asked]], ahead: int) -> Iterator[tuple[Asked, Row]]:
+    def _encoded(self, groups: Sequence[Sequence[HashedQuestion]], ahead: int) -> Iterator[tuple[HashedQuestion, Row]]:
         """The questions with their model inputs, made by other threads for ``ahead`` images in advance."""
         with ThreadPoolExecutor(self.threads) as pool:
             waiting, left = deque(), iter(groups)
@@ -77,7 +77,7 @@ class Answerer:
                 for _, rows in waiting:
                     rows.cancel()
 
-    def _encode_group(self, group: Sequence[Asked]) -> list[Row]:
+    def _encode_group(self, group: Sequence[HashedQuestion]) -> list[Row]:
         """The model inputs of questions about one image."""
         rows, image = [], None
         for asked in group:
@@ -99,7 +99,7 @@ class Answerer:
         parts = (rows[start : start + IMAGES_AT_ONCE] for start in range(0, len(rows), IMAGES_AT_ONCE))
         return [features for part in parts for features in self.family.encode_images(self.model, part)]
 
-    def _generate(self, rows: list[Row], features: list[Features]) -> list[Answer]:
+    def _generate(self, rows: list[Row], features: list[Features]) -> list[GeneratedAnswer]:
         """The answers to a batch."""
         if self.model.dtype != torch.float32:
             answers = self._greedy(rows, features)
@@ -109,14 +109,14 @@ class Answerer:
             for place in margins.unsure(answers):
                 row = [rows[place]]
                 answers[place] = self._greedy(row, self._encode_images(row))[0]
-        return [Answer(self.processor.decode(ids), len(ids)) for ids in answers]
+        return [GeneratedAnswer(self.processor.decode(ids), len(ids)) for ids in answers]
 
     def _greedy(self, rows: list[Row], features: list[Features]) -> list[list[int]]:
         """The new ids of each row."""
         return self.family.generate(self.model, self.processor, rows, features, self.max_new_tokens)
 
 
-def _batches(items: Iterable[tuple[Asked, Row]], size: int) -> Iterator[list[tuple[Asked, Row]]]:
+def _batches(items: Iterable[tuple[HashedQuestion, Row]], size: int) -> Iterator[list[tuple[HashedQuestion, Row]]]:
     """Lists of ``size``, the last one shorter."""
     items = iter(items)
     while batch := list(islice(items, size)):

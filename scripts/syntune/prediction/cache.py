@@ -15,7 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 from syntune.files import canonical_json, sha256_bytes, write_json
-from syntune.prediction.plan import Answer, Asked
+from syntune.prediction.plan import AnsweredQuestion, GeneratedAnswer, HashedQuestion
 
 
 class AnswerCache:
@@ -42,11 +42,11 @@ class AnswerCache:
         if self._journal:
             self._journal.close()
 
-    def get(self, asked: Asked) -> Answer | None:
+    def get(self, asked: HashedQuestion) -> GeneratedAnswer | None:
         """The answer to a question, if there is one."""
         return self._answers.get(_key(asked))
 
-    def add(self, answers: Iterable[tuple[Asked, Answer]]) -> None:
+    def add(self, answers: Iterable[AnsweredQuestion]) -> None:
         """Keep answers; when this returns they are on the disk."""
         if self._journal is None:
             self._journal = (self.folder / f"{uuid4().hex}.jsonl").open("w", encoding="utf-8")
@@ -57,7 +57,7 @@ class AnswerCache:
         self._journal.flush()
         os.fsync(self._journal.fileno())
 
-    def _read(self) -> Iterator[tuple[str, Answer]]:
+    def _read(self) -> Iterator[tuple[str, GeneratedAnswer]]:
         """The key and answer of each sound line."""
         for path in sorted(self.folder.glob("*.jsonl")):
             for line in path.read_bytes().splitlines():
@@ -65,13 +65,13 @@ class AnswerCache:
                     *record, checksum = json.loads(line)
                     if checksum == self._checksum(record):
                         key, text, tokens = record
-                        yield key, Answer(text, tokens)
+                        yield key, GeneratedAnswer(text, tokens)
 
     def _checksum(self, record: list[Any]) -> str:
         """Of a record and the way of answering: a line that was moved to another folder is not sound."""
         return sha256_bytes(canonical_json([self._way, record]).encode())
 
 
-def _key(asked: Asked) -> str:
+def _key(asked: HashedQuestion) -> str:
     """SHA-256 over prompt and image."""
     return sha256_bytes(canonical_json([asked.question.prompt, asked.image]).encode())

@@ -2,27 +2,34 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from syntune.benchmarks.inputs import listed, read_json_lines
+from syntune.artifacts.predictions import Prediction
+from syntune.artifacts.questions import QuestionId
+from syntune.artifacts.reading import read_json_lines
+from syntune.benchmarks.names import listed
 from syntune.benchmarks.protocol import Protocol
 from syntune.errors import UserError
 
 _ADVICE = "delete the slices' files and run snakemake again"
 
 
-def gather(protocol: Protocol, slices: Sequence[Path]) -> list[dict[str, Any]]:
+def gather(protocol: Protocol, files: Sequence[Path]) -> list[Prediction]:
     """The lines of all slices, in the benchmark's order.
+
+    Args:
+        protocol: the benchmark.
+        files: a prediction file for each slice.
 
     Raises:
         UserError: a question is answered by none of them or more than once, or an answer is to no question: they were
             made for another number of slices, or of other questions.
     """
     ids = [question.id for question in protocol.questions()]
-    known, answered = set(ids), {}
-    for path in slices:
-        for where, line in read_json_lines(path):
-            id = line.get("question_id") if isinstance(line, dict) else None
+    known = set(ids)
+    answered: dict[QuestionId, Prediction] = {}
+    for path in files:
+        for where, line in read_json_lines(path, Prediction, _ADVICE):
+            id = line.question_id
             if id not in known:
                 raise UserError(f"{where}: answers question {id!r}, which is not asked; {_ADVICE}")
             if id in answered:
@@ -31,7 +38,7 @@ def gather(protocol: Protocol, slices: Sequence[Path]) -> list[dict[str, Any]]:
     missing = [id for id in ids if id not in answered]
     if missing:
         raise UserError(
-            f"benchmark {protocol.name}: {len(missing)} of {len(ids)} questions are in none of the {len(slices)} "
+            f"benchmark {protocol.name}: {len(missing)} of {len(ids)} questions are in none of the {len(files)} "
             f"slices ({listed(missing)}); {_ADVICE}"
         )
     return [answered[id] for id in ids]

@@ -4,45 +4,56 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from syntune.benchmarks.protocol import Question
-from syntune.files import sha256_bytes
+from syntune.files import canonical_json, sha256_bytes
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A question and the SHA-256 of its image, which questions may share."""
+class HashedQuestion:
+    """A question and the SHA-256 of its image's file, which questions may share."""
 
     question: Question
     image: str
 
 
 @dataclass(frozen=True)
-class Answer:
+class GeneratedAnswer:
     """What the model wrote: its text without control tokens, and its length in tokens."""
 
     text: str
     tokens: int
 
 
-def with_images(questions: Sequence[Question]) -> list[Asked]:
+AnsweredQuestion = tuple[HashedQuestion, GeneratedAnswer]
+
+
+def hash_images(questions: Sequence[Question]) -> list[HashedQuestion]:
     """The questions with the hashes of their images; each file is read once."""
-    hashes = {image: "" for image in (question.image for question in questions)}
+    hashes: dict[object, str] = {}
     for question in questions:
-        hashes[question.image] = hashes[question.image] or sha256_bytes(question.image_bytes())
-    return [Asked(question, hashes[question.image]) for question in questions]
+        if question.image not in hashes:
+            hashes[question.image] = sha256_bytes(question.image_bytes())
+    return [HashedQuestion(question, hashes[question.image]) for question in questions]
 
 
-def of_slice(asked: Sequence[Asked], slice: int, slices: int) -> list[Asked]:
-    """The questions of one job: the images are dealt out in turn, and each takes its questions along."""
-    number = {image: place % slices for place, image in enumerate(dict.fromkeys(one.image for one in asked))}
-    return [one for one in asked if number[one.image] == slice]
+def content_hash(questions: Sequence[HashedQuestion]) -> str:
+    """SHA-256 over ids, prompts and the content of every image."""
+    content = [[hashed.question.id, hashed.question.prompt, hashed.image] for hashed in questions]
+    return sha256_bytes(canonical_json(content).encode())
 
 
-def by_image(asked: Iterable[Asked]) -> list[list[Asked]]:
+def of_slice(questions: Sequence[HashedQuestion], index: int, slices: int) -> list[HashedQuestion]:
+    """The questions of slice ``index`` of so many: images are dealt out in turn, each takes its questions along."""
+    images = dict.fromkeys(hashed.image for hashed in questions)
+    slice_of = {image: place % slices for place, image in enumerate(images)}
+    return [hashed for hashed in questions if slice_of[hashed.image] == index]
+
+
+def by_image(questions: Iterable[HashedQuestion]) -> list[list[HashedQuestion]]:
     """Questions grouped by image, the groups with the longest prompts first.
 
     Neighbours are of similar length, so that little is padded, and what does not fit the memory fails at once.
     """
-    groups: dict[str, list[Asked]] = {}
-    for one in asked:
-        groups.setdefault(one.image, []).append(one)
-    return sorted(groups.values(), key=lambda group: -max(len(one.question.prompt) for one in group))
+    groups: dict[str, list[HashedQuestion]] = {}
+    for hashed in questions:
+        groups.setdefault(hashed.image, []).append(hashed)
+    return sorted(groups.values(), key=lambda group: -max(len(hashed.question.prompt) for hashed in group))

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from syntune.artifacts.predictions import Prediction
 from syntune.benchmarks.protocol import Protocol
 from syntune.errors import UserError
 from syntune.files import write_jsonl
@@ -16,7 +17,7 @@ from syntune.prediction.answering import Answerer
 from syntune.prediction.cache import AnswerCache
 from syntune.prediction.device import dtype_name
 from syntune.prediction.identity import chain_content, engine_content
-from syntune.prediction.plan import Answer, Asked, by_image, of_slice, with_images
+from syntune.prediction.plan import GeneratedAnswer, HashedQuestion, by_image, content_hash, hash_images, of_slice
 from syntune.prediction.progress import Progress
 from syntune.settings.prediction import PredictionSettings
 
@@ -33,7 +34,7 @@ def predict(
     device: torch.device,
     dtype: torch.dtype,
     threads: int,
-    slice: int,
+    slice_index: int,
     cache: Path,
     output: Path,
 ) -> None:
@@ -48,7 +49,7 @@ def predict(
         device: where the model answers.
         dtype: in which arithmetic.
         threads: threads that decode images.
-        slice: which slice, from 0.
+        slice_index: which slice, from 0.
         cache: folder of the answers that were given before.
         output: the file to write.
 
@@ -59,11 +60,12 @@ def predict(
         require_writable(folder)
     content = chain_content(checkpoints, manifests)
     questions = protocol.questions()
-    benchmark = protocol.content_hash(questions)
-    asked = of_slice(with_images(questions), slice, settings.slices)
+    protocol.check_images(questions)
+    every = hash_images(questions)
+    asked = of_slice(every, slice_index, settings.slices)
     decoding = protocol.decoding() | {"dtype": dtype_name(dtype)}
     with AnswerCache(cache, {"model": content, "engine": engine_content(), "decoding": decoding}) as answers:
-        waiting = [one for one in asked if answers.get(one) is None]
+        waiting = [question for question in asked if answers.get(question) is None]
         logger.info("%s: %d questions, %d of them answered before", name, len(asked), len(asked) - len(waiting))
         if waiting:
             loaded = load_chain(checkpoints, dtype, device)
@@ -72,21 +74,21 @@ def predict(
                 for batch in answerer.answer(by_image(waiting), settings.batch_size):
                     answers.add(batch)
                     progress.add(len(batch))
-        of = {"adapter": content, "benchmark": benchmark, "decoding": decoding}
-        write_jsonl(output, [_line(protocol, one, answers.get(one), of) for one in asked])
+        shared = {"adapter": content, "benchmark": content_hash(every), "decoding": decoding}
+        lines = [_line(protocol, question, answers.get(question), shared) for question in asked]
+        write_jsonl(output, [line.as_written() for line in lines])
 
 
-def _line(protocol: Protocol, asked: Asked, answer: Answer, of: dict[str, Any]) -> dict[str, Any]:
-    """One line of the file; ``text`` is what the model wrote, ``answer`` what the benchmark takes from it."""
-    question = asked.question
-    return {
-        "question_id": question.id,
-        "prompt": question.prompt,
-        "answer": protocol.extract(question, answer.text),
-        "text": answer.text,
-        "tokens": answer.tokens,
-        **of,
-    }
+def _line(protocol: Protocol, hashed: HashedQuestion, answer: GeneratedAnswer, shared: dict[str, Any]) -> Prediction:
+    """One line of the file; ``shared`` is what all lines have."""
+    return Prediction(
+        question_id=hashed.question.id,
+        prompt=hashed.question.prompt,
+        answer=protocol.extract(hashed.question, answer.text),
+        text=answer.text,
+        tokens=answer.tokens,
+        **shared,
+    )
 
 
 def require_writable(folder: Path) -> None:

@@ -8,27 +8,19 @@ from typing import Any
 
 import torch
 
-from syntune.benchmarks.inputs import listed
+from syntune.benchmarks.names import listed
 from syntune.benchmarks.protocol import Protocol, Question
 from syntune.errors import UserError
 from syntune.models.adapters import ADAPTER_CONFIG, apply_adapter
-from syntune.models.checkpoints import Loaded, is_full, load_chain
+from syntune.models.checkpoints import Loaded, load_chain
 from syntune.models.family import Processor, Row
-from syntune.models.registry import family_of
 from syntune.prediction.answering import Answerer
-from syntune.prediction.plan import by_image, with_images
+from syntune.prediction.plan import by_image, hash_images
 
 logger = logging.getLogger(__name__)
 
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1}
 """How far merged logits may lie from unmerged ones, as a share of their size; merged weights are rounded."""
-
-
-def answering_folders(start: Path, checkpoint: Path | None) -> list[Path]:
-    """The chain that answers: ``start`` alone, with what was trained on it, or a full checkpoint in its place."""
-    if checkpoint is None:
-        return [start]
-    return [checkpoint] if is_full(checkpoint) else [start, checkpoint]
 
 
 def check_benchmark(protocol: Protocol, threads: int) -> list[Question]:
@@ -39,7 +31,7 @@ def check_benchmark(protocol: Protocol, threads: int) -> list[Question]:
     """
     questions = protocol.questions()
     protocol.check_images(questions)
-    of_image = {question.image: question for question in questions}
+    by_file = {question.image: question for question in questions}
 
     def fault(question: Question) -> str | None:
         try:
@@ -49,22 +41,24 @@ def check_benchmark(protocol: Protocol, threads: int) -> list[Question]:
         return None
 
     with ThreadPoolExecutor(threads) as pool:
-        faults = [found for found in pool.map(fault, of_image.values()) if found]
+        faults = [found for found in pool.map(fault, by_file.values()) if found]
     if faults:
         raise UserError(
-            f"benchmark {protocol.name}: {len(faults)} of {len(of_image)} images cannot be used ({listed(faults)})"
+            f"benchmark {protocol.name}: {len(faults)} of {len(by_file)} images cannot be used ({listed(faults)})"
         )
-    logger.info("benchmark %s: %d questions, %d images, all readable", protocol.name, len(questions), len(of_image))
+    logger.info("benchmark %s: %d questions, %d images, all readable", protocol.name, len(questions), len(by_file))
     return questions
 
 
 def answer_two(loaded: Loaded, protocol: Protocol, questions: Sequence[Question], threads: int) -> int:
     """Answer the first question and the one with the longest prompt, as prediction does; returns how many that were."""
-    two = {question.id: question for question in (questions[0], max(questions, key=lambda of: len(of.prompt)))}
+    longest = max(questions, key=lambda question: len(question.prompt))
+    two = {question.id: question for question in (questions[0], longest)}
     answerer = Answerer(loaded, protocol.decoding()["max_new_tokens"], protocol.settings.max_pixels, threads)
-    answers = [pair for batch in answerer.answer(by_image(with_images(list(two.values()))), 2) for pair in batch]
-    for asked, answer in answers:
-        protocol.extract(asked.question, answer.text)
+    groups = by_image(hash_images(list(two.values())))
+    answers = [pair for batch in answerer.answer(groups, batch_size=2) for pair in batch]
+    for hashed, answer in answers:
+        protocol.extract(hashed.question, answer.text)
     return len(answers)
 
 
@@ -90,20 +84,19 @@ def check_merged(adapter: Path, unmerged: torch.Tensor, merged: torch.Tensor, dt
 
 def rehearse(
     protocols: Sequence[Protocol],
-    start: Path,
-    checkpoint: Path | None,
+    checkpoints: Sequence[Path],
     device: torch.device,
     dtype: torch.dtype,
     threads: int,
 ) -> dict[str, Any]:
-    """Check every benchmark, load the checkpoint and ask it two questions of each; returns what was checked.
+    """Check every benchmark, load the checkpoints and ask two questions of each; returns what was checked.
 
-    An adapter is loaded twice, one after the other: as it was trained, and merged, as it will answer.
+    If the last checkpoint is an adapter, it is loaded twice, one after the other: on the checkpoints before it as it
+    was trained, and merged into them, as it will answer.
 
     Args:
         protocols: the benchmarks.
-        start: the base's folder.
-        checkpoint: what the rehearsal trained; None for a run that does not train.
+        checkpoints: a full checkpoint, then what was trained on it, in order.
         device: where the model answers.
         dtype: in which arithmetic.
         threads: threads that decode images.
@@ -112,22 +105,21 @@ def rehearse(
         UserError: anything is not as prediction will need it.
     """
     asked = {protocol: check_benchmark(protocol, threads) for protocol in protocols}
-    folders = answering_folders(start, checkpoint)
-    family = family_of(folders[0])
-    checked: dict[str, Any] = {"family": family.name, "benchmarks": {}}
-    is_adapter = (folders[-1] / ADAPTER_CONFIG).is_file()
-    adapter = folders[-1] if is_adapter and asked else None
-    if adapter:
-        processor = family.load_processor(start)
-        row = _first_row(asked, processor)
-        model = apply_adapter(family.load_model(start, dtype), adapter, family).to(device).eval()
-        unmerged = logits_of(model, processor, row)
+    checked: dict[str, Any] = {"benchmarks": {}}
+    *before, last = checkpoints
+    is_compared = bool(asked) and (last / ADAPTER_CONFIG).is_file() and bool(before)
+    if is_compared:
+        base = load_chain(before, dtype)
+        row = _first_row(asked, base.processor)
+        model = apply_adapter(base.model, last, base.family).to(device).eval()
+        unmerged = logits_of(model, base.processor, row)
         checked["adapter"] = {"tensors": sum(".lora_" in name for name, _ in model.named_parameters())}
-        del model
-    loaded = load_chain(folders, dtype, device)
-    logger.info("loaded %s", " + ".join(map(str, folders)))
-    if adapter:
-        check_merged(adapter, unmerged, logits_of(loaded.model, processor, row), dtype)
+        del base, model
+    loaded = load_chain(checkpoints, dtype, device)
+    checked["family"] = loaded.family.name
+    logger.info("loaded %s", " + ".join(map(str, checkpoints)))
+    if is_compared:
+        check_merged(last, unmerged, logits_of(loaded.model, loaded.processor, row), dtype)
         checked["adapter"]["merged and unmerged logits"] = "agree"
     for protocol, questions in asked.items():
         checked["benchmarks"][protocol.name] = {

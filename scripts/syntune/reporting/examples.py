@@ -3,17 +3,18 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from syntune import formats
+from syntune.artifacts.predictions import Prediction
 from syntune.files import sha256_bytes
-from syntune.reporting import formats
 from syntune.reporting.palette import run_colours
-from syntune.reporting.records import Prediction, Records
+from syntune.reporting.records import Records
 
 PATTERNS = 6
 LONGEST_PROMPT = 600
 
 
 @dataclass(frozen=True)
-class Answer:
+class ShownAnswer:
     """A run's answer; ``score`` is None where the question has none of its own."""
 
     run: str
@@ -29,7 +30,7 @@ class Example:
     question_id: str
     prompt: str
     alike: int
-    answers: list[Answer]
+    answers: list[ShownAnswer]
 
 
 def examples(records: Records, benchmark: str) -> list[Example]:
@@ -46,7 +47,7 @@ def examples(records: Records, benchmark: str) -> list[Example]:
     if not answers:
         return []
     marks = {run: _marks(records, run, benchmark) for run in answers}
-    everywhere = set.intersection(*(set(of) & set(marks[run] or of) for run, of in answers.items()))
+    everywhere = set.intersection(*(set(given) & set(marks[run] or given) for run, given in answers.items()))
     order = sorted(everywhere, key=lambda question: sha256_bytes(question.encode()))
     patterns = {question: tuple(_right(marks[run].get(question)) for run in answers) for question in order}
     frequent = Counter(patterns[question] for question in order).most_common(PATTERNS)
@@ -58,7 +59,8 @@ def examples(records: Records, benchmark: str) -> list[Example]:
             prompt=formats.words(next(iter(answers.values()))[question].prompt, LONGEST_PROMPT),
             alike=alike,
             answers=[
-                Answer(run, colours[run], _shown(of[question]), marks[run].get(question)) for run, of in answers.items()
+                ShownAnswer(run, colours[run], _shown(given[question]), marks[run].get(question))
+                for run, given in answers.items()
             ],
         )
         for pattern, alike in frequent

@@ -13,10 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from syntune import formats
+from syntune.artifacts.manifests import Manifest
+from syntune.artifacts.scores import Interval
+from syntune.artifacts.training_records import StepMetrics
 from syntune.files import atomic_file
-from syntune.reporting import formats
 from syntune.reporting.palette import light, run_colours, run_dashes
-from syntune.reporting.records import Manifest, Records, Step
+from syntune.reporting.records import Records
 
 WIDTH = 8.6  # inches
 LONGEST_LINE = 1200  # points of a drawn curve; longer ones keep each stretch's lowest and highest point
@@ -54,6 +57,9 @@ STYLE = {
     "hatch.linewidth": 0.6,
 }
 FONTS = re.compile(r"'DejaVu Sans'")
+
+Value = Callable[[StepMetrics], float | None]
+"""What a curve shows of a step."""
 
 
 @dataclass(frozen=True)
@@ -176,10 +182,10 @@ def draw_scores(records: Records) -> tuple[Figure, str]:
             if score := records.scores.get((run, benchmark)):
                 _estimate(left, place, score.main.value, score.main.interval, colour)
                 told.append(f"{run} on {benchmark} {formats.percent(score.main.value)}")
-                if score.majority is not None and place == 0:
-                    _majority(left, score.majority)
-            if difference := records.comparison.difference(run, benchmark):
-                _estimate(right, place, difference.difference, difference.difference_interval, colour)
+                if place == 0:
+                    _majority(left, score.baseline.majority)
+            if beside := records.comparison.beside_baseline(run, benchmark):
+                _estimate(right, place, beside.difference, beside.difference_interval, colour)
         right.axvline(0, color=light("soft"), linewidth=1)
         left.set_xlim(0, 100)
         for axes, labels in ((left, runs), (right, [""] * len(runs))):
@@ -260,11 +266,11 @@ def _panels(*titles: str, height: float = 3.4) -> tuple:
     return (figure, *panels)
 
 
-def _curves(axes: Axes, records: Records, of: Callable[[Step], float | None], smooth: bool = True) -> None:
+def _curves(axes: Axes, records: Records, value: Value, smooth: bool = True) -> None:
     """Each trained run's curve: the steps faintly, their running mean strongly; a single step as a dot."""
     colours, dashes = run_colours(records.runs), run_dashes(records.runs)
     for place, (run, steps) in enumerate(records.metrics.items()):
-        points = _points(steps, of)
+        points = _points(steps, value)
         if not points:
             continue
         x, y = (np.array(values, dtype=float) for values in zip(*points, strict=True))
@@ -278,17 +284,17 @@ def _curves(axes: Axes, records: Records, of: Callable[[Step], float | None], sm
         axes.plot(*mean, color=colour, linestyle=dash, linewidth=1.7, marker=marker, label=run)
 
 
-def _points(steps: list[Step], of: Callable[[Step], float | None]) -> list[tuple[int, float]]:
+def _points(steps: list[StepMetrics], value: Value) -> list[tuple[int, float]]:
     """Step and value wherever a finite value is recorded."""
-    values = ((step.step, of(step)) for step in steps)
-    return [(step, value) for step, value in values if value is not None and math.isfinite(value)]
+    found = ((step.step, value(step)) for step in steps)
+    return [(step, number) for step, number in found if number is not None and math.isfinite(number)]
 
 
-def _told(what: str, records: Records, of: Callable[[Step], float | None], unit: str) -> str:
+def _told(what: str, records: Records, value: Value, unit: str) -> str:
     """A figure of curves in words: each run's first and last value."""
     told = []
     for run, steps in records.metrics.items():
-        if points := _points(steps, of):
+        if points := _points(steps, value):
             first, last = formats.number(points[0][1]), formats.number(points[-1][1])
             told.append(f"{run} from {first} to {last}{unit} in {formats.plural(len(points), 'step')}")
     return f"{what}. " + ("; ".join(told) + "." if told else "Nothing was recorded.")
@@ -315,7 +321,7 @@ def _bar_pair(axes: Axes, place: float, widest: float, *bars: tuple[int, str]) -
     axes.text(left + 0.008 * widest, place, text, va="center", fontsize=8, color=light("soft"))
 
 
-def _estimate(axes: Axes, place: int, value: float, interval: tuple[float, float] | None, colour: str) -> None:
+def _estimate(axes: Axes, place: int, value: float, interval: Interval | None, colour: str) -> None:
     """A dot, and a line over its interval; shares drawn in percent."""
     if interval is not None:
         axes.plot([100 * bound for bound in interval], [place, place], color=colour, linewidth=2.2)

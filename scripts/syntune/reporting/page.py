@@ -6,8 +6,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from syntune import formats
 from syntune.files import atomic_file
-from syntune.reporting import findings, formats, tables
+from syntune.reporting import tables, verdict
 from syntune.reporting.examples import examples
 from syntune.reporting.figures import Drawing, smoothing
 from syntune.reporting.palette import css_variables, themed
@@ -42,7 +43,7 @@ def render_page(records: Records, drawings: dict[str, Drawing], *, title: str, d
         smoothing=smoothing(records),
         suspicions=suspicions(records),
         records=records,
-        findings=findings,
+        verdict=verdict,
         tables=tables,
         formats=formats,
         examples={benchmark: examples(records, benchmark) for benchmark in records.benchmarks},

@@ -4,12 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from syntune import formats
+from syntune.artifacts.findings import FoundQuestion
 from syntune.artifacts.manifests import Manifest
-from syntune.reporting import formats
+from syntune.artifacts.scores import CategoryScore
+from syntune.artifacts.training_records import TrainingSummary
 from syntune.reporting.figures import data_stages
-from syntune.reporting.findings import OUTCOMES, outcome, passed
 from syntune.reporting.palette import run_colours
-from syntune.reporting.records import Records, Sighting, Summary, Timing
+from syntune.reporting.records import Records, Timing
+from syntune.reporting.verdict import OUTCOMES, outcome, passed
 
 _KINDS = {
     "both": "text and image",
@@ -83,25 +86,20 @@ def scores(records: Records, benchmark: str) -> Table:
 
 def labels(records: Records, benchmark: str) -> list[str]:
     """What a benchmark is, in its protocol's own words: protocol, what makes it incomparable, how much was asked."""
-    scores = [score for (_, of), score in records.scores.items() if of == benchmark]
-    return list(dict.fromkeys(str(score.metadata.get("label", score.protocol)) for score in scores))
+    return list(dict.fromkeys(score.metadata.label for score in records.scores_on(benchmark)))
 
 
 def primary(records: Records, benchmark: str) -> str:
     """The name of a benchmark's primary metric."""
-    names = dict.fromkeys(score.primary for (_, of), score in records.scores.items() if of == benchmark)
+    names = dict.fromkeys(score.primary for score in records.scores_on(benchmark))
     return formats.listing([name.replace("_", " ") for name in names])
 
 
 def _majority(records: Records, benchmark: str) -> list[list[Cell]]:
     """What always giving the most frequent answer scores."""
-    scored = [score for (_, of), score in records.scores.items() if of == benchmark and score.majority is not None]
-    if not scored:
-        return []
-    first, blank = scored[0], Cell("")
-    answer = first.baseline.get("answer")
-    name = "majority answer" if answer is None else f"majority answer, “{formats.words(str(answer), 40)}”"
-    shares = {first.primary: first.majority, **first.baseline.get("metrics", {})}
+    first, blank = records.scores_on(benchmark)[0], Cell("")
+    name = f"majority answer, “{formats.words(first.baseline.answer, 40)}”"
+    shares = {first.primary: first.baseline.majority, **first.baseline.metrics}
     return [
         [Cell(name if metric == first.primary else ""), Cell(metric.replace("_", " ")), num(formats.percent(share)),
          blank, blank, blank, blank]
@@ -114,16 +112,16 @@ def differences(records: Records) -> Table:
     rows = []
     for benchmark in records.benchmarks:
         for run in records.runs:
-            if difference := records.comparison.difference(run, benchmark):
+            if beside := records.comparison.beside_baseline(run, benchmark):
                 rows.append(
                     [
                         _run(records, run),
                         Cell(benchmark),
-                        num(formats.points(difference.difference), level=OUTCOMES[outcome(difference)].level),
-                        num(formats.interval(difference.difference_interval)),
-                        num(formats.p_value(difference.p_value)),
-                        num(formats.count(difference.questions_needed, "none")),
-                        num(formats.points(difference.detectable_difference, "none").lstrip("+")),
+                        num(formats.points(beside.difference), level=OUTCOMES[outcome(beside)].level),
+                        num(formats.interval(beside.difference_interval)),
+                        num(formats.p_value(beside.p_value)),
+                        num(formats.count(beside.questions_needed, "none")),
+                        num(formats.points(beside.detectable_difference, "none").lstrip("+")),
                     ]
                 )
     columns = _columns(
@@ -137,14 +135,14 @@ def contamination(records: Records) -> Table:
     kinds = ("text", "image_exact", "image_near", "both")
     rows = [
         [
-            Cell(search.dataset),
+            Cell(findings.dataset),
             Cell(benchmark),
-            num(formats.count(of.questions)),
-            *(num(formats.count(getattr(of, kind))) for kind in kinds),
-            num(formats.percent(of.share)),
+            num(formats.count(found.questions)),
+            *(num(formats.count(getattr(found, kind))) for kind in kinds),
+            num(formats.percent(found.share)),
         ]
-        for search in records.contamination
-        for benchmark, of in search.benchmarks.items()
+        for findings in records.contamination
+        for benchmark, found in findings.benchmarks.items()
     ]
     columns = _columns("dataset | benchmark | questions >")
     columns += [*(num(_KINDS[kind]) for kind in kinds), num("share with text and image")]
@@ -159,8 +157,8 @@ def scores_without(records: Records) -> Table:
             continue
         main = score.main
         estimates = [("nothing", 0, main.n, main.value, main.interval)] + [
-            (_KINDS.get(kind, kind), of.left_out, of.n, of.value, of.interval)
-            for kind, of in score.contamination.without.items()
+            (_KINDS.get(kind, kind), left.left_out, left.n, left.value, left.interval)
+            for kind, left in score.contamination.without.items()
         ]
         for place, (kind, left_out, n, value, interval) in enumerate(estimates):
             rows.append(
@@ -182,21 +180,21 @@ def contaminated_questions(records: Records) -> list[Table]:
     """For each dataset and benchmark, examples of the questions that were found."""
     columns = _columns("found | question | id | in row | bits that differ >")
     return [
-        Table(f"{benchmark} in {search.dataset}", columns, rows)
-        for search in records.contamination
-        for benchmark, of in search.benchmarks.items()
-        if (rows := [_sighting(kind, seen) for kind, found in of.examples.items() for seen in found])
+        Table(f"{benchmark} in {findings.dataset}", columns, rows)
+        for findings in records.contamination
+        for benchmark, found in findings.benchmarks.items()
+        if (rows := [_example(kind, question) for kind, some in found.examples.items() for question in some])
     ]
 
 
-def _sighting(kind: str, seen: Sighting) -> list[Cell]:
+def _example(kind: str, found: FoundQuestion) -> list[Cell]:
     """One example."""
     return [
         Cell(_KINDS.get(kind, kind)),
-        Cell(formats.words(seen.question)),
-        Cell(str(seen.question_id), code=True),
-        Cell(seen.row, code=True),
-        num(formats.count(seen.distance, "")),
+        Cell(formats.words(found.question)),
+        Cell(str(found.question_id), code=True),
+        Cell(found.row, code=True),
+        num(formats.count(found.distance, "")),
     ]
 
 
@@ -231,9 +229,14 @@ def contents(records: Records) -> Table:
         dataset.name: {key: value for key, value in dataset.details.items() if isinstance(value, int | float)}
         for dataset in records.datasets
     }
-    keys = list(dict.fromkeys(key for of in figures.values() for key in of))
-    rows = [[Cell(name), *(num(_figure(key, of.get(key))) for key in keys)] for name, of in figures.items()]
+    keys = _keys(figures)
+    rows = [[Cell(name), *(num(_figure(key, own.get(key))) for key in keys)] for name, own in figures.items()]
     return Table("Datasets", [Cell("dataset"), *(num(key.replace("_", " ")) for key in keys)], rows)
+
+
+def _keys(dicts: dict[str, dict[str, Any]]) -> list[str]:
+    """The keys of all ``dicts``, each once."""
+    return list(dict.fromkeys(key for own in dicts.values() for key in own))
 
 
 def _figure(key: str, value: float | None) -> str:
@@ -280,11 +283,11 @@ def _share(number: int, stage: Manifest) -> Cell:
     return num(formats.percent(number / seen if seen else None))
 
 
-def _by_run(caption: str, records: Records, lines: Sequence[tuple[str, Callable[[Summary], str]]]) -> Table:
+def _by_run(caption: str, records: Records, lines: Sequence[tuple[str, Callable[[TrainingSummary], str]]]) -> Table:
     """A table with a column for each trained run."""
     summaries = list(records.summaries.values())
     columns = [Cell(""), *(num(run.run, colour=run_colours(records.runs).get(run.run)) for run in summaries)]
-    rows = [[Cell(label), *(num(of(summary)) for summary in summaries)] for label, of in lines]
+    rows = [[Cell(label), *(num(value(summary)) for summary in summaries)] for label, value in lines]
     return Table(caption, columns, rows)
 
 
@@ -310,7 +313,7 @@ def training(records: Records) -> Table:
     return _by_run("Training runs", records, lines)
 
 
-def _memory(summary: Summary) -> str:
+def _memory(summary: TrainingSummary) -> str:
     """Peak memory and what was measured."""
     kind = f" ({summary.memory.kind})" if summary.memory.kind else ""
     return formats.gibibytes(summary.memory.peak_gib) + kind
@@ -328,7 +331,7 @@ def parameters(records: Records) -> Table:
     return _by_run("Parameters", records, lines)
 
 
-def _trainable_share(summary: Summary) -> str:
+def _trainable_share(summary: TrainingSummary) -> str:
     """Trainable parameters of all."""
     total, trainable = summary.parameters.total, summary.parameters.trainable
     return formats.percent(trainable / total if total and trainable is not None else None, 2)
@@ -336,26 +339,14 @@ def _trainable_share(summary: Summary) -> str:
 
 def hyperparameters(records: Records) -> Table:
     """Settings of each run; rows in which the runs differ are marked."""
-    settings = {run: _flat(summary.hyperparameters) for run, summary in records.summaries.items()}
-    keys = list(dict.fromkeys(key for of in settings.values() for key in of))
+    settings = {run: formats.flat(summary.hyperparameters) for run, summary in records.summaries.items()}
     columns = [Cell("setting"), *(num(run, colour=run_colours(records.runs).get(run)) for run in settings)]
     rows = []
-    for key in keys:
-        values = [formats.plain(of[key]) if key in of else formats.NOT_RECORDED for of in settings.values()]
+    for key in _keys(settings):
+        values = [formats.plain(own[key]) if key in own else formats.NOT_RECORDED for own in settings.values()]
         level = "differs" if len(set(values)) > 1 else None
         rows.append([Cell(key.replace("_", " "), level=level), *(num(value) for value in values)])
     return Table("Hyperparameters", columns, rows)
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as ``section.key``."""
-    flat = {}
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def checks(records: Records) -> Table:
@@ -483,10 +474,9 @@ def outputs(records: Records) -> Table:
 
 def breakdowns(records: Records, benchmark: str, primary: bool) -> list[Table]:
     """The primary metric by each kind of category and the counts of answers, or the other metrics' breakdowns."""
-    scores = [score for (_, of), score in records.scores.items() if of == benchmark]
     kinds = dict.fromkeys(
         kind
-        for score in scores
+        for score in records.scores_on(benchmark)
         for kind in score.breakdown
         if primary == ("_by_" not in kind or kind.startswith(f"{score.primary}_by_"))
     )
@@ -500,16 +490,13 @@ def _breakdown(records: Records, benchmark: str, kind: str) -> Table:
         for run in records.runs
         if (score := records.scores.get((run, benchmark))) is not None
     }
-    parts = list(dict.fromkeys(part for of in found.values() for part in of))
     columns = [Cell(""), *(num(run, colour=run_colours(records.runs)[run]) for run in found)]
-    rows = [[Cell(part), *(num(_part(of.get(part))) for of in found.values())] for part in parts]
+    rows = [[Cell(part), *(num(_part(own.get(part))) for own in found.values())] for part in _keys(found)]
     return Table(kind.replace("_", " ").capitalize(), columns, rows)
 
 
-def _part(value: Any) -> str:
-    """A part's value: a share with its n, a count, or a share."""
-    if value is None:
-        return formats.NOT_RECORDED
-    if isinstance(value, dict):
-        return f"{formats.percent(value.get('value'))} of {formats.count(value.get('n'))}"
-    return formats.count(value) if isinstance(value, int) else formats.percent(value)
+def _part(value: CategoryScore | int | None) -> str:
+    """A part's value: a share with its n, or a count."""
+    if isinstance(value, CategoryScore):
+        return f"{formats.percent(value.value)} of {formats.count(value.n)}"
+    return formats.count(value)

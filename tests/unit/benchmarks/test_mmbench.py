@@ -5,7 +5,7 @@ import json
 import pandas
 import pytest
 
-from syntune.benchmarks.metrics import Answer, mark_choice
+from syntune.benchmarks.metrics import ExtractedAnswer, mark_choice
 from syntune.errors import UserError
 
 
@@ -19,12 +19,12 @@ def mini(goldens, load):
     return load(protocol="mmbench", table=goldens / "eval/mini_mmbench.tsv")
 
 
-def answers(protocol, questions, texts: dict) -> list[Answer]:
-    return [Answer(texts[q.id], protocol.extract(q, texts[q.id])) for q in questions]
+def answers(protocol, questions, texts: dict) -> list[ExtractedAnswer]:
+    return [ExtractedAnswer(texts[q.id], protocol.extract(q, texts[q.id])) for q in questions]
 
 
 def means(marks) -> dict[str, float]:
-    return {name: 100 * sum(of.values) / len(of.values) for name, of in marks.series.items()}
+    return {name: 100 * sum(series.values) / len(series.values) for name, series in marks.series.items()}
 
 
 def test_prompts_are_the_references(mini, reference):
@@ -78,7 +78,7 @@ def test_published_samples_are_read(shared, load, file):
     questions = protocol.questions()
     assert questions[0].prompt.endswith("\n请直接回答选项字母。")
     assert all(q.open_image(10**8).mode == "RGB" for q in questions)
-    marks = mark_choice(questions, [Answer("A", "A")] * len(questions))
+    marks = mark_choice(questions, [ExtractedAnswer("A", "A")] * len(questions))
     assert marks.primary == "vanilla", "without rotations nothing is circular"
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from syntune.benchmarks.metrics import METRICS, Answer
+from syntune.benchmarks.metrics import METRICS, ExtractedAnswer
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,6 @@ def test_the_published_statements(shared, load):
     protocol.check_images(questions)
     metric = METRICS[protocol.metric]
     assert (len(questions), metric.majority(questions)) == (989, "true")
-    values = metric.mark(questions, [Answer("true", "true")] * 989).series["accuracy"].values
+    values = metric.mark(questions, [ExtractedAnswer("true", "true")] * 989).series["accuracy"].values
     assert sum(values) == 547
     assert questions[0].open_image(10**6).size == (400, 100)

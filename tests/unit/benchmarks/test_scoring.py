@@ -6,6 +6,7 @@ import pytest
 
 import compare
 import score
+from syntune.artifacts.findings import BenchmarkFindings, Findings
 from syntune.benchmarks.predictions import read_predictions
 from syntune.errors import UserError
 
@@ -71,7 +72,7 @@ def test_circular_scores_by_category(mmbench, write_predictions, tmp_path):
     path = write_predictions(tmp_path / "raw.jsonl", protocol.questions(), lambda q: "A" if q.group == 7 else right(q))
     found = run_score(protocol, path)
     assert found["primary"] == "circular"
-    assert {name: of["value"] for name, of in found["metrics"].items()} == {
+    assert {name: metric["value"] for name, metric in found["metrics"].items()} == {
         "circular": 0.5, "vanilla": 0.75, "first_pass": 1.0, "circular_exact": 0.5, "vanilla_exact": 0.75
     }  # fmt: skip
     assert found["breakdown"]["circular_by_category"]["kind 7"] == {"value": 0.0, "n": 1}
@@ -80,10 +81,13 @@ def test_circular_scores_by_category(mmbench, write_predictions, tmp_path):
 
 
 def write_findings(path, dataset, questions, **ids) -> str:
-    """The findings on a dataset, as far as scores need them."""
+    """The findings on a dataset; images are found pixel for pixel."""
     ids = {"both": [], "text": [], "image": []} | ids
-    found = {"dataset": dataset, "benchmarks": {"bench": {"questions": questions, "question_ids": ids}}}
-    path.write_text(json.dumps(found))
+    found = BenchmarkFindings(
+        questions=questions, text=len(ids["text"]), image_exact=len(ids["image"]), image_near=0, both=len(ids["both"]),
+        share=len(ids["both"]) / questions, question_ids=ids, row_ids=[], examples={},
+    )  # fmt: skip
+    path.write_text(Findings(dataset=dataset, settings={}, rows=9, benchmarks={"bench": found}).model_dump_json())
     return str(path)
 
 

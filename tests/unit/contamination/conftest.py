@@ -59,7 +59,7 @@ def shards(tmp_path) -> Callable[..., tuple[Path, Path]]:
         folder, manifest = tmp_path / "data" / "d", tmp_path / "data" / "d.manifest.json"
         folder.mkdir(parents=True)
         parts = []
-        for place, of in enumerate((rows[::2], rows[1::2])):
+        for place, part in enumerate((rows[::2], rows[1::2])):
             table = pyarrow.Table.from_pylist(
                 [
                     {
@@ -67,13 +67,13 @@ def shards(tmp_path) -> Callable[..., tuple[Path, Path]]:
                         "images": [{"bytes": image, "path": "x"} for image in images],
                         "messages": [{"role": "user", "content": text} for text in texts],
                     }
-                    for name, images, texts in of
+                    for name, images, texts in part
                 ],
                 SCHEMA,
             )
             file = folder / f"shard-{place:05d}-of-00002.parquet"
             parquet.write_table(table, file, row_group_size=2, compression="zstd")
-            parts.append(Part.of(file, manifest.parent, len(of)))
+            parts.append(Part.of(file, manifest.parent, len(part)))
         write_manifest(manifest, stage="shard", name="d", parts=parts)
         return manifest, folder
 
@@ -94,8 +94,8 @@ def textvqa(tmp_path) -> Callable[..., dict]:
         ]
         path = tmp_path / "annotations.json"
         path.write_text(json.dumps({"dataset_version": "0.5.1", "data": data}))
-        of = {"protocol": "textvqa", "annotations": str(path), "images": str(tmp_path / "images"), "ocr_tokens": False}
-        return {**of, **settings}
+        files = {"annotations": str(path), "images": str(tmp_path / "images")}
+        return {"protocol": "textvqa", "ocr_tokens": False, **files, **settings}
 
     return write
 

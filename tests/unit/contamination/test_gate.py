@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from syntune.benchmarks.findings import read_findings
+from syntune.benchmarks.findings import read_contaminated
 from syntune.benchmarks.registry import load_benchmark
 from syntune.errors import UserError
 from syntune.files import sha256_file
@@ -84,10 +84,10 @@ def test_only_asked_questions_count(decontaminate, data, benchmark):
 def test_scoring_reads_the_findings_on_the_same_questions_only(decontaminate, data, benchmark):
     findings = decontaminate(data, benchmark, max_share=None)
     asked = load_benchmark(read_settings(benchmark, BenchmarkSettings, "test"), "bench").questions()
-    assert read_findings(findings, "bench", asked).ids.both == {1, 4}
+    assert read_contaminated(findings, "bench", asked).ids["both"] == {1, 4}
     for name, questions in (("other", asked), ("bench", asked[:3])):
         with pytest.raises(UserError, match=rf"not findings on the {len(questions)} questions of benchmark '{name}'"):
-            read_findings(findings, name, questions)
+            read_contaminated(findings, name, questions)
 
 
 def test_a_missing_shard_and_a_damaged_image_are_named(decontaminate, shards, benchmark):

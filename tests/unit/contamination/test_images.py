@@ -88,4 +88,4 @@ def test_the_index_finds_what_comparing_with_each_finds(bits, distance):
         for bit in rng.sample(range(bits), min(flips, bits)):
             string ^= 1 << bit
         apart = {place: (string ^ other).bit_count() for place, other in enumerate(strings)}
-        assert index.near(string) == {place: of for place, of in apart.items() if of <= distance}
+        assert index.near(string) == {place: bits for place, bits in apart.items() if bits <= distance}

@@ -2,8 +2,10 @@
 
 import pytest
 
+from syntune.benchmarks.mmbench import MmBench
+from syntune.benchmarks.nlvr import Nlvr
 from syntune.benchmarks.protocol import Question
-from syntune.contamination.questions import asked_text
+from syntune.benchmarks.textvqa import TextVqa
 from syntune.contamination.texts import TextIndex, words_of
 
 LONG = "What is the name of the shop on the left side of the street?"
@@ -45,13 +47,15 @@ def test_questions_that_share_words_are_all_found():
 
 
 @pytest.mark.parametrize(
-    ("prompt", "options", "text"),
+    ("protocol", "prompt", "options", "text"),
     [
-        ("What brand?\nAnswer the question using a single word or phrase.", {}, "What brand?"),
-        ("What brand?\nReference OCR token: ACME, CO\nAnswer the question.", {}, "What brand?"),
-        ("A hint.\nWhich?\nA. cat\nB. dog\nAnswer with the letter.", {"A": "cat", "B": "dog"}, "A hint.\nWhich?"),
-        ("What brand?", {}, "What brand?"),
+        (Nlvr, "There is a box.\nIs this true or false?", {}, "There is a box."),
+        (TextVqa, "What brand?\nAnswer the question using a single word or phrase.", {}, "What brand?"),
+        (TextVqa, "What brand?\nReference OCR token: ACME, CO\nAnswer the question.", {}, "What brand?"),
+        (MmBench, "A hint.\nWhich?\nA. cat\nB. dog\nAnswer.", {"A": "cat", "B": "dog"}, "A hint.\nWhich?"),
+        (TextVqa, "What brand?", {}, "What brand?"),
     ],
 )
-def test_instruction_options_and_ocr_tokens_are_not_the_question(prompt, options, text):
-    assert asked_text(Question(id=1, prompt=prompt, image=b"", options=options)) == text
+def test_instruction_options_and_ocr_tokens_are_not_the_question(protocol, prompt, options, text):
+    question = Question(id=1, prompt=prompt, image=b"", options=options)
+    assert protocol(None, "bench").own_words(question) == text

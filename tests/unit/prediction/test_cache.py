@@ -15,7 +15,7 @@ from syntune.errors import UserError
 from syntune.models.mgm.family import MgmFamily
 from syntune.prediction.cache import AnswerCache
 from syntune.prediction.identity import chain_content
-from syntune.prediction.plan import Answer, with_images
+from syntune.prediction.plan import GeneratedAnswer, hash_images
 from syntune.settings.prediction import PredictionSettings
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
@@ -118,7 +118,7 @@ def test_a_killed_job_loses_its_last_batch_alone(answer, textvqa, checkpoints, t
     cache = tmp_path / "cache"
     arguments = {
         "name": "test", "checkpoints": checkpoints, "device": torch.device("cpu"), "dtype": torch.float32, "threads": 1,
-        "manifests": [folder.with_name(folder.name + ".manifest.json") for folder in checkpoints], "slice": 0,
+        "manifests": [folder.with_name(folder.name + ".manifest.json") for folder in checkpoints], "slice_index": 0,
         "cache": cache, "output": tmp_path / "killed.jsonl",
     }  # fmt: skip
     job = subprocess.run(
@@ -146,14 +146,14 @@ def test_damaged_records_count_for_nothing(answer, textvqa, tmp_path, asked):
 
 
 def test_two_jobs_share_a_cache(textvqa, tmp_path):
-    one, other, *_ = with_images(textvqa.questions())
+    one, other, *_ = hash_images(textvqa.questions())
     way = {"model": "m", "decoding": {}}
     with AnswerCache(tmp_path, way) as first, AnswerCache(tmp_path, way) as second:
-        first.add([(one, Answer("a\u2028\n", 1))])
-        second.add([(other, Answer("b", 2))])
-        first.add([(other, Answer("b", 2))])
+        first.add([(one, GeneratedAnswer("a\u2028\n", 1))])
+        second.add([(other, GeneratedAnswer("b", 2))])
+        first.add([(other, GeneratedAnswer("b", 2))])
     found = AnswerCache(tmp_path, way)
-    assert [found.get(one), found.get(other)] == [Answer("a\u2028\n", 1), Answer("b", 2)]
+    assert [found.get(one), found.get(other)] == [GeneratedAnswer("a\u2028\n", 1), GeneratedAnswer("b", 2)]
     assert AnswerCache(tmp_path, way | {"model": "n"}).get(one) is None
     for path in found.folder.glob("*.jsonl"):  # another model's answers do not become its own by a copy
         shutil.copy(path, AnswerCache(tmp_path, way | {"model": "n"}).folder)

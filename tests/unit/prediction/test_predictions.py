@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from syntune.benchmarks.predictions import read_predictions
+from syntune.benchmarks.protocol import Question
 from syntune.errors import UserError
 from syntune.models.mgm.modeling_mgm import MgmForConditionalGeneration
 from syntune.prediction.gathering import gather
+from syntune.prediction.plan import content_hash, hash_images
 
 
 def test_every_question_is_answered_in_the_benchmarks_order(answer, textvqa, mmbench):
@@ -17,7 +19,7 @@ def test_every_question_is_answered_in_the_benchmarks_order(answer, textvqa, mmb
         questions = protocol.questions()
         assert [line["question_id"] for line in lines] == [question.id for question in questions]
         assert [line["prompt"] for line in lines] == [question.prompt for question in questions]
-        assert {line["benchmark"] for line in lines} == {protocol.content_hash(questions)}
+        assert {line["benchmark"] for line in lines} == {content_hash(hash_images(questions))}
         for line, question in zip(lines, questions, strict=True):
             assert line["answer"] == protocol.extract(question, line["text"])
             assert line["decoding"] == protocol.decoding() | {"dtype": "float32"}
@@ -25,18 +27,18 @@ def test_every_question_is_answered_in_the_benchmarks_order(answer, textvqa, mmb
     assert len({line["text"] for line in lines}) > 1
 
 
-def test_batches_and_shards_change_no_byte(answer, textvqa, tmp_path):
+def test_batches_and_slices_change_no_byte(answer, textvqa, tmp_path):
     alone = answer(textvqa, batch_size=1)
     assert len({line["text"] for line in alone}) > 3  # answers that differ show whose they are
     for batch_size in (3, 8, 100):
         assert answer(textvqa, batch_size=batch_size) == alone
     for slices in (2, 7):  # of seven slices, two have nothing to do
         files = []
-        for slice in range(slices):
-            files.append(tmp_path / f"{slices}.{slice}.jsonl")
-            lines = answer(textvqa, slices=slices, slice=slice, batch_size=4)
+        for index in range(slices):
+            files.append(tmp_path / f"{slices}.{index}.jsonl")
+            lines = answer(textvqa, slices=slices, slice_index=index, batch_size=4)
             files[-1].write_text("".join(json.dumps(line) + "\n" for line in lines))
-        assert gather(textvqa, files) == alone
+        assert [line.as_written() for line in gather(textvqa, files)] == alone
 
 
 @pytest.mark.parametrize(
@@ -47,13 +49,25 @@ def test_batches_and_shards_change_no_byte(answer, textvqa, tmp_path):
         (lambda lines: lines[1:], r"1 of 11 questions are in none of the 2 slices \(0\)"),
     ],
 )
-def test_shards_that_do_not_belong_together_are_refused(textvqa, tmp_path, change, message):
-    lines = [{"question_id": question.id, "adapter": "a"} for question in textvqa.questions()]
+def test_slices_that_do_not_belong_together_are_refused(textvqa, tmp_path, change, message):
+    lines = [{"question_id": q.id, "prompt": q.prompt, "text": "x", "adapter": "a"} for q in textvqa.questions()]
     files = [tmp_path / "0.jsonl", tmp_path / "1.jsonl"]
     for file, part in zip(files, (lines[6:], change(lines[:6])), strict=True):
         file.write_text("".join(json.dumps(line) + "\n" for line in part))
     with pytest.raises(UserError, match=message):
         gather(textvqa, files)
+
+
+def test_an_image_is_hashed_once_and_its_content_counts(textvqa, monkeypatch):
+    read = []
+    read_image = Question.image_bytes
+    monkeypatch.setattr(Question, "image_bytes", lambda question: read.append(question.image) or read_image(question))
+    questions = textvqa.questions()
+    before = content_hash(hash_images(questions))
+    assert len(read) == 5 == len(set(read))
+    image = read[0]
+    image.write_bytes(image.read_bytes() + b"changed")
+    assert content_hash(hash_images(questions)) != before
 
 
 def test_an_image_is_encoded_once(answer, textvqa, monkeypatch):

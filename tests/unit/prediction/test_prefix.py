@@ -5,7 +5,7 @@ import torch
 
 from syntune.models.checkpoints import load_chain
 from syntune.models.mgm.prefix import encode_prefixes, generate_after
-from syntune.prediction.plan import by_image, with_images
+from syntune.prediction.plan import by_image, hash_images
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def loaded(checkpoints):
 def test_answers_with_a_shared_prefix_are_the_plain_ones(loaded, textvqa):
     model, processor = loaded.model, loaded.processor
     rows, prefixes = [], []
-    for group in by_image(with_images(textvqa.questions())):
+    for group in by_image(hash_images(textvqa.questions())):
         image = group[0].question.open_image(10**6)
         of_group = [processor.encode_prompt(asked.question.prompt, [image]) for asked in group]
         prefixes += encode_prefixes(model, of_group[:1]) * len(group)
@@ -30,7 +30,7 @@ def test_answers_with_a_shared_prefix_are_the_plain_ones(loaded, textvqa):
 
 def test_prefixes_are_the_same_one_by_one(loaded, textvqa):
     questions = {question.image: question for question in textvqa.questions()}.values()
-    rows = [loaded.processor.encode_prompt(of.prompt, [of.open_image(10**6)]) for of in questions]
+    rows = [loaded.processor.encode_prompt(each.prompt, [each.open_image(10**6)]) for each in questions]
     together = encode_prefixes(loaded.model, rows)
     config = loaded.model.config
     tokens = int((rows[0]["input_ids"] == -200).nonzero()) + config.tokens_per_image

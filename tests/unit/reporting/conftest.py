@@ -31,7 +31,7 @@ class Project:
             "timings": [
                 self.write_timing("train", run, seconds) for run, seconds in zip(RUNS, (500.2, 61, 59), strict=True)
             ]
-            + [self.write_timing("predict", f"{run}.{of}", 20.5) for run in RUNS for of in BENCHMARKS],
+            + [self.write_timing("predict", f"{run}.{benchmark}", 20.5) for run in RUNS for benchmark in BENCHMARKS],
         }
 
     def write(self, path: str, text: str) -> Path:
@@ -152,9 +152,18 @@ class Project:
             "breakdown": {"accuracy_by_category": {"shape": {"value": value, "n": 20}}, "answers": {"empty": 0}},
             "contamination": self.without(0) if RUNS[run] == "lora" else None,
             "baseline": {"majority": 0.25, "answer": "circle", "metrics": {"accuracy": 0.25}},
-            "metadata": {"label": f"{BENCHMARKS[benchmark]}, in a few words", "questions_in_benchmark": QUESTIONS},
+            "metadata": self.metadata(benchmark),
         }  # fmt: skip
         return self.write(f"scores/{run}/{benchmark}.json", json.dumps(score | fields))
+
+    @staticmethod
+    def metadata(benchmark: str, **fields) -> dict:
+        """What a score file says of its benchmark."""
+        return {
+            "label": f"{BENCHMARKS[benchmark]}, in a few words", "clusters": "images", "answers": QUESTIONS,
+            "questions_in_benchmark": QUESTIONS, "adapter": "a", "questions_hash": "b",
+            "decoding": {"max_new_tokens": 8}, **fields,
+        }  # fmt: skip
 
     def write_predictions(self, run: str, benchmark: str, answer=None) -> Path:
         rows = [
@@ -167,29 +176,39 @@ class Project:
         ]  # fmt: skip
         return self.write(f"predictions/{run}/{benchmark}.jsonl", "\n".join(map(json.dumps, rows)) + "\n")
 
-    def write_comparison(self) -> Path:
-        beside = {
-            "pretrained": {"value": 0.4, "interval": [0.3, 0.5]},
+    def write_comparison(self, **changes: dict) -> Path:
+        """Write the comparison; ``changes`` are of a run's fields, on every benchmark."""
+        runs = {
+            "pretrained": {"value": 0.4, "stderr": 0.05, "interval": [0.3, 0.5]},
             "raw": {
-                "value": 0.6, "interval": [0.5, 0.7], "difference": 0.2, "difference_interval": [-0.01, 0.41],
+                "value": 0.6, "stderr": 0.05, "interval": [0.5, 0.7],
+                "difference": 0.2, "difference_stderr": 0.1, "difference_interval": [-0.01, 0.41],
                 "p_value": 0.06, "questions_needed": 123, "detectable_difference": 0.3,
             },
             "synthetic": {
-                "value": 0.8, "interval": [0.7, 0.9], "difference": 0.4, "difference_interval": [0.25, 0.55],
+                "value": 0.8, "stderr": 0.05, "interval": [0.7, 0.9],
+                "difference": 0.4, "difference_stderr": 0.08, "difference_interval": [0.25, 0.55],
                 "p_value": 0.0001, "questions_needed": 12, "detectable_difference": 0.2,
             },
         }  # fmt: skip
-        comparison = {"baseline": "pretrained", "benchmarks": {name: {"runs": beside} for name in BENCHMARKS}}
+        benchmark = {
+            "label": "in a few words", "metric": "accuracy", "n": QUESTIONS, "clusters": 20, "clustered_by": "images",
+            "questions_in_benchmark": QUESTIONS, "majority": {"majority": 0.25, "answer": "circle"},
+            "runs": {run: row | changes.get(run, {}) for run, row in runs.items()},
+        }  # fmt: skip
+        comparison = {"baseline": "pretrained", "benchmarks": dict.fromkeys(BENCHMARKS, benchmark)}
         return self.write("scores/compare.json", json.dumps(comparison))
 
     def write_contamination(self, **fields) -> Path:
         seen = {"question_id": "q7", "question": "What shape is number 7?", "row": "row-99", "distance": 12}
         found = {
             "questions": QUESTIONS, "text": 9, "image_exact": 0, "image_near": 3, "both": 1, "share": 1 / QUESTIONS,
+            "question_ids": {"text": ["q7"], "image": ["q7"], "both": ["q7"]}, "row_ids": ["row-99"],
             "examples": {"text": [seen | {"distance": None}], "image_exact": [], "image_near": [seen], "both": [seen]},
         }  # fmt: skip
-        search = {"dataset": "synthetic", "rows": 15000, "benchmarks": {name: found | fields for name in BENCHMARKS}}
-        return self.write("contamination/synthetic.json", json.dumps(search))
+        findings = {"dataset": "synthetic", "settings": {"ngram": 8}, "rows": 15000}
+        findings["benchmarks"] = {name: found | fields for name in BENCHMARKS}
+        return self.write("contamination/synthetic.json", json.dumps(findings))
 
     @staticmethod
     def without(left_out: int) -> dict:

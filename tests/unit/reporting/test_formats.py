@@ -2,7 +2,7 @@
 
 import pytest
 
-from syntune.reporting import formats
+from syntune import formats
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,13 @@ from syntune.reporting import formats
 )
 def test_formats(form, value, text):
     assert form(value).replace("\N{NO-BREAK SPACE}", " ") == text
+
+
+def test_settings_by_their_path():
+    assert formats.flat({"lora": {"r": 16}, "epochs": 1}) == {"lora.r": 16, "epochs": 1}
+
+
+def test_percent_in_plain_text():
+    assert [formats.in_percent(-0.05), formats.in_percent(0.05, 2, "+"), formats.in_percent(None, none="-")] == [
+        "-5.0", "+5.00", "-"
+    ]  # fmt: skip

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from syntune.reporting.examples import examples
-from syntune.reporting.findings import headline, health
 from syntune.reporting.records import read_records
 from syntune.reporting.suspicions import suspicions
+from syntune.reporting.verdict import headline, health
 
 
 @pytest.fixture
@@ -24,14 +24,14 @@ def records(project):
     return read
 
 
-def texts(findings) -> str:
-    return " | ".join(f"{finding.level}: {finding.text}" for finding in findings)
+def texts(remarks) -> str:
+    return " | ".join(f"{remark.level}: {remark.text}" for remark in remarks)
 
 
 def test_a_sound_project_raises_no_suspicion(records):
-    assert [finding.level for finding in suspicions(records())] == ["good"]
-    assert [finding.level for finding in health(records())] == ["good"]
-    assert [finding.level for finding in headline(records())] == ["note", "good", "good"]
+    assert [remark.level for remark in suspicions(records())] == ["good"]
+    assert [remark.level for remark in health(records())] == ["good"]
+    assert [remark.level for remark in headline(records())] == ["note", "good", "good"]
 
 
 def test_empty_and_constant_answers(project, records):
@@ -62,7 +62,7 @@ def test_answers_cut_off_and_other_questions(project, records):
 
 
 def test_no_better_than_the_majority_answer(project, records):
-    project.write_score("raw", "open", baseline={"majority": 0.55, "answer": "yes"})
+    project.write_score("raw", "open", baseline={"majority": 0.55, "answer": "yes", "metrics": {"accuracy": 0.55}})
     assert "raw on open: 60.0% is not shown to be better than always" in texts(suspicions(records()))
 
 
@@ -88,9 +88,7 @@ def test_sick_training_and_masked_rows(project, records):
 
 def test_runs_of_one_outcome_share_a_sentence(project, records):
     better = {"difference": 0.3, "difference_interval": [0.1, 0.5]}
-    runs = {"pretrained": {}, "raw": better, "synthetic": better}
-    comparison = {"baseline": "pretrained", "benchmarks": {name: {"runs": runs} for name in ("open", "choice")}}
-    project.write("scores/compare.json", json.dumps(comparison))
+    project.write_comparison(raw=better, synthetic=better)
     assert "good: raw and synthetic beat pretrained on open and choice." in texts(headline(records()))
 
 
@@ -102,7 +100,7 @@ def test_questions_in_the_training_data(project, records):
 
 
 def test_a_part_of_a_benchmark(project, records):
-    project.write_score("raw", "open", metadata={"questions_in_benchmark": 5000})
+    project.write_score("raw", "open", metadata=project.metadata("open", questions_in_benchmark=5000))
     assert "open: scored on 40 of 5,000 questions" in texts(suspicions(records()))
 
 

@@ -1,8 +1,9 @@
-"""Numbers as people read them: with units, thousands separators and no more digits than they carry."""
+"""Numbers and settings as people read them: with units, separators and no more digits than they carry."""
 
 import math
 import re
 from collections.abc import Sequence
+from typing import Any
 
 NOT_RECORDED = "not recorded"
 MINUS = "\N{MINUS SIGN}"
@@ -58,14 +59,19 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60:,}{NO_BREAK}h {minutes % 60:02d}{NO_BREAK}min"
 
 
+def in_percent(share: float | None, decimals: int = 1, sign: str = "", none: str = NOT_RECORDED) -> str:
+    """A share of 1 as ``63.4``, in ASCII; with ``sign`` + as ``+63.4``."""
+    return none if share is None else f"{100 * share:{sign}.{decimals}f}"
+
+
 def percent(share: float | None, decimals: int = 1) -> str:
     """A share of 1 as ``63.4%``."""
-    return NOT_RECORDED if share is None else f"{100 * share:.{decimals}f}%"
+    return NOT_RECORDED if share is None else f"{in_percent(share, decimals)}%"
 
 
 def points(share: float | None, none: str = NOT_RECORDED) -> str:
     """A difference of two shares in percentage points, signed: ``+12.3``."""
-    return none if share is None else _signed(f"{100 * share:+.1f}")
+    return _signed(in_percent(share, sign="+", none=none))
 
 
 def interval(bounds: Sequence[float] | None, form=points) -> str:
@@ -73,11 +79,11 @@ def interval(bounds: Sequence[float] | None, form=points) -> str:
     return NOT_RECORDED if bounds is None else f"{form(bounds[0])} to {form(bounds[1])}"
 
 
-def p_value(value: float | None) -> str:
-    """A p value, never rounded to zero."""
+def p_value(value: float | None, none: str = NOT_RECORDED, tiny: str = "< 0.001") -> str:
+    """A p value; below a thousandth its size says nothing more, and ``tiny`` stands for it."""
     if value is None:
-        return NOT_RECORDED
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+        return none
+    return tiny if value < 0.001 else f"{value:.3f}"
 
 
 def short_hash(value: str | None) -> str:
@@ -109,6 +115,17 @@ def plain(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(plain(item) for item in value)
     return str(value)
+
+
+def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their path: ``{"lora": {"r": 16}}`` as ``{"lora.r": 16}``."""
+    pairs = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            pairs |= flat(value, f"{prefix}{key}.")
+        else:
+            pairs[f"{prefix}{key}"] = value
+    return pairs
 
 
 def _signed(text: str) -> str:

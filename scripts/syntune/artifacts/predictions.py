@@ -1,0 +1,36 @@
+"""A prediction file: JSON lines, one for each question of a benchmark, in its order."""
+
+from typing import Any
+
+from pydantic import ConfigDict
+
+from syntune.artifacts.questions import QuestionId
+from syntune.artifacts.schema import Schema
+
+
+class Prediction(Schema):
+    """One line: a question and a run's answer. Scores are computed from ``text``.
+
+    Answers that were made elsewhere can be scored too: of the fields after ``text`` they may have none, and others.
+
+    Attributes:
+        question_id: the question's id.
+        prompt: the text that the model was given with the image.
+        answer: what the benchmark takes from ``text``; empty where it finds nothing.
+        text: what the model wrote, without control tokens.
+        tokens: length of what it wrote.
+        adapter: content hash of the chain of checkpoints that answered.
+        benchmark: content hash of all questions and images of the benchmark.
+        decoding: how the answer was decoded, and in which arithmetic.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    question_id: QuestionId
+    prompt: str
+    answer: str | None = None
+    text: str
+    tokens: int | None = None
+    adapter: str | None = None
+    benchmark: str | None = None
+    decoding: dict[str, Any] | None = None
