@@ -6,11 +6,11 @@ at the start of a line begin the turns (LLaVA's names), ``<|__dj__eoc|>`` ends t
 
 import re
 
-IMAGE = "<__dj__image>"
-END = "<|__dj__eoc|>"
-PLACEHOLDER = "<image>"
-"""What marks an image in LLaVA's conversations and in messages."""
+from syntune.artifacts.shards import IMAGE_MARK
 
+JUICER_IMAGE_MARK = "<__dj__image>"
+JUICER_END_MARK = "<|__dj__eoc|>"
+"""What stands for an image in Data-Juicer's text, and what ends it."""
 ROLES = {"human": "user", "gpt": "assistant"}
 """LLaVA's names of the speakers, and ours."""
 
@@ -28,10 +28,10 @@ def to_text(messages: list[Message]) -> str:
     """
     names = {role: name for name, role in ROLES.items()}
     turns = (f"[[{names[message['role']]}]]: {message['content'].strip()}" for message in messages)
-    text = "\n".join(turns).replace(PLACEHOLDER, IMAGE)
-    if END in text or len(_TURN.findall(text)) != len(messages):
-        raise ValueError(f"a turn holds one of Data-Juicer's own marks ([[human]]:, [[gpt]]:, {END})")
-    return f"{text} {END}"
+    text = "\n".join(turns).replace(IMAGE_MARK, JUICER_IMAGE_MARK)
+    if JUICER_END_MARK in text or len(_TURN.findall(text)) != len(messages):
+        raise ValueError(f"a turn holds one of Data-Juicer's own marks ([[human]]:, [[gpt]]:, {JUICER_END_MARK})")
+    return f"{text} {JUICER_END_MARK}"
 
 
 def to_messages(text: str, caption_prompt: str) -> list[Message]:
@@ -40,11 +40,11 @@ def to_messages(text: str, caption_prompt: str) -> list[Message]:
     Marks before the first turn belong to the first user turn. A caption becomes the answer to ``caption_prompt``; an
     answer that is empty is kept as it is, for the caller to judge.
     """
-    text = text.replace(END, "").replace(IMAGE, PLACEHOLDER)
+    text = text.replace(JUICER_END_MARK, "").replace(JUICER_IMAGE_MARK, IMAGE_MARK)
     head, *turns = _TURN.split(text)
     if not turns:
-        marks = [PLACEHOLDER] * head.count(PLACEHOLDER)
-        caption = head.replace(PLACEHOLDER, "").strip()
+        marks = [IMAGE_MARK] * head.count(IMAGE_MARK)
+        caption = head.replace(IMAGE_MARK, "").strip()
         return [
             {"role": "user", "content": "\n".join([*marks, caption_prompt])},
             {"role": "assistant", "content": caption},
@@ -64,6 +64,6 @@ def fault_of(messages: list[Message], images: int) -> str | None:
         return "no question"
     if [message["role"] for message in messages] != ["user", "assistant"] * len(answers):
         return "turns out of order"
-    if sum(question.count(PLACEHOLDER) for question in questions) != images or PLACEHOLDER in "".join(answers):
+    if sum(question.count(IMAGE_MARK) for question in questions) != images or IMAGE_MARK in "".join(answers):
         return "images and their marks differ"
     return None

@@ -12,7 +12,9 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import NamedTuple
 
-from syntune.files import atomic_directory, atomic_file, sha256_bytes, write_json, write_jsonl
+from syntune.data.conversations import JUICER_END_MARK, JUICER_IMAGE_MARK
+from syntune.data.ordering import key_hash
+from syntune.files import atomic_directory, atomic_file, write_json, write_jsonl
 
 COLOURS = ("black", "blue", "brown", "gray", "green", "red", "teal", "yellow")
 SHAPES = ("circle", "rectangle", "triangle")
@@ -51,7 +53,7 @@ def read_split(split: str) -> list[Question]:
         Question(f"{split}-{number}", number, text, answer, folder / "images" / f"{image}.png")
         for number, (text, answer, image) in enumerate(rows)
     ]
-    return sorted(questions, key=lambda question: sha256_bytes(question.id.encode()))
+    return sorted(questions, key=lambda question: key_hash(question.id))
 
 
 def write_seed(output: Path) -> Written:
@@ -62,7 +64,7 @@ def write_seed(output: Path) -> Written:
         {
             "id": question.id,
             "images": [f"images/{question.image.name}"],
-            "text": f"<__dj__image>\n[[human]]: {question.text}\n[[gpt]]: {question.answer} <|__dj__eoc|>",
+            "text": f"{JUICER_IMAGE_MARK}\n[[human]]: {question.text}\n[[gpt]]: {question.answer} {JUICER_END_MARK}",
         }
         for question in questions
     ]
@@ -139,7 +141,7 @@ def choose_options(question: Question) -> list[str]:
     """The answer among all shapes, yes and no, or three other colors, in an order that a hash decides."""
 
     def order(option: str) -> str:
-        return sha256_bytes(f"{question.id}/{option}".encode())
+        return key_hash(question.id, option)
 
     if question.kind == "color":
         others = sorted((colour for colour in COLOURS if colour != question.answer), key=order)[:3]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
+from syntune.data.conversations import JUICER_END_MARK, JUICER_IMAGE_MARK
 from syntune.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ _OURS = {"skip_op_error": False, "auto_op_parallelism": False, "num_proc": None}
 _FIXED = {
     "text_keys": "text",
     "image_key": "images",
-    "image_special_token": "<__dj__image>",
-    "eoc_special_token": "<|__dj__eoc|>",
+    "image_special_token": JUICER_IMAGE_MARK,
+    "eoc_special_token": JUICER_END_MARK,
 }
 """Keys of a recipe that may only repeat what the rows of this project hold."""
 

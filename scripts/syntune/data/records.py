@@ -1,32 +1,114 @@
-"""Seed files of three formats, read record by record."""
+"""Seed files of three formats, read record by record.
 
-import json
+Each format has a shape, checked by pydantic: a wrong or missing key is named with its file and line, record or row, and
+keys that a shape does not have are counted.
+"""
+
 import os
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from syntune.data.conversations import IMAGE, PLACEHOLDER, ROLES, to_text
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic_core import from_json
+
+from syntune.artifacts.shards import IMAGE_MARK
+from syntune.data.conversations import JUICER_IMAGE_MARK, ROLES, Message, to_text
 from syntune.errors import UserError
+from syntune.settings.reading import read_settings
 from syntune.settings.seeds import SeedSettings
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
-"""Half of a character, as an escape in JSON can stand for; no file can hold it."""
 
 
 class Record(NamedTuple):
     """One image-text record as it stands in a seed file."""
 
     where: str
-    """The file and the line or row, for messages."""
+    """The file and the line, record or row, for messages."""
     id: str | None
-    images: list[Path | bytes]
+    images: list[Path] | list[bytes]
     text: str
     """Data-Juicer text with one mark for each image."""
     unused: tuple[str, ...] = ()
     """Keys that are not read."""
+
+
+class _Shape(BaseModel):
+    """What a record of any format may hold: an id, and keys that are not read."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    id: str | None = None
+
+    @field_validator("id", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> str | None:
+        """Ids are text, or whole numbers that become text."""
+        if value == "" or isinstance(value, bool) or not isinstance(value, int | str | None):
+            raise ValueError(f"must be text or a whole number, not {value!r}")
+        return None if value is None else str(value)
+
+
+def _as_list(value: Any) -> Any:
+    """One image or none, as the list that several are."""
+    return value if isinstance(value, list) else [] if value in (None, "") else [value]
+
+
+def _stored_bytes(image: Any) -> Any:
+    """The bytes of an image that Hugging Face datasets stored as a struct of bytes and path."""
+    return image.get("bytes") if isinstance(image, dict) else image
+
+
+class JuicerRow(_Shape):
+    """A line of Data-Juicer's multimodal JSON lines."""
+
+    images: list[str]
+    text: str
+
+
+class LlavaTurn(BaseModel):
+    """A turn of a LLaVA conversation."""
+
+    model_config = ConfigDict(strict=True)
+
+    speaker: Literal["human", "gpt"] = Field(alias="from")
+    value: str
+
+
+class LlavaRecord(_Shape):
+    """A record of LLaVA's JSON list: one image or several, or none for text alone."""
+
+    image: Annotated[list[str], BeforeValidator(_as_list)] = []
+    conversations: list[LlavaTurn]
+
+
+class ChatMessage(BaseModel):
+    """A message of a row of Parquet."""
+
+    model_config = ConfigDict(strict=True)
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
+class _ParquetRow(_Shape):
+    """A row of Parquet with the images inside."""
+
+    images: Annotated[list[Annotated[bytes, BeforeValidator(_stored_bytes)]], BeforeValidator(_as_list)] = Field(
+        validation_alias=AliasChoices("images", "image")
+    )
+
+
+class ParquetText(_ParquetRow):
+    """A row of images and text."""
+
+    text: str
+
+
+class ParquetMessages(_ParquetRow):
+    """A row of images and a conversation."""
+
+    messages: list[ChatMessage]
 
 
 def read_records(settings: SeedSettings) -> Iterator[Record]:
@@ -46,205 +128,88 @@ def read_records(settings: SeedSettings) -> Iterator[Record]:
 
 
 def _read_jsonl(settings: SeedSettings) -> Iterator[Record]:
-    """Data-Juicer's multimodal JSON lines: id, images, text."""
-    root = _image_root(settings)
+    """The lines of a file that are not blank."""
     with open(settings.path, "rb") as file:
         for number, line in enumerate(file, start=1):
             where = f"{settings.path}: line {number}"
             if line.strip():
-                yield _jsonl_record(_parse(line.strip(), where), root, where)
-
-
-def _jsonl_record(row: Any, root: Path, where: str) -> Record:
-    """A record of one line."""
-    row = _encodable(_typed(row, dict, where, "the line"), where)
-    paths = _typed(_get(row, "images", where), list, where, "images")
-    text = _typed(_get(row, "text", where), str, where, "text")
-    images = [_image_path(path, root, where, f"images[{index}]") for index, path in enumerate(paths)]
-    return Record(where, _id(row, where), images, _marked(text, len(images), where), _unused(row, "images", "text"))
+                row = read_settings(_parse(line.strip(), where), JuicerRow, where)
+                images = _image_paths(settings, row.images, f"{where}: images")
+                yield _record(where, row, images, "text", row.text)
 
 
 def _read_llava(settings: SeedSettings) -> Iterator[Record]:
-    """LLaVA's JSON list: id, image (one path or several; none for text alone), conversations."""
-    root = _image_root(settings)
-    rows = _parse(Path(settings.path).read_bytes(), settings.path)
-    for number, row in enumerate(_typed(rows, list, settings.path, "the file"), start=1):
-        yield _llava_record(row, root, f"{settings.path}: record {number}")
-
-
-def _llava_record(row: Any, root: Path, where: str) -> Record:
-    """A record of the list."""
-    row = _encodable(_typed(row, dict, where, "the record"), where)
-    image = row.get("image") or []
-    paths = image if isinstance(image, list) else [image]
-    images = [_image_path(path, root, where, "image") for path in paths]
-    turns = _typed(_get(row, "conversations", where), list, where, "conversations")
-    messages = []
-    for index, turn in enumerate(turns):
-        key = f"conversations[{index}]"
-        turn = _typed(turn, dict, where, key)
-        speaker = _get(turn, "from", where, key)
-        if speaker not in ROLES:
-            raise UserError(f"{where}: {key}.from: {speaker!r} is not one of {', '.join(ROLES)}")
-        messages.append(
-            {"role": ROLES[speaker], "content": _typed(_get(turn, "value", where, key), str, where, f"{key}.value")}
-        )
-    text = _text(messages, where, "conversations")
-    return Record(
-        where, _id(row, where), images, _marked(text, len(images), where), _unused(row, "image", "conversations")
-    )
+    """The records of a list."""
+    rows = read_settings(_parse(Path(settings.path).read_bytes(), settings.path), list, settings.path)
+    for number, value in enumerate(rows, start=1):
+        where = f"{settings.path}: record {number}"
+        row = read_settings(value, LlavaRecord, where)
+        images = _image_paths(settings, row.image, f"{where}: image")
+        messages = [{"role": ROLES[turn.speaker], "content": turn.value} for turn in row.conversations]
+        yield _record(where, row, images, "conversations", messages)
 
 
 def _read_parquet(settings: SeedSettings) -> Iterator[Record]:
-    """Parquet with the images inside: id, images or image (structs of bytes and path), text or messages."""
+    """The rows of a file: messages where a row has them, else text."""
+    for number, value in enumerate(_parquet_rows(settings.path), start=1):
+        where = f"{settings.path}: row {number}"
+        if value.get("messages") is not None:
+            chat = read_settings(value, ParquetMessages, where)
+            messages = [message.model_dump() for message in chat.messages]
+            yield _record(where, chat, chat.images, "messages", messages)
+        else:
+            row = read_settings(value, ParquetText, where)
+            yield _record(where, row, row.images, "text", row.text)
+
+
+def _parquet_rows(path: str) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet file, which needs a column of images and one of text."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(settings.path) as file:
-            _check_columns(settings.path, file.schema_arrow.names)
-            number = 0
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            for choice in (("images", "image"), ("text", "messages")):
+                if not set(choice) & set(names):
+                    raise UserError(f"{path}: no column {' or '.join(choice)}; there are {', '.join(names)}")
             for batch in file.iter_batches(batch_size=256):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield _parquet_record(row, f"{settings.path}: row {number}")
+                yield from batch.to_pylist()
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{settings.path}: not a readable Parquet file ({error})") from error
-
-
-def _check_columns(path: str, names: list[str]) -> None:
-    """A Parquet seed needs a column of images and one of text."""
-    for choice in (("images", "image"), ("text", "messages")):
-        if not set(choice) & set(names):
-            raise UserError(f"{path}: no column {' or '.join(choice)}; there are {', '.join(names)}")
-
-
-def _parquet_record(row: dict[str, Any], where: str) -> Record:
-    """A record of one row."""
-    key = "images" if "images" in row else "image"
-    value = row[key] if row[key] is not None else []
-    images: list[Path | bytes] = []
-    for image in value if isinstance(value, list) else [value]:
-        data = image.get("bytes") if isinstance(image, dict) else image
-        images.append(_typed(data, bytes, where, f"{key}: bytes"))
-    if row.get("messages") is not None:
-        messages = _checked_messages(row["messages"], where)
-        text, text_key = _text(messages, where, "messages"), "messages"
-    else:
-        text, text_key = _typed(_get(row, "text", where), str, where, "text"), "text"
-    return Record(where, _id(row, where), images, _marked(text, len(images), where), _unused(row, key, text_key))
-
-
-def _checked_messages(messages: Any, where: str) -> list[dict[str, str]]:
-    """Messages of known roles with text."""
-    for index, message in enumerate(_typed(messages, list, where, "messages")):
-        key = f"messages[{index}]"
-        _typed(message, dict, where, key)
-        role = _get(message, "role", where, key)
-        if role not in ROLES.values():
-            raise UserError(f"{where}: {key}.role: {role!r} is not one of {', '.join(ROLES.values())}")
-        _typed(_get(message, "content", where, key), str, where, f"{key}.content")
-    return messages
+        raise UserError(f"{path}: not a readable Parquet file ({error})") from error
 
 
 def _parse(data: bytes, where: str) -> Any:
-    """JSON of UTF-8 bytes."""
+    """JSON, of characters that can be written as UTF-8: the parser refuses half of a surrogate pair."""
     try:
-        return json.loads(data.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise UserError(f"{where}: not UTF-8 text (byte {error.start})") from error
-    except json.JSONDecodeError as error:
-        place = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno} column {error.colno}"
-        raise UserError(f"{where}: not valid JSON at {place}: {error.msg}") from error
-    except RecursionError as error:
-        raise UserError(f"{where}: lists or objects are nested too deeply to be read") from error
-    except ValueError as error:  # of Python's integers, which are read up to a number of digits
-        raise UserError(f"{where}: a number has too many digits to be read") from error
+        return from_json(data)
+    except ValueError as error:
+        raise UserError(f"{where}: not valid JSON: {str(error).replace('line 1 column', 'column')}") from error
 
 
-def _encodable(row: dict[str, Any], where: str) -> dict[str, Any]:
-    """``row``, whose texts must be such that they can be written as UTF-8."""
-    for key, value in row.items():
-        for text in _texts([key, value]):
-            if half := _SURROGATE.search(text):
-                raise UserError(
-                    f"{where}: {key!r} holds {half[0]!r}, half of a surrogate pair; write the whole character"
-                )
-    return row
+def _image_paths(settings: SeedSettings, paths: Iterable[str], where: str) -> list[Path]:
+    """The images' paths, relative to the working folder where they lie in it.
+
+    They start from ``images`` or, without it, from the folder of the records, and must lie inside.
+    """
+    root = Path(settings.images) if settings.images else Path(settings.path).parent
+    top, here = os.path.abspath(root), Path.cwd()
+    absolute = [Path(os.path.abspath(root / path)) for path in paths]
+    for path, value in zip(absolute, paths, strict=True):
+        if not path.is_relative_to(top):
+            raise UserError(f"{where}: {value} lies outside the images' folder {root}")
+    return [path.relative_to(here) if path.is_relative_to(here) else path for path in absolute]
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Every string in a value of JSON, keys too."""
-    waiting = [value]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, list):
-            waiting.extend(one)
-        elif isinstance(one, dict):
-            waiting.extend([*one, *one.values()])
-
-
-def _get(row: dict[str, Any], key: str, where: str, inside: str = "") -> Any:
-    """The value of a key that must be there."""
-    if key not in row:
-        name = f"{inside}.{key}" if inside else key
-        raise UserError(f"{where}: key {name} is missing; there are {', '.join(map(str, row)) or 'none'}")
-    return row[key]
-
-
-def _typed(value: Any, kind: type, where: str, key: str) -> Any:
-    """``value``, which must be of ``kind``."""
-    names = {dict: "an object", list: "a list", str: "a string", bytes: "the image's bytes"}
-    if not isinstance(value, kind):
-        found = "null" if value is None else type(value).__name__
-        raise UserError(f"{where}: {key} must be {names[kind]}, not {found}")
-    return value
-
-
-def _id(row: dict[str, Any], where: str) -> str | None:
-    """The record's own id, as text; None where there is none."""
-    value = row.get("id")
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
-        raise UserError(f"{where}: id must be text or a whole number, not {value!r}")
-    return str(value)
-
-
-def _unused(row: dict[str, Any], *used: str) -> tuple[str, ...]:
-    """The keys of ``row`` that are not read."""
-    return tuple(key for key in row if key not in (*used, "id"))
-
-
-def _image_root(settings: SeedSettings) -> Path:
-    """The folder that image paths start from: ``images``, or the folder of the records."""
-    return Path(settings.images) if settings.images else Path(settings.path).parent
-
-
-def _image_path(value: Any, root: Path, where: str, key: str) -> Path:
-    """The image's path, relative to the working folder where it lies in it; it must lie inside ``root``."""
-    path = Path(os.path.abspath(root / _typed(value, str, where, key)))
-    if not path.is_relative_to(os.path.abspath(root)):
-        raise UserError(f"{where}: {key}: {value} lies outside the images' folder {root}")
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-def _text(messages: list[dict[str, str]], where: str, key: str) -> str:
-    """Messages as Data-Juicer text."""
+def _record(where: str, row: _Shape, images: list[Path] | list[bytes], key: str, text: str | list[Message]) -> Record:
+    """A row as a record; ``text``, which stands in ``key``, gets its marks in front where it has none."""
     try:
-        return to_text(messages)
+        text = (text if isinstance(text, str) else to_text(text)).replace(IMAGE_MARK, JUICER_IMAGE_MARK)
     except ValueError as error:
         raise UserError(f"{where}: {key}: {error}") from error
-
-
-def _marked(text: str, images: int, where: str) -> str:
-    """``text`` with one mark for each image; a text without any gets them in front."""
-    text = text.replace(PLACEHOLDER, IMAGE)
-    marks = text.count(IMAGE)
-    if not marks and images:
-        return f"{IMAGE}\n" * images + text
-    if marks != images:
-        raise UserError(f"{where}: the text marks {marks} images, the record has {images}")
-    return text
+    marks = text.count(JUICER_IMAGE_MARK)
+    if not marks:
+        text = f"{JUICER_IMAGE_MARK}\n" * len(images) + text
+    elif marks != len(images):
+        raise UserError(f"{where}: {key} marks {marks} images, the record has {len(images)}")
+    return Record(where, row.id, images, text, tuple(row.model_extra or ()))

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from syntune.artifacts.manifests import Manifest, Part, part_files, read_manifest, write_manifest
 from syntune.data.conversations import fault_of, to_messages
+from syntune.data.ordering import key_hash
 from syntune.errors import UserError
 from syntune.files import atomic_directory, sha256_bytes
 from syntune.settings.datasets import DatasetSettings
@@ -88,8 +89,8 @@ def write_shards(
         UserError: an image changed since the seed was read, or there are fewer rows than shards.
     """
     sources = {"rows": Source(rows_manifest, read_manifest(rows_manifest), settings.limit, "")}
-    for of, path in mix.items():
-        sources[f"mix.{of}"] = Source(path, read_manifest(path), settings.mix.get(of), f"{of}/")
+    for other, path in mix.items():
+        sources[f"mix.{other}"] = Source(path, read_manifest(path), settings.mix.get(other), f"{other}/")
     dropped: Counter[str] = Counter()
     places = sorted(place for source in sources.values() for place in choose_rows(source, dropped))
     if len(places) < settings.shards:
@@ -122,7 +123,8 @@ def write_shards(
 def choose_rows(source: Source, dropped: Counter[str]) -> list[Place]:
     """The rows that a model can learn from, up to the source's limit; the others are counted by reason.
 
-    A limit keeps the rows with the lowest hashes of their ids: a higher one keeps the same rows and more.
+    A limit keeps the rows with the lowest hashes of their ids: a higher one keeps the same rows and more. The shards'
+    order comes from another hash, so that a limit does not change it.
     """
     places = []
     for file in part_files(source.path):
@@ -135,7 +137,7 @@ def choose_rows(source: Source, dropped: Counter[str]) -> list[Place]:
                     dropped[fault] += 1
                 else:
                     row_id = source.prefix + row["id"]
-                    places.append((_hash("keep", row["id"]), Place(_hash("order", row_id), row_id, file, offset)))
+                    places.append((key_hash("keep", row["id"]), Place(key_hash("order", row_id), row_id, file, offset)))
                 offset += len(line)
     places.sort()
     kept = places[: source.limit]
@@ -170,7 +172,7 @@ def _read_row(place: Place, settings: DatasetSettings, figures: Figures) -> dict
         file.seek(place.offset)
         row = json.loads(file.readline())
     prompts = settings.caption_prompts
-    messages = to_messages(row["text"], prompts[int(_hash("prompt", row["id"]), 16) % len(prompts)])
+    messages = to_messages(row["text"], prompts[int(key_hash("prompt", row["id"]), 16) % len(prompts)])
     images = [_read_image(*image) for image in zip(row["images"], row["image_sha256"], strict=True)]
     answers = [message["content"] for message in messages if message["role"] == "assistant"]
     figures.images.update(row["image_sha256"])
@@ -189,8 +191,3 @@ def _read_image(path: str, sha256: str) -> dict[str, Any]:
     if sha256_bytes(data) != sha256:
         raise UserError(f"{path}: changed since the seed was read; {_AGAIN}")
     return {"bytes": data, "path": Path(path).name}
-
-
-def _hash(*key: str) -> str:
-    """A hash that orders or chooses; rows are kept by another one than they are ordered by."""
-    return sha256_bytes("/".join(key).encode())

@@ -4,7 +4,8 @@ from typing import Any
 
 from data_juicer.ops.base_op import OPERATORS, Mapper
 
-from syntune.operators.question_answer import QuestionAnswer, batch_of, hash_order, parse, rows_of
+from syntune.data.ordering import key_hash
+from syntune.operators.question_answer import QuestionAnswer, batch_of, parse, rows_of
 
 LETTERS = "ABCDEFGH"
 
@@ -14,7 +15,7 @@ class QaChoiceMapper(Mapper):
     """Adds, after a question whose answer is in a pool, the same question with options in MMBench's form.
 
     Wrong options come from the answer's pool. Which ones, and the order of all, is decided by a hash of the row's id:
-    no letter is favoured, and the same seed gives the same rows.
+    no letter is favoured, and the same ``random_seed`` gives the same rows.
     """
 
     _batched_op = True
@@ -24,7 +25,7 @@ class QaChoiceMapper(Mapper):
         pools: list[list[str]],
         max_options: int = 4,
         instruction: str = "Answer with the option's letter from the given choices directly.",
-        seed: int = 0,
+        random_seed: int = 0,
         *args: Any,
         **kwargs: Any,
     ):
@@ -34,7 +35,7 @@ class QaChoiceMapper(Mapper):
             pools: lists of answers of one kind each; they may not overlap.
             max_options: the most options of a question, the right one among them.
             instruction: last line of the question.
-            seed: another seed draws other options in another order.
+            random_seed: another one draws other options in another order.
             args: Data-Juicer's.
             kwargs: Data-Juicer's.
         """
@@ -49,7 +50,7 @@ class QaChoiceMapper(Mapper):
                 if answer.lower() in self.pool_of:
                     raise ValueError(f"pools: {answer} is listed twice")
                 self.pool_of[answer.lower()] = pool
-        self.max_options, self.instruction, self.seed = max_options, instruction, seed
+        self.max_options, self.instruction, self.random_seed = max_options, instruction, random_seed
 
     def process_batched(self, samples: dict[str, list]) -> dict[str, list]:
         """Add a row after each that can be asked this way; Syntune gives it an id of its own."""
@@ -65,9 +66,9 @@ class QaChoiceMapper(Mapper):
         """The question with options and the letter of the right one."""
         answer = pair.answer.lower()
         wrong = [option for option in self.pool_of[answer] if option.lower() != answer]
-        wrong.sort(key=lambda option: hash_order(self.seed, "draw", row_id, option))
+        wrong.sort(key=lambda option: key_hash(self.random_seed, "draw", row_id, option))
         options = [pair.answer, *wrong[: self.max_options - 1]]
-        options.sort(key=lambda option: hash_order(self.seed, "order", row_id, option))
+        options.sort(key=lambda option: key_hash(self.random_seed, "order", row_id, option))
         lines = [f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False)]
         question = "\n".join([pair.question.splitlines()[0], *lines, self.instruction])
         return QuestionAnswer(pair.images, question, LETTERS[options.index(pair.answer)])

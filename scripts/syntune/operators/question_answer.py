@@ -1,14 +1,13 @@
 """Data-Juicer rows of one question and one answer, taken apart and put together."""
 
-import hashlib
 import re
 from typing import Any, NamedTuple
 
-from syntune.data.conversations import END, IMAGE
+from syntune.data.conversations import JUICER_END_MARK, JUICER_IMAGE_MARK
 
 _ONE_TURN = re.compile(
-    rf"\s*(?P<images>(?:{re.escape(IMAGE)}\s*)*)\[\[human\]\]:\s*(?P<question>(?:(?!\[\[).)+?)\s*"
-    rf"\n\[\[gpt\]\]:\s*(?P<answer>(?:(?!\[\[).)+?)\s*(?:{re.escape(END)})?\s*",
+    rf"\s*(?P<images>(?:{re.escape(JUICER_IMAGE_MARK)}\s*)*)\[\[human\]\]:\s*(?P<question>(?:(?!\[\[).)+?)\s*"
+    rf"\n\[\[gpt\]\]:\s*(?P<answer>(?:(?!\[\[).)+?)\s*(?:{re.escape(JUICER_END_MARK)})?\s*",
     re.DOTALL,
 )
 
@@ -22,23 +21,19 @@ class QuestionAnswer(NamedTuple):
 
     def text(self) -> str:
         """The row's text."""
-        return f"{IMAGE}\n" * self.images + f"[[human]]: {self.question}\n[[gpt]]: {self.answer} {END}"
+        turns = f"[[human]]: {self.question}\n[[gpt]]: {self.answer}"
+        return f"{JUICER_IMAGE_MARK}\n" * self.images + f"{turns} {JUICER_END_MARK}"
 
 
 def parse(text: str) -> QuestionAnswer | None:
     """The question and answer of a text with the images in front and one turn each; None for any other text."""
     match = _ONE_TURN.fullmatch(text)
-    return match and QuestionAnswer(match["images"].count(IMAGE), match["question"], match["answer"])
+    return match and QuestionAnswer(match["images"].count(JUICER_IMAGE_MARK), match["question"], match["answer"])
 
 
 def caption_text(images: int, caption: str) -> str:
     """The text of a row that is a caption."""
-    return f"{IMAGE}\n" * images + f"{caption} {END}"
-
-
-def hash_order(*key: Any) -> bytes:
-    """A sort key that is random but the same on every machine: a hash of ``key``."""
-    return hashlib.sha256("/".join(map(str, key)).encode()).digest()
+    return f"{JUICER_IMAGE_MARK}\n" * images + f"{caption} {JUICER_END_MARK}"
 
 
 def rows_of(samples: dict[str, list]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from data_juicer.ops.base_op import OPERATORS, Mapper
 
-from syntune.data.conversations import IMAGE
+from syntune.data.conversations import JUICER_IMAGE_MARK
 
 
 @OPERATORS.register_module("text_only_mapper")
@@ -15,6 +15,7 @@ class TextOnlyMapper(Mapper):
 
     def process_batched(self, samples: dict[str, list]) -> dict[str, Any]:
         """Change texts and images."""
-        samples[self.text_key] = [text.replace(f"{IMAGE}\n", "").replace(IMAGE, "") for text in samples[self.text_key]]
+        mark = JUICER_IMAGE_MARK
+        samples[self.text_key] = [text.replace(f"{mark}\n", "").replace(mark, "") for text in samples[self.text_key]]
         samples[self.image_key] = [[] for _ in samples[self.text_key]]
         return samples

@@ -44,6 +44,8 @@ def _one_line(error: ValidationError, kind: Any, source: str) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "too_short" and not first["ctx"]["actual_length"]:
         message = "must not be empty"
+    if first["type"] == "model_type":
+        message = "Input should be a valid dictionary"
     if first["type"] == "extra_forbidden":
         names = _field_names(kind, path[:-1])
         near = difflib.get_close_matches(str(path[-1]), names, n=1, cutoff=0.5)

@@ -98,6 +98,16 @@ def test_parquet_captions_get_their_marks_and_ids(work, png):
     assert first["images"] == second["images"] and first["images"][0].startswith("results/seed/s/images/")
 
 
+def test_parquet_reads_messages_before_text_and_images_before_image(work, png):
+    turns = [{"role": "user", "content": "What?"}, {"role": "assistant", "content": "A square."}]
+    row = {"images": [png()], "image": png("blue"), "messages": turns, "text": 3}
+    pq.write_table(pa.Table.from_pylist([row]), "a.parquet")
+    manifest = ingest(SeedSettings(format="parquet", path="a.parquet"))
+    assert [row["text"] for row in rows()] == ["<__dj__image>\n[[human]]: What?\n[[gpt]]: A square. <|__dj__eoc|>"]
+    assert Path(rows()[0]["images"][0]).read_bytes() == png()
+    assert manifest.details["unused_keys"] == {"image": 1, "text": 1}
+
+
 def truncated(data):
     return data[: len(data) // 2]
 
@@ -126,29 +136,35 @@ LINE = {"id": "x", "images": ["0.png"], "text": "<__dj__image>\nx"}
 @pytest.mark.parametrize(
     ("line", "match"),
     [
-        ('{"id": "x", "images": ["0.png"], "text": "x"', "seed.jsonl: line 7: not valid JSON at column"),
-        ("[1]", "line 7: the line must be an object, not list"),
         (
-            json.dumps({"id": "x", "image": ["0.png"], "text": "x"}),
-            "line 7: key images is missing; there are id, image",
+            '{"id": "x", "images": ["0.png"], "text": "x"',
+            "seed.jsonl: line 7: not valid JSON: EOF .* at column 44",
         ),
-        (json.dumps({**LINE, "text": None}), "line 7: text must be a string, not null"),
-        (json.dumps({**LINE, "images": "0.png"}), "line 7: images must be a list, not str"),
-        (json.dumps({**LINE, "images": ["../../etc/passwd"]}), "line 7: .* lies outside the images' folder seed"),
-        (json.dumps({**LINE, "images": ["/etc/passwd"]}), "line 7: .* lies outside the images' folder seed"),
-        (json.dumps({**LINE, "images": ["0.png", "1.png"]}), "line 7: the text marks 1 images, the record has 2"),
+        ("[1]", "line 7: Input should be a valid dictionary$"),
+        (json.dumps({"id": "x", "image": ["0.png"], "text": "x"}), "line 7: images: Field required"),
+        (json.dumps({**LINE, "text": None}), "line 7: text: Input should be a valid string"),
+        (json.dumps({**LINE, "images": "0.png"}), "line 7: images: Input should be a valid list"),
+        (json.dumps({**LINE, "images": ["0.png", 1]}), "line 7: images.1: Input should be a valid string"),
+        (
+            json.dumps({**LINE, "images": ["../../etc/passwd"]}),
+            "line 7: images: ../../etc/passwd lies outside the images' folder seed",
+        ),
+        (
+            json.dumps({**LINE, "images": ["/etc/passwd"]}),
+            "line 7: images: /etc/passwd lies outside the images' folder seed",
+        ),
+        (json.dumps({**LINE, "images": ["0.png", "1.png"]}), "line 7: text marks 1 images, the record has 2"),
         (json.dumps({**LINE, "id": "r0"}), r"line 7: id r0 was used before \(seed.jsonl: line 1\)"),
-        (json.dumps({**LINE, "id": 1.5}), "line 7: id must be text or a whole number"),
-        ("\udcff", "line 7: not UTF-8 text"),
-        ("[" * 100_000, "line 7: lists or objects are nested too deeply"),
-        ('{"id": %s}' % ("1" * 5000), "line 7: a number has too many digits"),
-        (
-            json.dumps({**LINE, "text": "<__dj__image>\nx\ud800"}),
-            r"line 7: 'text' holds '\\ud800', half of a surrogate",
-        ),
-        (json.dumps({**LINE, "id": "x\udfff"}), r"line 7: 'id' holds '\\udfff'"),
-        (json.dumps({**LINE, "images": ["0\ud800.png"]}), r"line 7: 'images' holds '\\ud800'"),
-        (json.dumps({"more\ud800": 1}), r"line 7: 'more\\ud800' holds '\\ud800'"),
+        (json.dumps({**LINE, "id": 1.5}), "line 7: id: must be text or a whole number, not 1.5"),
+        (json.dumps({**LINE, "id": True}), "line 7: id: must be text or a whole number, not True"),
+        (json.dumps({**LINE, "id": ""}), "line 7: id: must be text or a whole number, not ''"),
+        ("\udcff", "line 7: not valid JSON: expected value at column 1"),
+        ("[" * 100_000, "line 7: not valid JSON: recursion limit exceeded"),
+        ('{"id": %s}' % ("1" * 5000), "line 7: not valid JSON: number out of range"),
+        (json.dumps({**LINE, "text": "<__dj__image>\nx\ud800"}), "line 7: not valid JSON: .* hex escape at column 65"),
+        (json.dumps({**LINE, "id": "x\udfff"}), "line 7: not valid JSON: lone leading surrogate .* at column 15"),
+        (json.dumps({**LINE, "images": ["0\ud800.png"]}), "line 7: not valid JSON: .* hex escape at column 32"),
+        (json.dumps({"more\ud800": 1}), "line 7: not valid JSON: .* hex escape at column 13"),
     ],
 )
 def test_a_wrong_line_is_named(seed, line, match):
@@ -162,13 +178,21 @@ def test_a_wrong_line_is_named(seed, line, match):
     ("records", "match"),
     [
         ("{", "a.json: not valid JSON"),
-        ("[" * 100_000, "a.json: lists or objects are nested too deeply"),
-        ([{"conversations": [{"from": "human", "value": "\ud800"}]}], r"record 1: 'conversations' holds '\\ud800'"),
-        ({"id": 1}, "a.json: the file must be a list, not dict"),
-        ([{"id": 1, "image": "a.png"}], "a.json: record 1: key conversations is missing"),
-        ([{"conversations": [{"value": "x"}]}], r"record 1: key conversations\[0\].from is missing"),
-        ([{"conversations": [{"from": "system", "value": "x"}]}], r"conversations\[0\].from: 'system' is not one of"),
-        ([{"conversations": [{"from": "human", "value": 3}]}], r"conversations\[0\].value must be a string, not int"),
+        ("[" * 100_000, "a.json: not valid JSON: recursion limit exceeded"),
+        (
+            [{"conversations": [{"from": "human", "value": "\ud800"}]}],
+            "a.json: not valid JSON: .* hex escape at column 55",
+        ),
+        ({"id": 1}, "a.json: Input should be a valid list"),
+        ([{"id": 1, "image": "a.png"}], "a.json: record 1: conversations: Field required"),
+        ([{"image": 3, "conversations": []}], "record 1: image.0: Input should be a valid string"),
+        ([{"conversations": [{"value": "x"}]}], "record 1: conversations.0.from: Field required"),
+        ([{"conversations": [{"from": "system", "value": "x"}]}], "0.from: Input should be 'human' or 'gpt'"),
+        ([{"conversations": [{"from": "human", "value": 3}]}], "0.value: Input should be a valid string"),
+        (
+            [{"conversations": [{"from": "human", "value": "[[gpt]]: x\n[[gpt]]: y"}]}],
+            "record 1: conversations: a turn holds one of Data-Juicer's own marks",
+        ),
     ],
 )
 def test_a_wrong_llava_record_is_named(work, records, match):
@@ -183,7 +207,12 @@ def test_a_wrong_parquet_file_is_named(work):
     pq.write_table(pa.Table.from_pylist([{"picture": b"", "text": "x"}]), "a.parquet")
     refused(settings, "a.parquet: no column images or image; there are picture, text")
     pq.write_table(pa.Table.from_pylist([{"image": {"bytes": None, "path": "x.png"}, "text": "x"}]), "a.parquet")
-    refused(settings, "a.parquet: row 1: image: bytes must be the image's bytes, not null")
+    refused(settings, "a.parquet: row 1: image.0: Input should be a valid bytes")
+    pq.write_table(pa.Table.from_pylist([{"image": None, "text": None}]), "a.parquet")
+    refused(settings, "a.parquet: row 1: text: Input should be a valid string")
+    messages = [{"role": "system", "content": "x"}]
+    pq.write_table(pa.Table.from_pylist([{"image": None, "messages": messages}]), "a.parquet")
+    refused(settings, "a.parquet: row 1: messages.0.role: Input should be 'user' or 'assistant'")
 
 
 def test_too_few_rows_for_the_chunks(seed):

@@ -11,6 +11,7 @@ from syntune.data.shards import write_shards
 from syntune.errors import UserError
 from syntune.settings.datasets import DatasetSettings
 
+ROOT = Path(__file__).resolve().parents[3]
 SHARDS, MANIFEST = Path("results/data/d"), Path("results/data/d.manifest.json")
 
 
@@ -104,16 +105,17 @@ def test_rows_without_an_answer_are_dropped_with_the_reason(ingested):
 @pytest.mark.parametrize(
     ("spoil", "match"),
     [
-        (lambda path: path.unlink(), "seed/2.png: cannot be read any more"),
-        (lambda path: path.write_bytes(b"other"), "seed/2.png: changed since the seed was read"),
+        (lambda path: path.unlink(), "seed/2.png: cannot be read any more .*; "),
+        (lambda path: path.write_bytes(b"other"), "seed/2.png: changed since the seed was read; "),
     ],
 )
 def test_an_image_that_changed_since_is_refused(ingested, spoil, match):
     rows = ingested()
     spoil(Path("seed/2.png"))
-    with pytest.raises(UserError, match=match):
+    with pytest.raises(UserError, match=match + "read the seed again: snakemake --forcerun ingest_seed"):
         shard(rows)
     assert not SHARDS.exists() and not MANIFEST.exists()
+    assert "rule ingest_seed:" in (ROOT / "rules/seed.smk").read_text()
 
 
 def test_fewer_rows_than_shards(ingested):

@@ -70,6 +70,12 @@ def test_choices_favour_no_letter_and_no_option(run):
     assert all(130 < count < 215 for count in wrong.values())
 
 
+def test_another_random_seed_draws_other_options(run):
+    texts = [ask("what color is it?", "red")] * 20
+    first, again, other = (run("qa_choice_mapper", texts, pools=[COLORS], random_seed=seed) for seed in (0, 0, 1))
+    assert first == again != other
+
+
 def test_choices_need_one_question_whose_answer_is_in_a_pool(run):
     texts = [ask("how many?", "seven"), CAPTION, TWO_TURNS]
     assert run("qa_choice_mapper", texts, pools=[["one", "two"]]) == texts
