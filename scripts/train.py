@@ -24,7 +24,7 @@ def main(args: argparse.Namespace) -> None:
     from syntune.errors import UserError
     from syntune.settings.reading import read_params
     from syntune.settings.runs import TrainedRunSettings
-    from syntune.training.finished import FinishedCheckpoints
+    from syntune.training.finished_checkpoints import FinishedCheckpoints
 
     settings = read_params(args.settings, TrainedRunSettings)
     if "RANK" in os.environ:

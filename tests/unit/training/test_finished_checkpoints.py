@@ -4,7 +4,7 @@ import pytest
 
 from syntune.artifacts.manifests import Part, read_manifest, write_manifest
 from syntune.settings.runs import TrainedRunSettings
-from syntune.training.finished import FinishedCheckpoints
+from syntune.training.finished_checkpoints import FinishedCheckpoints
 
 SETTINGS = TrainedRunSettings(method="lora", start="base", dataset="data")
 
