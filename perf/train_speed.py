@@ -118,7 +118,7 @@ class Bench:
         from syntune.models.mgm.compiled_towers import speed_up_towers
         from syntune.models.mgm.modeling_mgm import LORA_TARGETS, MgmForConditionalGeneration
         from syntune.models.mgm.packing import pack_in_training
-        from syntune.training.fused import fuse_adapters
+        from syntune.training.gemma.fuse import fuse_adapters
 
         torch.manual_seed(0)
         standard = torch.get_default_dtype()

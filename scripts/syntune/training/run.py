@@ -28,7 +28,7 @@ from syntune.settings.runs import TrainedRunSettings
 from syntune.training.batching import StepPlan, plan_steps
 from syntune.training.engine import PlannedTrainer, training_arguments, warmup_steps
 from syntune.training.flops import Flops, matmul_flops_per_second
-from syntune.training.fused import fuse_adapters
+from syntune.training.gemma.fuse import fuse_adapters
 from syntune.training.health import Health, Unhealthy, planned_learning_rates
 from syntune.training.launch import refuse_missing_gpus
 from syntune.training.memory import GIB, memory_kind, peak_memory_gib

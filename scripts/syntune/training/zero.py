@@ -101,7 +101,7 @@ def mark_leaves(model: nn.Module) -> None:
     """Call before DeepSpeed wraps the model: a layer's parameters are gathered together, as the layer begins.
 
     ``_no_split_modules`` names the layers. It saves a gathering for each small linear, and lets a fused layer read the
-    parameters of its children (:mod:`syntune.training.fused`).
+    parameters of its children (:mod:`syntune.training.gemma`).
     """
     from deepspeed.utils import set_z3_leaf_modules
 

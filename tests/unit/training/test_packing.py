@@ -8,7 +8,7 @@ from syntune.models.attention import choose_attention
 from syntune.models.mgm.modeling_mgm import LORA_TARGETS, MgmForConditionalGeneration
 from syntune.models.mgm.packing import pack_in_training
 from syntune.models.mgm.tiny import tiny_config
-from syntune.training.fused import fuse_adapters
+from syntune.training.gemma.fuse import fuse_adapters
 
 
 @pytest.fixture

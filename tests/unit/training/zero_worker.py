@@ -11,7 +11,7 @@ from syntune.models.attention import choose_attention
 from syntune.models.mgm.modeling_mgm import LORA_TARGETS, MgmForConditionalGeneration
 from syntune.models.mgm.packing import pack_in_training
 from syntune.models.mgm.tiny import tiny_config
-from syntune.training.fused import fuse_adapters
+from syntune.training.gemma.fuse import fuse_adapters
 from syntune.training.run import leave_ranks
 from syntune.training.zero import (
     engine_wrapper,

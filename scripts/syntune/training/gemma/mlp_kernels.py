@@ -1,4 +1,4 @@
-"""Triton kernels of the fused adapter MLP. Imported on a GPU only: PyTorch's CPU builds come without Triton.
+"""Triton kernels of Gemma's fused MLP. Imported on a GPU only: PyTorch's CPU builds come without Triton.
 
 The masks of dropout are those of :mod:`syntune.training.dropout`, bit for bit.
 """
@@ -117,7 +117,7 @@ def geglu_forward(
     seed: torch.Tensor | None,
     dropout: float,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """See :func:`syntune.training.fused.geglu_forward`."""
+    """See :func:`syntune.training.gemma.mlp.geglu_forward`."""
     h = torch.empty_like(gate)
     h_dropped = torch.empty_like(gate) if dropout else h
     _geglu_forward[_grid(gate, _FORWARD)](
@@ -142,7 +142,7 @@ def geglu_backward_(
     seed: torch.Tensor | None,
     dropout: float,
 ) -> None:
-    """See :func:`syntune.training.fused.geglu_backward_`."""
+    """See :func:`syntune.training.gemma.mlp.geglu_backward_`."""
     _geglu_backward[_grid(gate, _BACKWARD)](
         d, gate, up, gate_low, up_low, gate_b, up_b, down_low, down_a, gate if seed is None else seed, *gate.shape,
         scale, 1 / (1 - dropout), drop_threshold(dropout), **_constants(tanh, dropout, gate_b.shape[1], _BACKWARD),

@@ -9,8 +9,9 @@ from transformers import GemmaConfig, GemmaModel
 
 from syntune.models.attention import choose_attention, packed_arguments, row_bounds
 from syntune.training import dropout as seeded
-from syntune.training import fused
-from syntune.training.fused import fuse_adapters
+from syntune.training.gemma import attention_block as block_module
+from syntune.training.gemma import mlp
+from syntune.training.gemma.fuse import fuse_adapters
 
 LENGTHS = torch.tensor([5, 1, 9])
 MLP, ATTENTION = ("gate_proj", "up_proj", "down_proj"), ("q_proj", "k_proj", "v_proj", "o_proj")
@@ -89,10 +90,10 @@ def test_the_fused_mlp_is_exact(monkeypatch, act, dropout):
         monkeypatch.setattr(seeded, "draw_seeds", lambda count, device: seeds)
     done = fuse_adapters(model)
     assert (done.mlps, done.attentions) == (2, 0)
-    mlp = model.base_model.model.layers[0].mlp
+    fused = model.base_model.model.layers[0].mlp
     x = torch.randn(2, 7, 32, dtype=torch.float64, requires_grad=True)
     results = []
-    for module in (mlp, plain):
+    for module in (fused, plain):
         output = module(x)
         trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
         results.append([output, *torch.autograd.grad(output.sin().sum(), [x, *trained])])
@@ -103,7 +104,7 @@ def test_the_fused_mlp_is_exact(monkeypatch, act, dropout):
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_fused_layers_equal_pefts(monkeypatch, dropout, compiled):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
-    fused._block.cache_clear()
+    block_module._block.cache_clear()
     model = adapted(dropout)
     plain = with_the_same_masks(model, monkeypatch, dropout) if dropout else copy.deepcopy(model)
     names = [name for name, _ in model.named_parameters()]
@@ -140,16 +141,21 @@ def test_adapters_in_float32_on_a_half_precision_base():
 def test_checkpointing_and_another_run_change_no_bit(monkeypatch):
     model = adapted(0.3)
     fuse_adapters(model, compiled=False)
-    blocks, block = [], fused.attention_block
-    monkeypatch.setattr(fused, "attention_block", lambda *args, **kwargs: blocks.append(0) or block(*args, **kwargs))
-    fused._block.cache_clear()
+    blocks, block = [], block_module.attention_block
+
+    def counted(*args, **kwargs):
+        blocks.append(0)
+        return block(*args, **kwargs)
+
+    monkeypatch.setattr(block_module, "attention_block", counted)
+    block_module._block.cache_clear()
     results = []
     for checkpointing in (False, False, True):
         if checkpointing:
             model.base_model.model.activation_checkpointing_enable({"use_reentrant": False})
         torch.manual_seed(5)
         results.append(run(model))
-    fused._block.cache_clear()
+    block_module._block.cache_clear()
     for other in results[1:]:
         assert all(torch.equal(results[0][name], other[name]) for name in results[0])
     assert len(blocks) == 2 + 2 + 4  # the third time each layer is run again for its backward pass
@@ -157,7 +163,7 @@ def test_checkpointing_and_another_run_change_no_bit(monkeypatch):
 
 def test_dropout_keeps_no_mask_for_the_backward_pass(monkeypatch):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager_decomp_partition"))
-    fused._block.cache_clear()
+    block_module._block.cache_clear()
     kept = {}
     for dropout in (0.0, 0.3):
         model = adapted(dropout, torch.float32, targets=ATTENTION)
@@ -168,7 +174,7 @@ def test_dropout_keeps_no_mask_for_the_backward_pass(monkeypatch):
         ):
             run(model)
         kept[dropout] = sum(tensor.nbytes for tensor in tensors.values())
-    fused._block.cache_clear()
+    block_module._block.cache_clear()
     assert kept[0.3] < 1.05 * kept[0.0]
 
 
@@ -206,8 +212,8 @@ def test_what_cannot_be_fused_is_left_with_a_reason(lora, why):
 
 
 def test_a_second_backward_pass_is_refused():
-    model = adapted()
-    fuse_adapters(model, attention=False)
+    model = adapted(targets=MLP)
+    fuse_adapters(model)
     x = torch.randn(1, 3, 32, dtype=torch.float64, requires_grad=True)
     loss = model.base_model.model.layers[0].mlp(x).sum()
     loss.backward(retain_graph=True)
@@ -235,7 +241,7 @@ def test_the_triton_kernels_equal_plain_torch(monkeypatch, rank, dropout, tanh):
     on_gpu = torch.cuda.is_available()
     if not on_gpu:
         monkeypatch.setenv("TRITON_INTERPRET", "1")  # read where the kernels are first imported
-    from syntune.training import fused_kernels
+    from syntune.training.gemma import mlp_kernels
 
     dtype, tolerance = (torch.bfloat16, 0.01) if on_gpu else (torch.float32, 1e-5)
     generator = torch.Generator().manual_seed(0)
@@ -256,13 +262,13 @@ def test_the_triton_kernels_equal_plain_torch(monkeypatch, rank, dropout, tanh):
     )
     seed = seeded.draw_seeds(1, gate.device)[0] if dropout else None
     rest, narrow = (2.0, tanh, seed, dropout), (gate_low, up_low, gate_b, up_b)
-    found = [*fused_kernels.geglu_forward(gate, up, *narrow, *rest)]
+    found = [*mlp_kernels.geglu_forward(gate, up, *narrow, *rest)]
     doubles = [tensor.double() for tensor in (d, gate, up, *narrow, down_low, down_a)]
-    wanted = [*fused.geglu_forward(*doubles[1:7], *rest)]
-    fused_kernels.geglu_backward_(d, gate, up, *narrow, down_low, down_a, *rest)
-    fused.geglu_backward_(*doubles, *rest)
+    wanted = [*mlp.geglu_forward(*doubles[1:7], *rest)]
+    mlp_kernels.geglu_backward_(d, gate, up, *narrow, down_low, down_a, *rest)
+    mlp.geglu_backward_(*doubles, *rest)
     for one, other in zip([*found, d, gate, up], [*wanted, *doubles[:3]], strict=True):
         assert (one.double() - other).norm() / other.norm() < tolerance
     if dropout:
-        kept = fused_kernels.dropped(gate, seed, dropout) != 0
+        kept = mlp_kernels.dropped(gate, seed, dropout) != 0
         assert torch.equal(kept, seeded.keep_mask(gate.shape, seed, dropout) & (gate != 0))

@@ -1,0 +1,1 @@
+"""Gemma's decoder layers, fused with their adapters."""
