@@ -150,8 +150,8 @@ class BareRows(Dataset):
     def __getitem__(self, row: int) -> Raw:
         from syntune.training.shards import Spot
 
-        of = self.shards.row(Spot(*map(int, self.index.spots[row])))
-        return of["images"][0]["bytes"], of["messages"]
+        stored = self.shards.row(Spot(*map(int, self.index.spots[row])))
+        return stored["images"][0]["bytes"], stored["messages"]
 
 
 def own_loader(folder: Path, processor: Any, ready: bool) -> Callable[[int], DataLoader]:

@@ -269,7 +269,13 @@ class Zero:
         import torch
         from accelerate.utils import DeepSpeedEngineWrapper
 
-        from syntune.training.zero import ReducedOnce, kept_whole, mark_leaves, prepare_deepspeed, zero_config
+        from syntune.training.zero import (
+            SingleReductionEngineWrapper,
+            mark_leaf_modules,
+            prepare_deepspeed,
+            unpartitioned,
+            zero_config,
+        )
 
         prepare_deepspeed()
         deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo", verbose=False)
@@ -282,7 +288,7 @@ class Zero:
                 "stage3_max_reuse_distance": 10**9, "stage3_gather_16bit_weights_on_model_save": True,
             }  # fmt: skip
         else:
-            mark_leaves(model)
+            mark_leaf_modules(model)
         del config["train_batch_size"]
         config |= {
             "train_micro_batch_size_per_gpu": 1,
@@ -294,9 +300,9 @@ class Zero:
         optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
         self.kept = ExitStack()  # for as long as the engine lives
         if case.fast:
-            self.kept.enter_context(kept_whole(model, model.base_model.model.vision_towers, bench.device))
+            self.kept.enter_context(unpartitioned(model, model.base_model.model.vision_towers, bench.device))
         self.engine = deepspeed.initialize(model=model, optimizer=optimizer, config=config)[0]
-        wrapper = ReducedOnce if case.fast else DeepSpeedEngineWrapper
+        wrapper = SingleReductionEngineWrapper if case.fast else DeepSpeedEngineWrapper
         self.backward_of = wrapper(self.engine).backward
 
     def __call__(self, is_last: bool, **batch: Any) -> Any:

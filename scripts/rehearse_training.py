@@ -50,8 +50,9 @@ def work_folder(args: argparse.Namespace) -> Path:
 
 def rehearse(args: argparse.Namespace, settings: "TrainedRunSettings") -> None:
     """Train, in as many processes as there are GPUs."""
+    from syntune.training.job import Job
     from syntune.training.launch import launch
-    from syntune.training.run import Job, train_run
+    from syntune.training.run import train_run
 
     if launch(sys.argv, settings):
         return

@@ -1,7 +1,7 @@
 """Which rows an optimizer step takes, and which micro-batch of which rank gets each: balanced, and the same everywhere.
 
-The plan depends on the rows' lengths, the seed and the numbers given, never on workers, cores or the time: any step can
-be made again alone, which is what resuming needs.
+The plan depends on the rows' lengths, the random seed and the numbers given, never on workers, cores or the time: any
+step can be made again alone, which is what resuming needs.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from syntune.errors import UserError
+from syntune.settings.runs import TrainedRunSettings
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class StepPlan:
         global_batch_size: rows per optimizer step.
         ranks: processes that share a step.
         micro_batches: micro-batches per rank and step.
-        seed: of the row order.
+        random_seed: of the row order.
         only: a step whose rows every step takes; None gives each its own.
     """
 
@@ -35,7 +36,7 @@ class StepPlan:
     global_batch_size: int
     ranks: int = 1
     micro_batches: int = 1
-    seed: int = 0
+    random_seed: int = 0
     only: int | None = None
 
     def __post_init__(self) -> None:
@@ -75,17 +76,11 @@ class StepPlan:
         """The rows of a step, counted from 0, in shuffled order."""
         count, step = len(self.lengths), step if self.only is None else self.only
         places = np.arange(step * self.global_batch_size, (step + 1) * self.global_batch_size)
-        return np.array([_order(count, self.seed, place // count)[place % count] for place in places])
+        return np.array([_order(count, self.random_seed, place // count)[place % count] for place in places])
 
     def micro_batches_of(self, step: int) -> list[list[np.ndarray]]:
         """The rows of a step by micro-batch and rank: ``result[micro_batch][rank]``."""
         return self._split(self.rows(step))
-
-    def batches(self, rank: int, first_step: int, steps: int) -> Iterator[list[int]]:
-        """What one rank takes, micro-batch by micro-batch, from ``first_step`` up to ``steps``: a batch sampler."""
-        for step in range(first_step, steps):
-            for micro_batch in self.micro_batches_of(step):
-                yield micro_batch[rank].tolist()
 
     def longest_micro_batch(self, steps: int) -> int:
         """Most tokens in any micro-batch of the first ``steps`` steps."""
@@ -116,10 +111,25 @@ class StepPlan:
         return [filled[start : start + self.ranks] for start in range(0, self.bins, self.ranks)]
 
 
+class Batches:
+    """The rows of each micro-batch of a rank, from the first step to the last: a batch sampler with a length."""
+
+    def __init__(self, plan: StepPlan, rank: int, steps: int) -> None:
+        self.plan, self.rank, self.steps = plan, rank, steps
+
+    def __len__(self) -> int:
+        return self.steps * self.plan.micro_batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in range(self.steps):
+            for micro_batch in self.plan.micro_batches_of(step):
+                yield micro_batch[self.rank].tolist()
+
+
 @lru_cache(maxsize=4)
-def _order(count: int, seed: int, epoch: int) -> np.ndarray:
+def _order(count: int, random_seed: int, epoch: int) -> np.ndarray:
     """The order of one pass over so many rows."""
-    return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(count)
+    return np.random.Generator(np.random.PCG64([random_seed, epoch])).permutation(count)
 
 
 def deal(lengths: np.ndarray, loads: np.ndarray) -> np.ndarray:
@@ -153,7 +163,7 @@ def plan_steps(
     ranks: int = 1,
     epochs: float = 1.0,
     max_steps: int | None = None,
-    seed: int = 0,
+    random_seed: int = 0,
 ) -> tuple[StepPlan, int]:
     """Plan a run with the fewest micro-batches whose every one holds at most so many tokens.
 
@@ -169,14 +179,59 @@ def plan_steps(
             f"a row has {lengths.max()} tokens, and a micro-batch may hold {tokens_per_micro_batch}; raise "
             "micro_batch_tokens or lower max_length"
         )
-    plan = StepPlan(lengths, images, global_batch_size, ranks, 1, seed)
+    plan = StepPlan(lengths, images, global_batch_size, ranks, 1, random_seed)
     steps = plan.steps(epochs) if max_steps is None else max_steps
     most = max(int(lengths[plan.rows(step)].sum()) for step in range(steps))
     for micro_batches in range(-(-most // (ranks * tokens_per_micro_batch)), global_batch_size // ranks + 1):
-        plan = StepPlan(lengths, images, global_batch_size, ranks, micro_batches, seed)
+        plan = StepPlan(lengths, images, global_batch_size, ranks, micro_batches, random_seed)
         if plan.longest_micro_batch(steps) <= tokens_per_micro_batch:
             return plan, steps
     raise UserError(
         f"global_batch_size: {global_batch_size} rows over {ranks} GPUs leave a micro-batch above "
         f"{tokens_per_micro_batch} tokens; make it a multiple of the GPUs"
     )
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """The steps that a job trains.
+
+    Attributes:
+        step_plan: the rows of each.
+        steps: how many.
+        steps_of_run: how many the whole run has: others where a job rehearses it.
+    """
+
+    step_plan: StepPlan
+    steps: int
+    steps_of_run: int
+
+
+def plan_run(
+    settings: TrainedRunSettings, lengths: np.ndarray, images: np.ndarray, ranks: int, rehearsed_steps: int | None
+) -> RunPlan:
+    """The steps of a run or, for a rehearsal of so many steps, its heaviest step again and again.
+
+    Args:
+        settings: the run's.
+        lengths: tokens of each row.
+        images: images of each row.
+        ranks: processes that share a step.
+        rehearsed_steps: None for the run itself.
+
+    Raises:
+        UserError: the numbers cannot be met.
+    """
+    plan, steps = plan_steps(
+        lengths,
+        images,
+        global_batch_size=settings.global_batch_size,
+        tokens_per_micro_batch=settings.micro_batch_tokens,
+        ranks=ranks,
+        epochs=settings.epochs,
+        max_steps=settings.max_steps,
+        random_seed=settings.random_seed,
+    )
+    if rehearsed_steps:
+        return RunPlan(plan.heaviest(steps), rehearsed_steps, steps)
+    return RunPlan(plan, steps, steps)

@@ -1,14 +1,13 @@
 """The model card of a trained run."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from syntune.artifacts.manifests import Manifest
+from syntune.settings.methods import METHODS
+from syntune.training.finished import Finished
 
-if TYPE_CHECKING:
-    from syntune.training.outputs import Finished
 
-
-def model_card(finished: "Finished", summary: dict[str, Any], dataset: Manifest, starts: list[Manifest]) -> str:
+def model_card(finished: Finished, summary: dict[str, Any], dataset: Manifest, starts: list[Manifest]) -> str:
     """A README in the hub's form: what it is, of what and how it was made, and how to load it.
 
     Args:
@@ -17,21 +16,21 @@ def model_card(finished: "Finished", summary: dict[str, Any], dataset: Manifest,
         dataset: manifest of what it was trained on.
         starts: manifests of what it was trained from.
     """
-    settings = finished.settings
-    adapter = settings.method in ("lora", "qlora")
+    settings, parameters, machine = finished.job.settings, finished.ready.parameters, finished.machine
+    adapter = METHODS[settings.method].writes == "adapter"
     library = "library_name: peft\n" if adapter else "library_name: transformers\n"
     tags = "".join(f"- {tag}\n" for tag in ("image-text-to-text", "syntune", *([settings.method] if adapter else [])))
     rows = "\n".join(
         f"| {key} | {_shown(value)} |" for key, value in _hyperparameters(settings.model_dump(mode="json"))
     )
     checks = "\n".join(f"| {check['name']} | {check['status']} | {check['detail']} |" for check in finished.verdicts)
-    start = " + ".join(f"`{of.name}` ({of.content[:12]})" for of in starts)
+    start = " + ".join(f"`{manifest.name}` ({manifest.content[:12]})" for manifest in starts)
     memory = summary["memory"]
     return f"""---
 {library}pipeline_tag: image-text-to-text
 tags:
 {tags}---
-# {finished.run}
+# {finished.job.run}
 
 Trained by Syntune: method `{settings.method}` on dataset `{dataset.name}`, from {start}.
 
@@ -45,10 +44,10 @@ Trained by Syntune: method `{settings.method}` on dataset `{dataset.name}`, from
 ## Training
 
 {summary["steps"]} steps, {summary["samples"]:,} rows and {summary["supervised_tokens"]:,} supervised tokens in \
-{summary["seconds"]:,.0f} s on {finished.ranks} x {finished.device}: {summary["samples_per_second"]} rows/s. \
+{summary["seconds"]:,.0f} s on {machine.ranks} x {machine.device}: {summary["samples_per_second"]} rows/s. \
 Peak memory {memory["peak_gib"]} GiB ({memory["kind"]}). Loss {summary["first_loss"]:.4f} at the first step, \
-{summary["final_loss"]:.4f} at the last. {finished.parameters.trainable:,} of {finished.parameters.total:,} parameters \
-trained, {finished.parameters.lora:,} of them LoRA. Attention: {finished.attention}.
+{summary["final_loss"]:.4f} at the last. {parameters.trainable:,} of {parameters.total:,} parameters \
+trained, {parameters.lora:,} of them LoRA. Attention: {finished.ready.attention}.
 
 | hyperparameter | value |
 |---|---|
@@ -66,12 +65,13 @@ Scores are not in this card: they belong to the report of the workflow that made
 
 def _loading(method: str) -> str:
     """How the files are read."""
-    if method in ("lora", "qlora"):
+    writes = METHODS[method].writes
+    if writes == "adapter":
         return (
             "`adapter_model.safetensors` and `adapter_config.json` are PEFT's (`PeftModel.from_pretrained`); "
             "`non_lora_trainables.safetensors` holds what was trained beside the adapter."
         )
-    if method == "align":
+    if writes == "connector":
         return "`non_lora_trainables.safetensors` holds the connector, which alone was trained."
     return "A whole model: `from_pretrained` of its class."
 

@@ -1,6 +1,5 @@
 """Hugging Face's Trainer, with this project's batches, loss and checkpoints."""
 
-import math
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -12,14 +11,17 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.utils.data import DataLoader, get_worker_info
 from transformers import Trainer, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
 
 from syntune.models.family import Family, Processor, Row
 from syntune.models.weights import check_tensors, read_tensors
 from syntune.settings.runs import TrainedRunSettings
-from syntune.training.batching import StepPlan
-from syntune.training.rows import Batches, TrainingRows, padded
+from syntune.training.batching import Batches, RunPlan, StepPlan
+from syntune.training.ready import Ready
+from syntune.training.rows import TrainingRows, padded
+from syntune.training.schedule import warmup_steps
 from syntune.training.work import Work
-from syntune.training.zero import trained_tensors, zero_config
+from syntune.training.zero import engine_wrapper, trained_tensors, zero_config
 
 TRAINED = "trained.safetensors"
 """A checkpoint's trained parameters."""
@@ -92,7 +94,7 @@ class PlannedTrainer(Trainer):
         loss = self.family.training_loss(model, inputs, num_items_in_batch)
         self.micro_losses.append(loss.detach())
         if not loss.requires_grad:  # text alone, while what reads images is trained
-            loss = loss + 0 * next(of for of in model.parameters() if of.requires_grad).sum()
+            loss = loss + 0 * next(weight for weight in model.parameters() if weight.requires_grad).sum()
         return loss * self.args.world_size
 
     def floating_point_ops(self, inputs: Row) -> int:
@@ -105,7 +107,7 @@ class PlannedTrainer(Trainer):
         if self.args.should_save:
             folder = Path(output_dir)
             folder.mkdir(parents=True, exist_ok=True)
-            save_file({name: of.contiguous() for name, of in tensors.items()}, folder / TRAINED)
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / TRAINED)
 
     def _get_output_dir(self, trial: Any) -> str:
         """Where a checkpoint is written before it is put in its place."""
@@ -125,8 +127,9 @@ class PlannedTrainer(Trainer):
         """Read the trained parameters back; all of them must be there."""
         path = Path(resume_from_checkpoint) / TRAINED
         tensors = read_tensors(path)
-        own = {name: of for name, of in (model or self.model).named_parameters() if of.requires_grad}
-        check_tensors(path, tensors, {name: of.shape for name, of in own.items()})
+        named = (model or self.model).named_parameters()
+        own = {name: parameter for name, parameter in named if parameter.requires_grad}
+        check_tensors(path, tensors, {name: parameter.shape for name, parameter in own.items()})
         with torch.no_grad():
             for name, tensor in tensors.items():
                 own[name].copy_(tensor)
@@ -160,20 +163,36 @@ class _Collate:
         return padded(self.processor, rows)
 
 
-def training_arguments(
-    settings: TrainedRunSettings, work: Work, plan: StepPlan, steps: int, ranks: int
-) -> TrainingArguments:
+def build_trainer(
+    ready: Ready, rows: TrainingRows, plan: RunPlan, settings: TrainedRunSettings, work: Work
+) -> PlannedTrainer:
+    """The engine that trains a model on these rows, by this plan, into this work folder."""
+    trainer = PlannedTrainer(
+        family=ready.start.family,
+        processor=ready.start.processor,
+        plan=plan.step_plan,
+        rows=rows,
+        work=work,
+        engine_wrapper=engine_wrapper(settings.zero.stage, settings.method) if settings.zero else None,
+        model=ready.model,
+        args=training_arguments(settings, work, plan.step_plan, plan.steps),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def training_arguments(settings: TrainedRunSettings, work: Work, plan: StepPlan, steps: int) -> TrainingArguments:
     """The run's settings in Trainer's terms."""
     optimizer = settings.optimizer
-    zero = zero_config(settings.zero.stage, settings.zero.offload, ranks) if settings.zero else None
+    zero = zero_config(settings.zero.stage, settings.zero.offload, plan.ranks) if settings.zero else None
     arguments = TrainingArguments(
         output_dir=str(work.folder),
         max_steps=steps,
-        per_device_train_batch_size=max(1, settings.global_batch_size // (ranks * plan.micro_batches)),
+        per_device_train_batch_size=max(1, settings.global_batch_size // (plan.ranks * plan.micro_batches)),
         gradient_accumulation_steps=plan.micro_batches,
         learning_rate=optimizer.learning_rate,
         lr_scheduler_type=optimizer.scheduler,
-        warmup_steps=warmup_steps(settings, steps),
+        warmup_steps=warmup_steps(optimizer, steps),
         weight_decay=optimizer.weight_decay,
         max_grad_norm=optimizer.max_grad_norm,
         optim="adamw_torch_fused" if settings.gpus else "adamw_torch",
@@ -199,8 +218,3 @@ def training_arguments(
     if arguments.device.type == "cuda":
         arguments._n_gpu = 1  # or Trainer spreads batches over all GPUs that it sees, whatever gpus says
     return arguments
-
-
-def warmup_steps(settings: TrainedRunSettings, steps: int) -> int:
-    """Optimizer steps of warm-up: the share of all, rounded up."""
-    return math.ceil(settings.optimizer.warmup_ratio * steps)

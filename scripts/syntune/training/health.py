@@ -7,9 +7,10 @@ would lose by guessing is a fault of data, code or settings, and a run with a fa
 import math
 import statistics
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
-from syntune.settings.runs import HealthSettings
+from syntune.settings.runs import HealthSettings, TrainedRunSettings
+from syntune.training.rows import NO_ANSWER_LEFT, Index
+from syntune.training.schedule import planned_learning_rates, warmup_steps
 
 OK, FAILED = "ok", "failed"
 _WINDOW = 50
@@ -34,7 +35,6 @@ class Unhealthy(Exception):
 
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(f"{verdict.name}: {verdict.detail}")
-        self.verdict = verdict
 
 
 @dataclass
@@ -179,18 +179,28 @@ class Health:
             raise Unhealthy(verdict)
 
 
-def planned_learning_rates(steps: int, peak: float, scheduler: str, warmup_steps: int) -> list[float]:
-    """The learning rate of each step, from the schedules' definitions: linear warm-up, then the named course."""
+def checks_of_run(settings: TrainedRunSettings, steps: int, index: Index, vocabulary: int, fresh: bool) -> Health:
+    """The checks of a run that is about to start, the first of them made: its rows have something to teach.
 
-    def share(done: int) -> float:
-        if done < warmup_steps:
-            return done / max(1, warmup_steps)
-        progress = (done - warmup_steps) / max(1, steps - warmup_steps)
-        courses: dict[str, Any] = {
-            "cosine": max(0.0, 0.5 * (1 + math.cos(math.pi * progress))),
-            "linear": max(0.0, 1 - progress),
-            "constant_with_warmup": 1.0,
-        }
-        return courses[scheduler]
+    Args:
+        settings: the run's.
+        steps: that will be trained.
+        index: its rows.
+        vocabulary: tokens of the model's vocabulary.
+        fresh: the base has random weights.
 
-    return [peak * share(done) for done in range(steps)]
+    Raises:
+        Unhealthy: too many rows are without a supervised token.
+    """
+    optimizer = settings.optimizer
+    warmup = warmup_steps(optimizer, steps)
+    health = Health(
+        settings.health,
+        vocabulary,
+        schedule=planned_learning_rates(steps, optimizer.learning_rate, optimizer.scheduler, warmup),
+        rows=index.counts["rows"],
+        masked=index.dropped.get(NO_ANSWER_LEFT, 0),
+        fresh=fresh,
+    )
+    health.before(index.counts["examples"].get(NO_ANSWER_LEFT, []))
+    return health

@@ -11,12 +11,13 @@ from torch import nn
 from syntune.errors import UserError
 from syntune.models.adapters import PEFT_PREFIX, save_beside
 from syntune.models.family import Family
+from syntune.settings.methods import METHODS
 from syntune.settings.runs import TrainedRunSettings
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """Numbers of parameters; under qlora, of the base before it was quantised."""
+    """Numbers of parameters; where the base is quantised, as before that."""
 
     total: int
     trainable: int
@@ -36,18 +37,19 @@ def adapt(model: Any, family: Family, settings: TrainedRunSettings, start: str) 
         start: what ``adapter_config.json`` calls the base.
 
     Returns:
-        The model, wrapped by PEFT for lora and qlora.
+        The model, wrapped by PEFT where the method trains an adapter.
 
     Raises:
         UserError: lora.targets names no linear, or one outside the language model.
     """
     model.requires_grad_(False)
     connector = [parameter for module in family.connector(model) for parameter in module.parameters()]
-    if settings.method == "full":
+    writes = METHODS[settings.method].writes
+    if writes == "model":
         model.requires_grad_(True)
         for tower in family.towers(model):
             tower.requires_grad_(settings.train_vision)
-    elif settings.method == "align":
+    elif writes == "connector":
         for parameter in connector:
             parameter.requires_grad_(True)
     else:
@@ -108,12 +110,13 @@ def write_weights(
         model: as :func:`adapt` returned it.
         family: its family.
         method: the run's.
-        tensors: parameters by the model's names, whole: the trained ones, for method full all of them.
+        tensors: parameters by the model's names, whole: the trained ones, or all where the method writes a whole model.
         folder: where they go.
     """
-    if method == "full":
+    writes = METHODS[method].writes
+    if writes == "model":
         model.save_pretrained(folder, state_dict=tensors)
-    elif method == "align":
+    elif writes == "connector":
         save_beside(folder, tensors, family)
         model.config.save_pretrained(folder)
     else:
@@ -121,8 +124,8 @@ def write_weights(
         connector = {id(parameter) for module in family.connector(base) for parameter in module.parameters()}
         named = {name for name, parameter in base.named_parameters() if id(parameter) in connector}
         prefix = PEFT_PREFIX
-        beside = {name.removeprefix(prefix): of for name, of in tensors.items() if name.removeprefix(prefix) in named}
-        adapter = {name: of for name, of in tensors.items() if name.removeprefix(prefix) not in named}
+        beside = {name.removeprefix(prefix): tensors[name] for name in tensors if name.removeprefix(prefix) in named}
+        adapter = {name: tensor for name, tensor in tensors.items() if name.removeprefix(prefix) not in named}
         model.save_pretrained(folder, state_dict=adapter, save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's, without a word of this run
         if beside:

@@ -1,76 +1,22 @@
 """What a finished run leaves: weights, log, metrics, summary, model card and manifest."""
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
 from syntune.artifacts.manifests import Manifest, Part, training_inputs, write_manifest
 from syntune.files import atomic_directory, write_json
-from syntune.models.checkpoints import Loaded
-from syntune.settings.runs import TrainedRunSettings
+from syntune.settings.methods import METHODS
 from syntune.training.card import model_card
-from syntune.training.methods import Parameters, write_weights
+from syntune.training.finished import Finished
+from syntune.training.methods import write_weights
 from syntune.training.rows import NO_ANSWER_LEFT
 from syntune.training.work import PACKAGES
 from syntune.training.zero import refuse_empty_tensors
 
 _NOT_THE_SAME_TWICE = {"finetuning.log", "metrics.jsonl", "summary.json", "README.md"}
 """Files that hold times: they are no part of what the checkpoint is."""
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A run that was trained and is healthy.
-
-    Attributes:
-        run: the run's name.
-        stage: the rule's name.
-        settings: the run's.
-        model: as it was trained.
-        loaded: what it was made of.
-        tensors: the trained parameters, whole; for method full all parameters.
-        steps: the lines of metrics.
-        counts: rows read, dropped and cut.
-        rows: rows trained on.
-        parameters: their numbers.
-        verdicts: of the health checks.
-        seconds: in optimizer steps, over all attempts.
-        wall_seconds: of this attempt's training.
-        peak_gib: memory.
-        memory_kind: what was measured.
-        device: its name.
-        ranks: processes.
-        attention: its name.
-        micro_batches: per rank and step.
-        resumed_from: the step that this attempt went on from.
-        work: the work folder.
-    """
-
-    run: str
-    stage: str
-    settings: TrainedRunSettings
-    model: nn.Module
-    loaded: Loaded
-    tensors: dict[str, torch.Tensor]
-    steps: list[dict[str, Any]]
-    counts: dict[str, Any]
-    rows: int
-    parameters: Parameters
-    verdicts: list[dict[str, str]]
-    seconds: float
-    wall_seconds: float
-    peak_gib: float
-    memory_kind: str
-    device: str
-    ranks: int
-    attention: str
-    micro_batches: int
-    resumed_from: int | None
-    work: Path
 
 
 def write_checkpoint(
@@ -81,10 +27,11 @@ def write_checkpoint(
     Raises:
         RuntimeError: a tensor was saved empty.
     """
+    job, ready = finished.job, finished.ready
     with atomic_directory(checkpoint) as folder:
-        write_weights(finished.model, finished.loaded.family, finished.settings.method, finished.tensors, folder)
-        if finished.settings.method == "full":
-            finished.loaded.processor.save_pretrained(folder)
+        write_weights(ready.model, ready.start.family, job.settings.method, finished.tensors, folder)
+        if METHODS[job.settings.method].stands_alone:
+            ready.start.processor.save_pretrained(folder)
         for file in folder.glob("*.safetensors"):
             refuse_empty_tensors(file)
         for name in ("finetuning.log", "metrics.jsonl"):
@@ -98,20 +45,20 @@ def write_checkpoint(
     dropped = finished.counts["dropped"]
     write_manifest(
         manifest,
-        stage=finished.stage,
-        name=finished.run,
+        stage=job.stage,
+        name=job.run,
         parts=[Part.of(file, manifest.parent) for file in files],
         packages=PACKAGES,
         rows_in=finished.counts["rows"],
         rows_out=finished.rows,
         dropped=dropped,
         inputs=training_inputs(dataset, starts),
-        settings=finished.settings.model_dump(mode="json"),
+        settings=job.settings.model_dump(mode="json"),
         details={
             "steps": len(losses),
             "first_loss": losses[0],
             "final_loss": losses[-1],
-            "parameters": asdict(finished.parameters),
+            "parameters": asdict(finished.ready.parameters),
             "rows_cut": finished.counts["cut"],
             "health": finished.verdicts,
         },
@@ -120,11 +67,11 @@ def write_checkpoint(
 
 def summarize(finished: Finished) -> dict[str, Any]:
     """Every figure that an analysis of the run needs."""
-    settings, steps = finished.settings, finished.steps
+    settings, steps, machine = finished.job.settings, finished.steps, finished.machine
     samples, tokens = sum(line["samples"] for line in steps), sum(line["tokens"] for line in steps)
     shares = [line["mfu"] for line in steps if "mfu" in line]
     return {
-        "run": finished.run,
+        "run": finished.job.run,
         "method": settings.method,
         "steps": len(steps),
         "epochs": samples / finished.rows,
@@ -142,12 +89,12 @@ def summarize(finished: Finished) -> dict[str, Any]:
         "first_loss": steps[0]["loss"],
         "final_loss": steps[-1]["loss"],
         "mean_loss": sum(line["loss"] for line in steps) / len(steps),
-        "parameters": asdict(finished.parameters),
-        "memory": {"peak_gib": round(finished.peak_gib, 3), "kind": finished.memory_kind},
-        "device": finished.device,
-        "ranks": finished.ranks,
+        "parameters": asdict(finished.ready.parameters),
+        "memory": {"peak_gib": round(machine.peak_gib, 3), "kind": machine.memory_kind},
+        "device": machine.device,
+        "ranks": machine.ranks,
         "precision": settings.precision,
-        "attention": finished.attention,
+        "attention": finished.ready.attention,
         "micro_batches": finished.micro_batches,
         "zero": settings.zero.model_dump() if settings.zero else None,
         "verdicts": finished.verdicts,

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.integrations import TensorBoardCallback
 
 from syntune.files import atomic_file, read_jsonl
+from syntune.training.device import peak_memory_gib
 from syntune.training.engine import PlannedTrainer
-from syntune.training.flops import Flops
+from syntune.training.flops import Flops, matmul_flops_per_second
 from syntune.training.health import Health, Unhealthy
-from syntune.training.memory import peak_memory_gib
 
 log = logging.getLogger("train")
 
@@ -137,6 +139,33 @@ class Recorder(TrainerCallback):
         rows = self.trainer.plan.micro_batches_of(step)[worst][self.trainer.args.process_index].tolist()
         names = self.trainer.rows.ids(rows[:5])
         return ", ".join(names) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
+
+
+def record(trainer: PlannedTrainer, health: Health, folder: Path, done: int, writes: bool) -> Recorder:
+    """Have a trainer's steps recorded and checked, beginning with the ``done`` ones of earlier attempts.
+
+    Args:
+        trainer: the engine, before it trains.
+        health: the checks.
+        folder: where metrics and TensorBoard's events are.
+        done: steps that are behind it.
+        writes: whether this rank writes.
+
+    Raises:
+        Unhealthy: a step of an earlier attempt was not healthy.
+    """
+    device = trainer.args.device
+    speed = matmul_flops_per_second(device) if device.type == "cuda" else None
+    flops = Flops(trainer.model, trainer.family)
+    recorder = Recorder(trainer, health, folder / "metrics.jsonl", flops, speed, writes)
+    if writes:
+        events = SummaryWriter(log_dir=str(folder / "events"), purge_step=done + 1 if done else None)
+        trainer.add_callback(TensorBoardCallback(events))
+    trainer.add_callback(recorder)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    recorder.resume(done)
+    return recorder
 
 
 def _whole_lines(path: Path) -> list[dict[str, Any]]:

@@ -1,9 +1,9 @@
 """The rows that a run trains on: tokenised once, counted, judged, and read with their images as training asks."""
 
 import logging
+import time
 from array import array
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from syntune.files import atomic_directory, read_json, write_json
 from syntune.images import open_image
 from syntune.models.cross_entropy import IGNORED
 from syntune.models.family import EncodedText, Processor, Row
+from syntune.settings.runs import TrainedRunSettings
+from syntune.training.ranks import Ranks
 from syntune.training.shards import Shards, Spot
 
 log = logging.getLogger("train")
@@ -175,10 +177,10 @@ class TrainingRows(Dataset):
 
     def __getitem__(self, row: int) -> Row:
         """One row, encoded."""
-        of = self.shards.row(Spot(*map(int, self.index.spots[row])))
-        images = decode_images(of)
+        stored = self.shards.row(Spot(*map(int, self.index.spots[row])))
+        images = decode_images(stored)
         if not len(self.index.ids):
-            return self.processor.encode_conversation(of["messages"], images)
+            return self.processor.encode_conversation(stored["messages"], images)
         tokens = slice(*map(int, self.index.starts[row : row + 2]))
         ids, labels = (column[tokens].tolist() for column in (self.index.ids, self.index.labels))
         return self.processor.add_images(EncodedText(ids, labels, len(images), int(self.index.lengths[row])), images)
@@ -188,18 +190,30 @@ class TrainingRows(Dataset):
         return [self.shards.row(Spot(*map(int, self.index.spots[row])))["id"] for row in rows]
 
 
-class Batches:
-    """The rows of each micro-batch of a rank, from the first step to the last: a batch sampler with a length."""
+def read_rows(
+    dataset: Path, processor: Processor, settings: TrainedRunSettings, folder: Path, ranks: Ranks
+) -> TrainingRows:
+    """The rows of a run: tokenised on the first rank, for which the others wait.
 
-    def __init__(self, plan: Any, rank: int, steps: int) -> None:
-        """``plan`` is a :class:`syntune.training.batching.StepPlan`."""
-        self.plan, self.rank, self.steps = plan, rank, steps
+    Args:
+        dataset: manifest of the shards.
+        processor: the model's.
+        settings: the run's.
+        folder: where the index is kept.
+        ranks: those that train the run.
 
-    def __len__(self) -> int:
-        return self.steps * self.plan.micro_batches
-
-    def __iter__(self) -> Iterator[list[int]]:
-        yield from self.plan.batches(self.rank, 0, self.steps)
+    Raises:
+        UserError: a row or a shard is not as it must be, or the first rank took longer than ``timeout``.
+    """
+    shards = Shards(dataset)
+    deadline = time.monotonic() + 60 * settings.timeout
+    while not ranks.first and not folder.is_dir():
+        if time.monotonic() > deadline:
+            raise UserError(f"rank {ranks.rank} waited {settings.timeout} minutes for the dataset's tokens (timeout)")
+        time.sleep(1)
+    index = index_rows(shards, processor, folder, processor.max_length, settings.too_long)
+    log.info("dataset %s: %s", settings.dataset, describe(index))
+    return TrainingRows(shards, index, processor)
 
 
 def decode_images(row: dict[str, Any]) -> list[Any]:

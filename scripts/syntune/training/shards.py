@@ -36,7 +36,6 @@ class Shards:
             UserError: a shard is missing or is not the manifest's.
         """
         read = read_manifest(manifest)
-        self.content = read.content
         self.paths = [manifest.parent / part.path for part in read.parts]
         for path, part in zip(self.paths, read.parts, strict=True):
             if not path.is_file() or path.stat().st_size != part.bytes:
@@ -79,7 +78,7 @@ class Shards:
         """A shard, open; those not read for longest are closed once the open ones have too many row groups."""
         if shard not in self._open:
             file = ParquetFile(self.paths[shard])
-            known = file.num_row_groups + sum(of.num_row_groups for of in self._open.values())
+            known = file.num_row_groups + sum(opened.num_row_groups for opened in self._open.values())
             while self._open and known > _GROUPS_KNOWN:
                 known -= self._open.popitem(last=False)[1].num_row_groups
             self._open[shard] = file

@@ -1,4 +1,4 @@
-"""DeepSpeed ZeRO: its configuration, what the model must be told, and whole tensors to save."""
+"""DeepSpeed ZeRO: its configuration, what it must be told of the model, its engine's wrappers, and tensors gathered."""
 
 import os
 import socket
@@ -13,6 +13,7 @@ from safetensors import safe_open
 from torch import nn
 
 from syntune.errors import UserError
+from syntune.settings.methods import METHODS
 
 _EVERYTHING = 10**12
 """More parameters than any model has."""
@@ -30,11 +31,11 @@ def zero_config(stage: int, offload: bool = False, ranks: int = 1) -> dict[str, 
     "auto" stands where the Trainer fills in its own arguments. All else is explicit, and whole numbers where DeepSpeed
     refuses fractions, so that no size is derived from the model's config.
 
-    On one GPU, ZeRO-3 has no other to share parameters with: they stay where they are after their first use instead of
-    being released and gathered for every layer.
+    On one GPU, ZeRO-3 has nothing to partition: parameters stay where they are after their first use instead of being
+    released and gathered for every layer.
 
     Args:
-        stage: 0 shares nothing between GPUs, 2 the optimizer's state and gradients, 3 the parameters too.
+        stage: 0 partitions nothing, 2 the optimizer's state and the gradients, 3 the parameters too.
         offload: keep the optimizer's state (and with stage 3 the parameters) in the computer's memory.
         ranks: GPUs.
 
@@ -97,7 +98,7 @@ def prepare_deepspeed() -> None:
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
 
 
-def mark_leaves(model: nn.Module) -> None:
+def mark_leaf_modules(model: nn.Module) -> None:
     """Call before DeepSpeed wraps the model: a layer's parameters are gathered together, as the layer begins.
 
     ``_no_split_modules`` names the layers. It saves a gathering for each small linear, and lets a fused layer read the
@@ -111,20 +112,20 @@ def mark_leaves(model: nn.Module) -> None:
 
 
 @contextmanager
-def kept_whole(model: nn.Module, frozen: Iterable[nn.Module], device: torch.device) -> Iterator[None]:
-    """Within it, DeepSpeed may wrap and train the model, and doesn't see these parts of it, which go to ``device``.
+def unpartitioned(model: nn.Module, modules: Iterable[nn.Module], device: torch.device) -> Iterator[None]:
+    """Within it, DeepSpeed may wrap and train the model, and doesn't see these modules of it, which go to ``device``.
 
-    To share a vision tower between GPUs would save a GiB, and gather it for each micro-batch. One that DeepSpeed
-    doesn't know runs without its hooks, in place, and as often as a rank likes.
+    To partition a vision tower would save a GiB, and gather it for each micro-batch. One that DeepSpeed doesn't know
+    runs without its hooks, in place, and as often as a rank likes.
     """
     places = [
         (parent, name, child)
         for parent in model.modules()
         for name, child in parent.named_children()
-        if any(child is part for part in frozen)
+        if any(child is module for module in modules)
     ]
     for parent, name, child in places:
-        parent._modules[name] = _Aside(child.to(device))
+        parent._modules[name] = _Unseen(child.to(device))
     try:
         yield
     finally:
@@ -132,7 +133,7 @@ def kept_whole(model: nn.Module, frozen: Iterable[nn.Module], device: torch.devi
             parent._modules[name] = child
 
 
-class _Aside(nn.Module):
+class _Unseen(nn.Module):
     """Stands for a module that is called and asked for attributes, but doesn't have its parameters."""
 
     def __init__(self, module: nn.Module) -> None:
@@ -142,7 +143,7 @@ class _Aside(nn.Module):
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__["module"], name)
 
-    def train(self, mode: bool = True) -> "_Aside":
+    def train(self, mode: bool = True) -> "_Unseen":
         """As the module."""
         self.module.train(mode)
         return super().train(mode)
@@ -155,16 +156,16 @@ class _Aside(nn.Module):
 def engine_wrapper(stage: int, method: str) -> type[DeepSpeedEngineWrapper]:
     """What drives the engine: accelerate's way to DeepSpeed, or a better one for this stage and method."""
     if stage == 0:
-        return NormMeasured
-    return DeepSpeedEngineWrapper if method == "full" else ReducedOnce
+        return GradNormEngineWrapper
+    return DeepSpeedEngineWrapper if METHODS[method].writes == "model" else SingleReductionEngineWrapper
 
 
-class NormMeasured(DeepSpeedEngineWrapper):
+class GradNormEngineWrapper(DeepSpeedEngineWrapper):
     """Accelerate's way to DeepSpeed, for stage 0, where DeepSpeed may tell no gradient norm."""
 
     def __init__(self, engine: Any) -> None:
         super().__init__(engine)
-        self.trained = _trained(engine)
+        self.trained = _trained_parameters(engine)
         self._norm: float | None = None
 
     def backward(self, loss: torch.Tensor, sync_gradients: bool = True, **kwargs: Any) -> None:
@@ -182,16 +183,16 @@ class NormMeasured(DeepSpeedEngineWrapper):
         return self._norm if told is None else told
 
 
-class ReducedOnce(DeepSpeedEngineWrapper):
-    """Accelerate's way to DeepSpeed, but a step's gradients are put away once, not after every micro-batch.
+class SingleReductionEngineWrapper(DeepSpeedEngineWrapper):
+    """Accelerate's way to DeepSpeed, but a step's gradients are reduced once, not after every micro-batch.
 
     Until then each rank keeps the gradients of all trained parameters: little for adapters, more than ZeRO would for a
-    whole model. DeepSpeed waits for the GPU each time that it puts them away.
+    whole model. DeepSpeed waits for the GPU each time that it reduces them.
     """
 
     def __init__(self, engine: Any) -> None:
         super().__init__(engine)
-        self.trained = _trained(engine)
+        self.trained = _trained_parameters(engine)
         self._step: ExitStack | None = None
 
     def backward(self, loss: torch.Tensor, sync_gradients: bool = True, **kwargs: Any) -> None:
@@ -219,23 +220,23 @@ class ReducedOnce(DeepSpeedEngineWrapper):
             setattr(self.engine, name, lambda optimizer: None)
 
 
-def _trained(engine: Any) -> list[nn.Parameter]:
+def _trained_parameters(engine: Any) -> list[nn.Parameter]:
     """The parameters that an engine trains."""
     return [parameter for parameter in engine.module.parameters() if parameter.requires_grad]
 
 
 def trained_tensors(model: nn.Module, frozen_too: bool = False) -> dict[str, torch.Tensor]:
-    """The trained parameters by name, whole and on the CPU, under any stage. Every rank must call it."""
-    trained = {name: of for name, of in model.named_parameters() if of.requires_grad or frozen_too}
-    with _gathered(list(trained.values())):
-        return {name: parameter.detach().cpu().clone() for name, parameter in trained.items()}
+    """The trained parameters by name, gathered and on the CPU, under any stage. Every rank must call it."""
+    wanted = {name: weight for name, weight in model.named_parameters() if weight.requires_grad or frozen_too}
+    with _gathered(list(wanted.values())):
+        return {name: parameter.detach().cpu().clone() for name, parameter in wanted.items()}
 
 
 def refuse_empty_tensors(path: Path) -> None:
     """Check a safetensors file, reading no tensor.
 
     Raises:
-        RuntimeError: a tensor has no elements: it was saved without gathering its shards.
+        RuntimeError: a tensor has no elements: it was saved without gathering its partitions.
     """
     with safe_open(path, "pt") as file:
         empty = [name for name in file.keys() if 0 in file.get_slice(name).get_shape()]  # noqa: SIM118
@@ -244,7 +245,7 @@ def refuse_empty_tensors(path: Path) -> None:
 
 
 def _gathered(parameters: list[nn.Parameter]) -> AbstractContextManager:
-    """Within it, parameters that ZeRO-3 has split are whole."""
+    """Within it, parameters that ZeRO-3 has partitioned are gathered."""
     if not any(hasattr(parameter, "ds_id") for parameter in parameters):
         return nullcontext()
     import deepspeed

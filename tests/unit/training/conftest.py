@@ -8,7 +8,7 @@ from training_samples import sample_rows, write_dataset
 from syntune.models.prepare import Ingredients, prepare_base
 from syntune.settings.models import TinyModelSettings
 from syntune.settings.runs import TrainedRunSettings
-from syntune.training.run import Job
+from syntune.training.job import Job
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +32,7 @@ def base(tmp_path_factory, dataset) -> Path:
 def job(tmp_path, dataset, base):
     """Makes a job of a few steps on the CPU; keyword arguments change its settings."""
 
-    def make(name: str = "run", of: Path = dataset, **settings) -> Job:
+    def make(name: str = "run", rows: Path = dataset, **settings) -> Job:
         short = {
             "method": "lora", "start": "tiny", "dataset": "dataset", "precision": "fp32", "gpus": 0, "threads": 1,
             "workers": 0, "global_batch_size": 6, "micro_batch_tokens": 120, "max_length": 120, "max_steps": 6,
@@ -42,7 +42,7 @@ def job(tmp_path, dataset, base):
         return Job(
             run=name,
             settings=TrainedRunSettings.model_validate(short | settings),
-            dataset=of,
+            dataset=rows,
             starts=[base],
             start_manifests=[Path(f"{base}.manifest.json")],
             work=tmp_path / f"work-{name}",

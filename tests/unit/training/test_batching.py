@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syntune.errors import UserError
-from syntune.training.batching import StepPlan, deal, plan_steps
+from syntune.training.batching import Batches, StepPlan, deal, plan_steps
 
 
 @st.composite
@@ -31,7 +31,9 @@ def test_a_step_has_its_rows_and_each_micro_batch_its_share(plan, step):
 
 @given(plans(), st.integers(0, 50))
 def test_a_step_can_be_made_again_alone(plan, step):
-    again = StepPlan(plan.lengths, plan.images, plan.global_batch_size, plan.ranks, plan.micro_batches, plan.seed)
+    again = StepPlan(
+        plan.lengths, plan.images, plan.global_batch_size, plan.ranks, plan.micro_batches, plan.random_seed
+    )
     first, second = plan.micro_batches_of(step), again.micro_batches_of(step)
     assert [rows.tolist() for ranks in first for rows in ranks] == [rows.tolist() for ranks in second for rows in ranks]
 
@@ -55,9 +57,10 @@ def test_loads_differ_by_the_longest_row_at_most(lengths, bins):
 @given(plans())
 @settings(max_examples=30)
 def test_the_ranks_take_a_step_apart_between_them(plan):
-    taken = [list(plan.batches(rank, 1, 3)) for rank in range(plan.ranks)]
+    taken = [list(Batches(plan, rank, 3)) for rank in range(plan.ranks)]
     for rank in range(plan.ranks):
-        assert taken[rank] == [m[rank].tolist() for step in (1, 2) for m in plan.micro_batches_of(step)]
+        assert len(taken[rank]) == len(Batches(plan, rank, 3))
+        assert taken[rank] == [m[rank].tolist() for step in range(3) for m in plan.micro_batches_of(step)]
 
 
 def test_the_fewest_micro_batches_within_the_budget():

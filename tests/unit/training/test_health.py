@@ -5,7 +5,8 @@ import math
 import pytest
 
 from syntune.settings.runs import HealthSettings
-from syntune.training.health import Health, Unhealthy, planned_learning_rates
+from syntune.training.health import Health, Unhealthy
+from syntune.training.schedule import planned_learning_rates
 
 STEPS = 40
 SCHEDULE = planned_learning_rates(STEPS, 1e-3, "cosine", 2)

@@ -109,7 +109,7 @@ def test_the_filter_and_the_rows_are_what_it_takes(tokens, tmp_path):
 
 
 def test_here_such_rows_are_refused_before_training(job, manifest):
-    refused = job(of=manifest)
+    refused = job(rows=manifest)
     names = r"\(first row-\d+, row-\d+, row-\d+\)"
     with pytest.raises(UserError, match=rf"masked share: 35 of 128 rows \(27.3%\) have no supervised token {names}"):
         train_run(refused)
@@ -143,7 +143,7 @@ def test_or_dropped_and_the_loss_is_the_mean_over_supervised_tokens(job, manifes
 
 def test_the_filter_is_off(job, tmp_path):
     plan = StepPlan([10] * 6, [0] * 6, 6)
-    arguments = training_arguments(job().settings, Work(tmp_path / "work", {}), plan, 1, 1)
+    arguments = training_arguments(job().settings, Work(tmp_path / "work", {}), plan, 1)
     assert TrainingArguments(str(tmp_path)).logging_nan_inf_filter
     assert not arguments.logging_nan_inf_filter and arguments.logging_steps == 1
 

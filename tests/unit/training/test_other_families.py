@@ -23,7 +23,7 @@ def test_a_model_is_prepared_trained_and_asked(kind, job, tmp_path):
     settings = LocalModelSettings(source="local", path=str(tmp_path / "source"))
     prepare_base("base", settings, Ingredients(), base, Path(f"{base}.manifest.json"))
     rows = [row for row in sample_rows() if len(row["images"]) == 1]
-    run = job(of=write_dataset(tmp_path / "data", rows), micro_batch_tokens=2000, max_length=500)
+    run = job(rows=write_dataset(tmp_path / "data", rows), micro_batch_tokens=2000, max_length=500)
     run = replace(run, starts=[base], start_manifests=[Path(f"{base}.manifest.json")])
     train_run(run)
     losses = [json.loads(line)["loss"] for line in (run.checkpoint / "metrics.jsonl").read_text().splitlines()]

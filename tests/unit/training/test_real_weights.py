@@ -37,8 +37,9 @@ from syntune.models.cross_entropy import IGNORED
 from syntune.models.prepare import Ingredients, prepare_base
 from syntune.settings.models import LocalModelSettings
 from syntune.settings.runs import TrainedRunSettings
+from syntune.training.job import Job
 from syntune.training.rows import decode_images
-from syntune.training.run import Job, train_run
+from syntune.training.run import train_run
 
 pytestmark = pytest.mark.slow
 

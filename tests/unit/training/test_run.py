@@ -81,7 +81,7 @@ def test_the_first_loss_is_the_plain_computation(job, base):
     loaded = load_chain([base], torch.float32)
     shards = Shards(one.dataset)
     index = index_rows(shards, loaded.processor, one.checkpoint.parent / "tokens", 120, "truncate")
-    plan = StepPlan(index.lengths, index.images, 6, seed=42)
+    plan = StepPlan(index.lengths, index.images, 6, random_seed=42)
     rows = TrainingRows(shards, index, loaded.processor)
     total, count = 0.0, 0
     for number in plan.rows(0):
@@ -236,8 +236,8 @@ def test_rows_without_an_answer_are_refused_with_their_names(job, tmp_path):
     ]
     manifest = write_dataset(tmp_path / "d", rows)
     with pytest.raises(UserError, match=r"masked share: 1 of 9 rows \(11.1%\) .* \(first silent\)"):
-        train_run(job(of=manifest))
-    allowed = job("allowed", of=manifest, health={"max_masked_share": 0.2})
+        train_run(job(rows=manifest))
+    allowed = job("allowed", rows=manifest, health={"max_masked_share": 0.2})
     train_run(allowed)
     summary = json.loads((allowed.checkpoint / "summary.json").read_text())
     assert (summary["masked_rows"], summary["rows"]) == (1, 8)

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from syntune.errors import UserError
-from syntune.training.zero import kept_whole, refuse_empty_tensors, zero_config
+from syntune.training.zero import refuse_empty_tensors, unpartitioned, zero_config
 
 WORKER = Path(__file__).with_name("zero_worker.py")
 needs_deepspeed = pytest.mark.skipif(
@@ -51,11 +51,11 @@ def test_an_empty_tensor_in_a_saved_adapter_is_named(tmp_path):
         refuse_empty_tensors(path)
 
 
-def test_a_part_kept_whole_works_unseen_and_is_put_back():
+def test_an_unpartitioned_part_works_unseen_and_is_put_back():
     tower = torch.nn.Linear(2, 2)
     model = torch.nn.ModuleDict({"tower": tower, "head": torch.nn.Linear(2, 1)})
     names = [name for name, _ in model.named_parameters()]
-    with kept_whole(model, [tower], torch.device("cpu")):
+    with unpartitioned(model, [tower], torch.device("cpu")):
         assert [name for name, _ in model.named_parameters()] == ["head.weight", "head.bias"]
         model["tower"].register_forward_hook(lambda *_: pytest.fail("hooked"))
         assert torch.equal(model["tower"](torch.ones(2)), tower(torch.ones(2)))

@@ -10,7 +10,7 @@ from PIL import Image
 from pyarrow.parquet import ParquetWriter
 
 from syntune.artifacts.manifests import Part, write_manifest
-from syntune.training.run import Job
+from syntune.training.job import Job
 
 SCHEMA = pyarrow.schema(
     {

@@ -12,13 +12,13 @@ from syntune.models.mgm.modeling_mgm import LORA_TARGETS, MgmForConditionalGener
 from syntune.models.mgm.packing import pack_in_training
 from syntune.models.mgm.tiny import tiny_config
 from syntune.training.gemma.fuse import fuse_adapters
-from syntune.training.run import leave_ranks
+from syntune.training.ranks import leave_ranks
 from syntune.training.zero import (
     engine_wrapper,
-    kept_whole,
-    mark_leaves,
+    mark_leaf_modules,
     prepare_deepspeed,
     trained_tensors,
+    unpartitioned,
     zero_config,
 )
 
@@ -37,7 +37,7 @@ def main() -> None:
     fuse_adapters(model, compiled=False)
     model.train()
     towers = [] if stage == "None" else model.base_model.model.vision_towers
-    with kept_whole(model, towers, torch.device("cpu")):
+    with unpartitioned(model, towers, torch.device("cpu")):
         saved = train(model)
     shared = {name for name, parameter in model.named_parameters() if hasattr(parameter, "ds_id")}
     assert bool(shared) == (stage == "3") and not any("vision_tower" in name for name in shared)
@@ -81,7 +81,7 @@ def wrap(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> torch.nn.M
 
     prepare_deepspeed()
     deepspeed.init_distributed("gloo", verbose=False)
-    mark_leaves(model)
+    mark_leaf_modules(model)
     config = zero_config(int(stage), bool(int(offload)), ranks)
     del config["train_batch_size"]
     config |= {"train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 2, "bf16": {"enabled": False}}

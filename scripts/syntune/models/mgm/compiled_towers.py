@@ -23,8 +23,8 @@ def speed_up_towers(model: MgmForConditionalGeneration) -> None:
     """Compile the towers, where both are frozen, and record them on a GPU.
 
     The recording is a CUDA graph, so their parameters must stay where they are once an image was seen: under ZeRO,
-    see to it with :func:`syntune.training.zero.kept_whole`. Autocast would raise the towers' norms to float32: they run
-    without it. Nothing changes but rounding.
+    see to it with :func:`syntune.training.zero.unpartitioned`. Autocast would raise the towers' norms to float32: they
+    run without it. Nothing changes but rounding.
 
     Args:
         model: changed in place; left as it is if a tower is trained.

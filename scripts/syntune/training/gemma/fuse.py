@@ -43,8 +43,8 @@ def fuse_adapters(model: PeftModel, compiled: bool = True) -> Fused:
     Dropout is PEFT's in distribution: a mask of its own for each adapter's input. The masks are made from seeds
     (:mod:`syntune.training.dropout`), so they are other masks than PEFT would draw.
 
-    Under ZeRO-3 the decoder layers must be leaf modules (:func:`syntune.training.zero.mark_leaves`), because a fused
-    forward reads parameters of its children without calling them.
+    Under ZeRO-3 the decoder layers must be leaf modules (:func:`syntune.training.zero.mark_leaf_modules`), because a
+    fused forward reads parameters of its children without calling them.
 
     Args:
         model: a PEFT model; changed in place.

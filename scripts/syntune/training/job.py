@@ -1,0 +1,36 @@
+"""A training job, as a rule's script describes it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from syntune.settings.runs import TrainedRunSettings
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a training job is given, and where it writes.
+
+    Attributes:
+        run: the run's name.
+        settings: the run's.
+        dataset: manifest of the shards.
+        starts: the folders that the run starts from: a full checkpoint, then adapters.
+        start_manifests: their manifests.
+        work: folder of work folders.
+        checkpoint: folder to write.
+        manifest: manifest to write.
+        stage: the rule's name.
+        rehearsed_steps: optimizer steps to train instead of the run's own, each with the rows of its heaviest; None
+            trains the run.
+    """
+
+    run: str
+    settings: TrainedRunSettings
+    dataset: Path
+    starts: list[Path]
+    start_manifests: list[Path]
+    work: Path
+    checkpoint: Path
+    manifest: Path
+    stage: str = "train"
+    rehearsed_steps: int | None = None
