@@ -120,7 +120,7 @@ def test_or_dropped_and_the_loss_is_the_mean_over_supervised_tokens(job, manifes
     """One step takes every row that is left, so that the plain computation needs no plan."""
     left = ROWS - SILENT
     allowed = job(
-        of=manifest, global_batch_size=left, max_steps=1, micro_batch_tokens=1000, health={"max_masked_share": 0.3},
+        rows=manifest, global_batch_size=left, max_steps=1, micro_batch_tokens=1000, health={"max_masked_share": 0.3},
         lora={"r": 4, "alpha": 8, "dropout": 0.0}, optimizer={"learning_rate": 1e-2, "warmup_ratio": 0.0},
     )  # fmt: skip
     train_run(allowed)
