@@ -85,7 +85,7 @@ def write_shards(folder: Path, rows: int, images: list[bytes]) -> Path:
                     for number in numbers[start : start + 256]
                 ]
                 writer.write_table(pyarrow.Table.from_pylist(table, schema))
-        parts.append(Part.of(file, folder, len(numbers)))
+        parts.append(Part.from_file(file, folder, len(numbers)))
     manifest = folder / f"{rows}.manifest.json"
     write_manifest(manifest, stage="shard", name=str(rows), parts=parts)
     return manifest

@@ -103,7 +103,7 @@ def write_shards(folder: Path, count: int) -> Path:
                 if place == size or len(group) == GROUP_ROWS or group_bytes >= GROUP_BYTES:
                     writer.write_table(pyarrow.Table.from_pylist(group, schema))
                     group = []
-        parts.append(Part.of(file, folder, size))
+        parts.append(Part.from_file(file, folder, size))
     manifest = folder / "shards.manifest.json"
     write_manifest(manifest, stage="shard", name="shards", parts=parts)
     return manifest

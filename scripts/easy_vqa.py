@@ -16,7 +16,7 @@ def main(args: argparse.Namespace) -> None:
         args.output / "manifest.json",
         stage="easy_vqa",
         name="easy-vqa",
-        parts=[Part.of(file, args.output, rows) for file, rows in written],
+        parts=[Part.from_file(file, args.output, rows) for file, rows in written],
         packages=("easy-vqa",),
     )
 

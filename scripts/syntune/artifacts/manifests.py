@@ -27,7 +27,7 @@ class Part(BaseModel):
     rows: int | None = None
 
     @classmethod
-    def of(cls, file: Path, root: Path, rows: int | None = None) -> "Part":
+    def from_file(cls, file: Path, root: Path, rows: int | None = None) -> "Part":
         """Describe ``file``, which lies under ``root``."""
         return cls(
             path=file.relative_to(root).as_posix(), sha256=sha256_file(file), bytes=file.stat().st_size, rows=rows

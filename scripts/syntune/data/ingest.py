@@ -58,7 +58,7 @@ def ingest_seed(name: str, settings: SeedSettings, rows: Path, manifest: Path) -
             raise UserError(f"seeds.{name}: {sum(counts)} rows do not fill {len(counts)} chunks; lower chunks")
     for key, count in sorted(ingestion.unused.items()):
         log.warning("key %s of %d records is not read", key, count)
-    parts = [Part.of(rows / _chunk(index), manifest.parent, count) for index, count in enumerate(counts)]
+    parts = [Part.from_file(rows / _chunk(index), manifest.parent, count) for index, count in enumerate(counts)]
     write_manifest(
         manifest,
         stage="ingest_seed",

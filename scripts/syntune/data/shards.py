@@ -109,7 +109,7 @@ def write_shards(
         manifest,
         stage="shard",
         name=name,
-        parts=[Part.of(shards / file, manifest.parent, count) for file, count in counts.items()],
+        parts=[Part.from_file(shards / file, manifest.parent, count) for file, count in counts.items()],
         packages=("datasets", "pyarrow"),
         rows_in=len(places) + dropped.total(),
         rows_out=len(places),

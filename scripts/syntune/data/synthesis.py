@@ -66,7 +66,7 @@ def gather_chunks(
         manifest,
         stage="gather_synthesis",
         name=dataset,
-        parts=[Part.of(output, manifest.parent, len(made))],
+        parts=[Part.from_file(output, manifest.parent, len(made))],
         packages=("py-data-juicer", "datasets", "pillow"),
         rows_in=sum(report["rows_in"] for report in read),
         rows_out=len(made),

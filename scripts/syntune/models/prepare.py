@@ -58,7 +58,7 @@ def prepare_base(name: str, settings: ModelSettings, ingredients: Ingredients, m
         manifest,
         stage="prepare_base",
         name=name,
-        parts=[Part.of(file, manifest.parent) for file in sorted(model.rglob("*")) if file.is_file()],
+        parts=[Part.from_file(file, manifest.parent) for file in sorted(model.rglob("*")) if file.is_file()],
         packages=("torch", "transformers", "tokenizers", "safetensors", "peft"),
         inputs=inputs,
         settings=settings.model_dump(),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from syntune.artifacts.manifests import part_files, read_manifest
 from syntune.errors import UserError
-from syntune.files import canonical_json, sha256_bytes, sha256_file
-from syntune.sources import SCRIPTS, source_files
+from syntune.files import canonical_json, sha256_bytes
+from syntune.sources import file_digests
 
 PACKAGES = ("peft", "pillow", "tokenizers", "torch", "transformers")
 """The packages whose version may change an answer."""
@@ -40,7 +40,6 @@ def chain_content(checkpoints: Sequence[Path], manifests: Sequence[Path]) -> str
 
 def engine_content() -> str:
     """SHA-256 over the code and the package versions that turn a question into an answer."""
-    files = {str(file.relative_to(SCRIPTS)): file for file in source_files("predict")}
-    code = {name: sha256_file(file) for name, file in files.items() if name.startswith(_ROOMS)}
+    code = {path: digest for path, digest in file_digests("predict").items() if path.startswith(_ROOMS)}
     versions = {package: metadata.version(package) for package in PACKAGES}
     return sha256_bytes(canonical_json([code, versions]).encode())

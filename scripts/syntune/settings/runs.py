@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from syntune.settings.methods import METHODS
 from syntune.settings.strict import Name, Strict
 
 NOT_IN_RESULT = {"save_steps", "keep_checkpoints", "keep_finished", "workers", "timeout"}
@@ -136,7 +137,8 @@ class TrainedRunSettings(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> "TrainedRunSettings":
-        if self.train_vision and self.method != "full":
+        method = METHODS[self.method]
+        if self.train_vision and method.writes != "model":
             raise ValueError("train_vision needs method: full")
         if self.cuda_kernels and not self.gpus:
             raise ValueError("cuda_kernels needs a GPU: set gpus: 1")
@@ -148,7 +150,7 @@ class TrainedRunSettings(Strict):
             raise ValueError(
                 f"micro_batch_tokens {self.micro_batch_tokens} cannot hold a row of max_length {self.max_length}"
             )
-        if self.method == "qlora" and self.zero and self.zero.stage == 3:
+        if method.quantized and self.zero and self.zero.stage == 3:
             raise ValueError("qlora's 4-bit weights cannot be shared by zero stage 3; take stage 2 or null")
         if self.train_vision and self.zero and self.zero.stage == 3:  # whose layers begin at images, without a gradient
             raise ValueError("train_vision: vision towers cannot be trained under zero stage 3; take stage 2 or null")

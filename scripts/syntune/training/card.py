@@ -3,11 +3,13 @@
 from typing import Any
 
 from syntune.artifacts.manifests import Manifest
+from syntune.artifacts.training_records import TrainingSummary
+from syntune.formats import flat
 from syntune.settings.methods import METHODS
 from syntune.training.finished import Finished
 
 
-def model_card(finished: Finished, summary: dict[str, Any], dataset: Manifest, starts: list[Manifest]) -> str:
+def model_card(finished: Finished, summary: TrainingSummary, dataset: Manifest, starts: list[Manifest]) -> str:
     """A README in the hub's form: what it is, of what and how it was made, and how to load it.
 
     Args:
@@ -20,12 +22,9 @@ def model_card(finished: Finished, summary: dict[str, Any], dataset: Manifest, s
     adapter = METHODS[settings.method].writes == "adapter"
     library = "library_name: peft\n" if adapter else "library_name: transformers\n"
     tags = "".join(f"- {tag}\n" for tag in ("image-text-to-text", "syntune", *([settings.method] if adapter else [])))
-    rows = "\n".join(
-        f"| {key} | {_shown(value)} |" for key, value in _hyperparameters(settings.model_dump(mode="json"))
-    )
+    rows = "\n".join(f"| {key} | {_shown(value)} |" for key, value in flat(settings.model_dump(mode="json")).items())
     checks = "\n".join(f"| {check['name']} | {check['status']} | {check['detail']} |" for check in finished.verdicts)
     start = " + ".join(f"`{manifest.name}` ({manifest.content[:12]})" for manifest in starts)
-    memory = summary["memory"]
     return f"""---
 {library}pipeline_tag: image-text-to-text
 tags:
@@ -43,10 +42,10 @@ Trained by Syntune: method `{settings.method}` on dataset `{dataset.name}`, from
 
 ## Training
 
-{summary["steps"]} steps, {summary["samples"]:,} rows and {summary["supervised_tokens"]:,} supervised tokens in \
-{summary["seconds"]:,.0f} s on {machine.ranks} x {machine.device}: {summary["samples_per_second"]} rows/s. \
-Peak memory {memory["peak_gib"]} GiB ({memory["kind"]}). Loss {summary["first_loss"]:.4f} at the first step, \
-{summary["final_loss"]:.4f} at the last. {parameters.trainable:,} of {parameters.total:,} parameters \
+{summary.steps} steps, {summary.samples:,} rows and {summary.supervised_tokens:,} supervised tokens in \
+{summary.seconds:,.0f} s on {machine.ranks} x {machine.device}: {summary.samples_per_second} rows/s. \
+Peak memory {summary.memory.peak_gib} GiB ({summary.memory.kind}). Loss {summary.first_loss:.4f} at the first step, \
+{summary.final_loss:.4f} at the last. {parameters.trainable:,} of {parameters.total:,} parameters \
 trained, {parameters.lora:,} of them LoRA. Attention: {finished.ready.attention}.
 
 | hyperparameter | value |
@@ -74,17 +73,6 @@ def _loading(method: str) -> str:
     if writes == "connector":
         return "`non_lora_trainables.safetensors` holds the connector, which alone was trained."
     return "A whole model: `from_pretrained` of its class."
-
-
-def _hyperparameters(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Every setting by its path."""
-    pairs = []
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            pairs += _hyperparameters(value, f"{prefix}{key}.")
-        else:
-            pairs.append((prefix + key, value))
-    return pairs
 
 
 def _shown(value: Any) -> str:

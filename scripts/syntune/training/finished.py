@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from syntune.artifacts.training_records import StepMetrics
 from syntune.training.job import Job
 from syntune.training.ready import Ready
 
@@ -52,7 +53,7 @@ class Finished:
     counts: dict[str, Any]
     rows: int
     micro_batches: int
-    steps: list[dict[str, Any]]
+    steps: list[StepMetrics]
     verdicts: list[dict[str, str]]
     machine: Machine
     wall_seconds: float
@@ -62,4 +63,4 @@ class Finished:
     @property
     def seconds(self) -> float:
         """In optimizer steps, over all attempts."""
-        return sum(line["seconds"] for line in self.steps)
+        return sum(line.seconds for line in self.steps)

@@ -101,7 +101,7 @@ def whole_size(parameter: nn.Parameter) -> int:
     return state.shape.numel() if state is not None else parameter.numel()
 
 
-def write_weights(
+def write_trained(
     model: nn.Module, family: Family, method: str, tensors: dict[str, torch.Tensor], folder: Path
 ) -> None:
     """Write what was trained: an adapter with what was trained beside it, the connector alone, or a whole model.

@@ -3,14 +3,14 @@
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from syntune.artifacts.manifests import Manifest, Part, training_inputs, write_manifest
+from syntune.artifacts.training_records import TrainingSummary
 from syntune.files import atomic_directory, write_json
 from syntune.settings.methods import METHODS
 from syntune.training.card import model_card
 from syntune.training.finished import Finished
-from syntune.training.methods import write_weights
+from syntune.training.methods import write_trained
 from syntune.training.rows import NO_ANSWER_LEFT
 from syntune.training.work import PACKAGES
 from syntune.training.zero import refuse_empty_tensors
@@ -29,7 +29,7 @@ def write_checkpoint(
     """
     job, ready = finished.job, finished.ready
     with atomic_directory(checkpoint) as folder:
-        write_weights(ready.model, ready.start.family, job.settings.method, finished.tensors, folder)
+        write_trained(ready.model, ready.start.family, job.settings.method, finished.tensors, folder)
         if METHODS[job.settings.method].stands_alone:
             ready.start.processor.save_pretrained(folder)
         for file in folder.glob("*.safetensors"):
@@ -38,16 +38,16 @@ def write_checkpoint(
             shutil.copyfile(finished.work / name, folder / name)
         shutil.copytree(finished.work / "events", folder / "events")
         summary = summarize(finished)
-        write_json(folder / "summary.json", summary)
+        write_json(folder / "summary.json", summary.as_written())
         (folder / "README.md").write_text(model_card(finished, summary, dataset, starts), encoding="utf-8")
     files = sorted(file for file in checkpoint.iterdir() if file.is_file() and file.name not in _NOT_THE_SAME_TWICE)
-    losses = [line["loss"] for line in finished.steps]
+    losses = [line.loss for line in finished.steps]
     dropped = finished.counts["dropped"]
     write_manifest(
         manifest,
         stage=job.stage,
         name=job.run,
-        parts=[Part.of(file, manifest.parent) for file in files],
+        parts=[Part.from_file(file, manifest.parent) for file in files],
         packages=PACKAGES,
         rows_in=finished.counts["rows"],
         rows_out=finished.rows,
@@ -65,40 +65,40 @@ def write_checkpoint(
     )
 
 
-def summarize(finished: Finished) -> dict[str, Any]:
+def summarize(finished: Finished) -> TrainingSummary:
     """Every figure that an analysis of the run needs."""
     settings, steps, machine = finished.job.settings, finished.steps, finished.machine
-    samples, tokens = sum(line["samples"] for line in steps), sum(line["tokens"] for line in steps)
-    shares = [line["mfu"] for line in steps if "mfu" in line]
-    return {
-        "run": finished.job.run,
-        "method": settings.method,
-        "steps": len(steps),
-        "epochs": samples / finished.rows,
-        "rows": finished.rows,
-        "masked_rows": finished.counts["dropped"].get(NO_ANSWER_LEFT, 0),
-        "rows_cut": finished.counts["cut"],
-        "samples": samples,
-        "tokens": tokens,
-        "supervised_tokens": sum(line["supervised_tokens"] for line in steps),
-        "seconds": round(finished.seconds, 2),
-        "wall_seconds_of_last_attempt": round(finished.wall_seconds, 2),
-        "samples_per_second": round(samples / finished.seconds, 3),
-        "tokens_per_second": round(tokens / finished.seconds, 1),
-        "mfu": sorted(shares)[len(shares) // 2] if shares else None,
-        "first_loss": steps[0]["loss"],
-        "final_loss": steps[-1]["loss"],
-        "mean_loss": sum(line["loss"] for line in steps) / len(steps),
-        "parameters": asdict(finished.ready.parameters),
-        "memory": {"peak_gib": round(machine.peak_gib, 3), "kind": machine.memory_kind},
-        "device": machine.device,
-        "ranks": machine.ranks,
-        "precision": settings.precision,
-        "attention": finished.ready.attention,
-        "micro_batches": finished.micro_batches,
-        "zero": settings.zero.model_dump() if settings.zero else None,
-        "verdicts": finished.verdicts,
-        "healthy": True,
-        "hyperparameters": settings.model_dump(mode="json"),
-        "resumed_from": finished.resumed_from,
-    }
+    samples, tokens = sum(line.samples for line in steps), sum(line.tokens for line in steps)
+    shares = [line.mfu for line in steps if line.mfu is not None]
+    return TrainingSummary(
+        run=finished.job.run,
+        method=settings.method,
+        steps=len(steps),
+        epochs=samples / finished.rows,
+        rows=finished.rows,
+        masked_rows=finished.counts["dropped"].get(NO_ANSWER_LEFT, 0),
+        rows_cut=finished.counts["cut"],
+        samples=samples,
+        tokens=tokens,
+        supervised_tokens=sum(line.supervised_tokens for line in steps),
+        seconds=round(finished.seconds, 2),
+        wall_seconds_of_last_attempt=round(finished.wall_seconds, 2),
+        samples_per_second=round(samples / finished.seconds, 3),
+        tokens_per_second=round(tokens / finished.seconds, 1),
+        mfu=sorted(shares)[len(shares) // 2] if shares else None,
+        first_loss=steps[0].loss,
+        final_loss=steps[-1].loss,
+        mean_loss=sum(line.loss for line in steps) / len(steps),
+        parameters=asdict(finished.ready.parameters),
+        memory={"peak_gib": round(machine.peak_gib, 3), "kind": machine.memory_kind},
+        device=machine.device,
+        ranks=machine.ranks,
+        precision=settings.precision,
+        attention=finished.ready.attention,
+        micro_batches=finished.micro_batches,
+        zero=settings.zero.model_dump() if settings.zero else None,
+        verdicts=finished.verdicts,
+        healthy=True,
+        hyperparameters=settings.model_dump(mode="json"),
+        resumed_from=finished.resumed_from,
+    )

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.integrations import TensorBoardCallback
 
+from syntune.artifacts.training_records import StepMetrics
 from syntune.files import atomic_file, read_jsonl
 from syntune.training.device import peak_memory_gib
 from syntune.training.engine import PlannedTrainer
@@ -34,19 +35,19 @@ class Recorder(TrainerCallback):
         self.trainer, self.health, self.metrics = trainer, health, metrics
         self.flops, self.speed, self.writes = flops, speed, writes
         self.clock = self.started = self.told = time.perf_counter()
-        self.steps: list[dict[str, Any]] = []
+        self.steps: list[StepMetrics] = []
         self.resumed_from = 0
         self.bar: tqdm | None = None
 
     def resume(self, step: int) -> None:
         """Keep the lines up to ``step`` and take them up again; later ones belong to steps that will be done anew."""
-        kept = [line for line in _whole_lines(self.metrics) if line["step"] <= step] if step else []
+        kept = [line for line in _whole_lines(self.metrics) if line.step <= step] if step else []
         for line in kept:
-            self.health.after_step(line["step"], line["loss"], line["grad_norm"], line["learning_rate"])
+            self.health.after_step(line.step, line.loss, line.grad_norm, line.learning_rate)
         self.steps, self.resumed_from = kept, step
         if self.writes:
             with atomic_file(self.metrics) as temporary:
-                temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+                temporary.write_text("".join(json.dumps(line.as_written()) + "\n" for line in kept), encoding="utf-8")
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -71,10 +72,10 @@ class Recorder(TrainerCallback):
         self.steps.append(line)
         if self.writes:
             with self.metrics.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+                file.write(json.dumps(line.as_written()) + "\n")
             self._tell(line, state.max_steps)
         try:
-            self.health.after_step(line["step"], line["loss"], line["grad_norm"], line["learning_rate"])
+            self.health.after_step(line.step, line.loss, line.grad_norm, line.learning_rate)
         except Unhealthy as error:
             suspects = self._suspects(state.global_step - 1)
             error.args = (f"{error.args[0]}; rows of the micro-batch with the largest loss: {suspects}",)
@@ -85,7 +86,7 @@ class Recorder(TrainerCallback):
         if self.bar is not None:
             self.bar.close()
 
-    def _line(self, step: int, logs: dict[str, float]) -> dict[str, Any]:
+    def _line(self, step: int, logs: dict[str, float]) -> StepMetrics:
         """A step's line of metrics."""
         plan, index = self.trainer.plan, self.trainer.rows.index
         rows = plan.rows(step - 1)
@@ -96,38 +97,39 @@ class Recorder(TrainerCallback):
         now = time.perf_counter()
         seconds, self.clock = now - self.clock, now
         tokens = int(lengths.sum())
-        line = {
-            "step": step,
-            "epoch": round(step * plan.global_batch_size / len(index), 6),
-            "loss": logs["loss"],
-            "grad_norm": None if logs.get("grad_norm") is None else float(logs["grad_norm"]),
-            "learning_rate": logs["learning_rate"],
-            "samples": len(rows),
-            "tokens": tokens,
-            "supervised_tokens": supervised,
-            "seconds": round(seconds, 4),
-            "samples_per_second": round(len(rows) / seconds, 3),
-            "tokens_per_second": round(tokens / seconds, 1),
-            "memory_gib": round(peak_memory_gib(self.trainer.args.device), 3),
-        }
+        measured = {}
         if self.speed:
             done = self.flops.rows(lengths.tolist(), supervised)
-            line["mfu"] = round(done / seconds / (self.speed * self.trainer.args.world_size), 4)
-        return line
+            measured = {"mfu": round(done / seconds / (self.speed * self.trainer.args.world_size), 4)}
+        return StepMetrics(
+            step=step,
+            epoch=round(step * plan.global_batch_size / len(index), 6),
+            loss=logs["loss"],
+            grad_norm=None if logs.get("grad_norm") is None else float(logs["grad_norm"]),
+            learning_rate=logs["learning_rate"],
+            samples=len(rows),
+            tokens=tokens,
+            supervised_tokens=supervised,
+            seconds=round(seconds, 4),
+            samples_per_second=round(len(rows) / seconds, 3),
+            tokens_per_second=round(tokens / seconds, 1),
+            memory_gib=round(peak_memory_gib(self.trainer.args.device), 3),
+            **measured,
+        )
 
-    def _tell(self, line: dict[str, Any], steps: int) -> None:
+    def _tell(self, line: StepMetrics, steps: int) -> None:
         """Move the bar or, without a terminal, log a line now and then."""
-        told = f"loss {line['loss']:.4f}, {line['samples_per_second']:.1f} rows/s"
+        told = f"loss {line.loss:.4f}, {line.samples_per_second:.1f} rows/s"
         if self.bar is not None and not self.bar.disable:
             self.bar.set_postfix_str(told)
             self.bar.update()
         now = time.perf_counter()
-        if line["step"] in (1, steps) or now - self.told >= _QUIET_SECONDS:
+        if line.step in (1, steps) or now - self.told >= _QUIET_SECONDS:
             self.told = now
-            left = (steps - line["step"]) * (now - self.started) / (line["step"] - self.resumed_from)
+            left = (steps - line.step) * (now - self.started) / (line.step - self.resumed_from)
             log.info(
                 "step %d of %d: %s, learning rate %.3g, gradient norm %.3g, about %.0f s left",
-                line["step"], steps, told, line["learning_rate"], line["grad_norm"] or 0.0, left,
+                line.step, steps, told, line.learning_rate, line.grad_norm or 0.0, left,
             )  # fmt: skip
 
     def _suspects(self, step: int) -> str:
@@ -168,13 +170,13 @@ def record(trainer: PlannedTrainer, health: Health, folder: Path, done: int, wri
     return recorder
 
 
-def _whole_lines(path: Path) -> list[dict[str, Any]]:
+def _whole_lines(path: Path) -> list[StepMetrics]:
     """The lines of a metrics file; a last one that was cut short by a kill is passed over."""
     lines = []
     if path.is_file():
         try:
             for line in read_jsonl(path):
-                lines.append(line)
+                lines.append(StepMetrics.model_validate(line))
         except json.JSONDecodeError:
             log.info("%s: its last line was cut short", path)
     return lines

@@ -80,7 +80,7 @@ def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, is_random: 
 
     tensors = trained_tensors(ready.model, frozen_too=METHODS[settings.method].stands_alone)
     if job.rehearsed_steps and ranks.first:
-        log_rehearsal(recorder.steps[-1]["seconds"], device, plan.steps_of_run)
+        log_rehearsal(recorder.steps[-1].seconds, device, plan.steps_of_run)
     health.at_end({name: float(tensor.abs().max()) for name, tensor in tensors.items() if ".lora_B." in name})
     return Finished(
         job=job,

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 from pyarrow import Table
 from pyarrow.parquet import ParquetFile
 
-from syntune.artifacts.manifests import read_manifest
-from syntune.errors import UserError
+from syntune.artifacts.manifests import part_files
 
 _BYTES_KEPT = 64 * 2**20
 """Memory for row groups that were read: a small dataset is read once."""
@@ -35,11 +34,7 @@ class Shards:
         Raises:
             UserError: a shard is missing or is not the manifest's.
         """
-        read = read_manifest(manifest)
-        self.paths = [manifest.parent / part.path for part in read.parts]
-        for path, part in zip(self.paths, read.parts, strict=True):
-            if not path.is_file() or path.stat().st_size != part.bytes:
-                raise UserError(f"{path}: missing, or not the file that {manifest} names; run snakemake data again")
+        self.paths = part_files(manifest)
         self._open: OrderedDict[int, ParquetFile] = OrderedDict()
         self._groups: OrderedDict[tuple[int, int], Table] = OrderedDict()
         self._bytes = 0  # of the groups; adding them up anew for each row would cost as much as reading one

@@ -73,7 +73,7 @@ def shards(tmp_path) -> Callable[..., tuple[Path, Path]]:
             )
             file = folder / f"shard-{place:05d}-of-00002.parquet"
             parquet.write_table(table, file, row_group_size=2, compression="zstd")
-            parts.append(Part.of(file, manifest.parent, len(part)))
+            parts.append(Part.from_file(file, manifest.parent, len(part)))
         write_manifest(manifest, stage="shard", name="d", parts=parts)
         return manifest, folder
 

@@ -13,7 +13,7 @@ def make(tmp_path, text="a", **fields):
         tmp_path / "x.manifest.json",
         stage="shard",
         name="x",
-        parts=[Part.of(tmp_path / "part", tmp_path, rows=1)],
+        parts=[Part.from_file(tmp_path / "part", tmp_path, rows=1)],
         **fields,
     )
 

@@ -53,7 +53,7 @@ def dataset(tmp_path_factory):
     rows = [[{"role": "user", "content": f"<image>\n{text}"}, {"role": "assistant", "content": text}] for text in TEXTS]
     (root / "d").mkdir()
     pq.write_table(pa.table({"messages": rows * 20}), root / "d/shard-0.parquet")
-    parts = [Part.of(root / "d/shard-0.parquet", root)]
+    parts = [Part.from_file(root / "d/shard-0.parquet", root)]
     write_manifest(root / "d.manifest.json", stage="shard", name="d", parts=parts)
     return root / "d.manifest.json"
 

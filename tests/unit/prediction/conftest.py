@@ -37,7 +37,7 @@ def write_checkpoint_manifest(folder: Path) -> None:
     """Write the manifest beside a checkpoint's folder."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest = folder.with_name(folder.name + ".manifest.json")
-    parts = [Part.of(file, folder.parent) for file in files]
+    parts = [Part.from_file(file, folder.parent) for file in files]
     write_manifest(manifest, stage="train", name=folder.name, parts=parts)
 
 

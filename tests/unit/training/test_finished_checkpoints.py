@@ -20,7 +20,7 @@ def finished(tmp_path):
         (folder / "weights").unlink(missing_ok=True)
         (folder / "weights").write_text(fingerprint)
         manifest = tmp_path / "checkpoints/run.manifest.json"
-        parts = [Part.of(folder / "weights", manifest.parent)]
+        parts = [Part.from_file(folder / "weights", manifest.parent)]
         write_manifest(manifest, stage="train", name="run", parts=parts, settings=SETTINGS.model_dump(mode="json"))
         store.put(fingerprint, folder, manifest)
 

@@ -61,7 +61,7 @@ def write_dataset(folder: Path, rows: list[dict], shards: int = 2) -> Path:
         with ParquetWriter(path, SCHEMA) as writer:
             for start in range(0, len(some), 3):
                 writer.write_table(pyarrow.Table.from_pylist(some[start : start + 3], SCHEMA))
-        parts.append(Part.of(path, folder, len(some)))
+        parts.append(Part.from_file(path, folder, len(some)))
     write_manifest(manifest, stage="shard", name="dataset", parts=parts)
     return manifest
 
