@@ -54,7 +54,7 @@ BENCHMARK_FILES = {name: benchmark.files() for name, benchmark in settings.bench
 BENCHMARK_IMAGES = {
     name: [ancient(folder) for folder in benchmark.folders()] for name, benchmark in settings.benchmarks.items()
 }
-"""Of each benchmark; the questions' hash covers the images that are asked about, so their folders' time says nothing."""
+"""Of each benchmark; the questions' hash covers the images that are asked about, so the folders' time says nothing."""
 
 SLICES = [f"{index:03d}" for index in range(settings.prediction.slices)] if settings.prediction.slices > 1 else []
 """The slices that each benchmark's questions are dealt out to; none where one job answers them all."""

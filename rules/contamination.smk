@@ -27,6 +27,7 @@ rule decontaminate:
         benchmarks=benchmarks_as_object(exclude={"max_new_tokens"}),
         withdrawn=withdrawn_by_search,
     shell:
-        "rm -f {params.withdrawn:q} && python scripts/decontaminate.py --dataset {wildcards.dataset:q} --settings {params.settings:q} "
+        "rm -f {params.withdrawn:q} && python scripts/decontaminate.py "
+        "--dataset {wildcards.dataset:q} --settings {params.settings:q} "
         "--benchmarks {params.benchmarks:q} --dataset-manifest {input.manifest:q} "
         "--threads {threads} --output {output.findings:q} 2>&1 | tee {log:q}"

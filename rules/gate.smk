@@ -1,10 +1,12 @@
 """The gate: what a training waits for, without hiding from Snakemake what else has changed.
 
 While a job waits to run, Snakemake does not look at the changes of the jobs after it, not even behind ancient(): a new
-benchmark's rehearsal would hide that a prediction is stale (snakemake#4166). So the clearance of a run that is trained as
-it is now set is made by no rule. Once Snakemake looks, this file can go: train takes
-``ancient("results/rehearsal/{run}/cleared")``, clear_for_training every run, and rehearsals withdraw every clearance.
-tests/workflow/test_gate.py fails then.
+benchmark's rehearsal would hide that a prediction is stale (snakemake#4166). So the clearance of a run that is trained
+as it is now set is made by no rule.
+
+Once Snakemake looks, a test in tests/workflow/test_gate.py fails, and this file can go: train then takes
+``ancient("results/rehearsal/{run}/cleared")``, clear_for_training serves every run, and rehearsals and searches
+withdraw the clearances of all runs that they concern.
 """
 
 from functools import cache

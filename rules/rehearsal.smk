@@ -1,4 +1,4 @@
-"""Rehearsal: before anything expensive, a few steps of every run, saved, loaded and asked, each in its own environment."""
+"""Rehearsal: before anything expensive, a few steps of every run, saved, loaded and asked, each in its environment."""
 
 
 rule rehearse_training:
@@ -29,7 +29,8 @@ rule rehearse_training:
         passed="results/rehearsal/{run}/passed.json",
         withdrawn=withdrawn_by_rehearsal,
     shell:
-        "rm -f {params.passed:q} {params.withdrawn:q} && python scripts/rehearse_training.py --run {wildcards.run:q} --settings {params.settings:q} "
+        "rm -f {params.passed:q} {params.withdrawn:q} && python scripts/rehearse_training.py "
+        "--run {wildcards.run:q} --settings {params.settings:q} "
         "--dataset-manifest {input.dataset:q} --start {input.base_folder:q} --start-manifest {input.base:q} "
         "--checkpoint {output.checkpoint:q} --manifest {output.manifest:q} --rehearsed {output.rehearsed:q} "
         "--environment {params.environment:q} 2>&1 | tee {log:q}"

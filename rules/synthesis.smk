@@ -1,4 +1,4 @@
-"""Synthesis: a Data-Juicer recipe, scattered over the seed's chunks, its global operators run where they are gathered."""
+"""Synthesis: a Data-Juicer recipe, scattered over the seed's chunks; its global operators run at the gathering."""
 
 
 rule synthesize:
