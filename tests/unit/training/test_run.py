@@ -14,8 +14,12 @@ import torch
 from safetensors.torch import load_file
 from training_samples import again, picture, sample_rows, talk, write_dataset
 
+from syntune.artifacts.clearances import rehearsed_fingerprint
+from syntune.artifacts.manifests import read_manifest
 from syntune.errors import UserError
+from syntune.files import write_json
 from syntune.models.checkpoints import load_chain
+from syntune.settings.runs import TrainedRunSettings
 from syntune.training.run import train_run
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
@@ -123,6 +127,7 @@ KILLED = """
 import os, pickle, signal, sys
 sys.path.insert(0, sys.argv[1])
 import syntune.training.engine as engine
+from syntune.settings.runs import TrainedRunSettings
 from syntune.training.run import train_run
 job, victim, when = pickle.loads(sys.stdin.buffer.read())
 original = getattr(engine.PlannedTrainer, victim)
@@ -294,8 +299,12 @@ def test_ranks_and_zero_train_the_same(trained, method, ranks, zero, tmp_path):
     arguments = {
         "--run": "run", "--settings": json.dumps(settings), "--dataset-manifest": other.dataset,
         "--start": other.starts[0], "--start-manifests": other.start_manifests[0], "--work": other.work,
-        "--checkpoint": other.checkpoint, "--manifest": other.manifest,
+        "--checkpoint": other.checkpoint, "--manifest": other.manifest, "--base-manifest": other.start_manifests[0],
+        "--cleared": tmp_path / "cleared", "--finished": tmp_path / "finished",
     }  # fmt: skip
+    manifests = (read_manifest(path) for path in (other.dataset, other.start_manifests[0]))
+    rehearsed = rehearsed_fingerprint(TrainedRunSettings.model_validate(settings), *manifests)
+    write_json(tmp_path / "cleared", {"fingerprint": rehearsed, "upstream": ""})
     guarded = "import sys, runpy; import syntune.command as c; c.require_environment = lambda name: None; "
     guarded += f"sys.argv[0] = {str(SCRIPTS / 'train.py')!r}; runpy.run_path(sys.argv[0], run_name='__main__')"
     script = tmp_path / "start.py"
