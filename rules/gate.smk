@@ -70,7 +70,11 @@ def is_settled(run: str) -> bool:
 
 
 def clearance(wildcards) -> str:
-    """What a run's training waits for; it makes no settled run's checkpoint stale."""
+    """What a run's training waits for; a settled run's is not looked at again.
+
+    Where a settled run's was withdrawn before its config was set back, its training is planned and ends as it begins:
+    with the finished checkpoint.
+    """
     path = f"results/rehearsal/{wildcards.run}/cleared"
     return ancient(path) if is_settled(wildcards.run) else path
 

@@ -26,11 +26,12 @@ rule train:
         *code("train"),
         settings=lookup(dpath="runs/{run}", within=JSON),
         environment=training_environment,
+        rehearsed="results/rehearsal/{run}/rehearsed.json",
         work="results/work/{run}",
         finished="results/finished/{run}",
     shell:
         "python scripts/train.py --run {wildcards.run:q} --settings {params.settings:q} "
         "--dataset-manifest {input.dataset:q} --start {input.folders:q} --start-manifests {input.start:q} "
-        "--base-manifest {input.base:q} --cleared {input.cleared:q} --work {params.work:q} "
-        "--finished {params.finished:q} --checkpoint {output.checkpoint:q} --manifest {output.manifest:q} "
+        "--base-manifest {input.base:q} --cleared {input.cleared:q} --rehearsed {params.rehearsed:q} "
+        "--work {params.work:q} --finished {params.finished:q} --checkpoint {output.checkpoint:q} --manifest {output.manifest:q} "
         "--environment {params.environment:q} 2>&1 | tee {log:q}"

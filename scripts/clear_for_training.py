@@ -8,10 +8,10 @@ from syntune.command import run_command
 
 def main(args: argparse.Namespace) -> None:
     """Write the clearance."""
-    from syntune.artifacts.clearances import Clearance
-    from syntune.files import read_json, write_json
+    from syntune.artifacts.clearances import Clearance, read_rehearsed
+    from syntune.files import write_json
 
-    rehearsed = read_json(args.rehearsed)["fingerprint"]
+    rehearsed = read_rehearsed(args.rehearsed).fingerprint
     write_json(args.output, Clearance(fingerprint=rehearsed, upstream=args.upstream).model_dump())
 
 

@@ -22,7 +22,7 @@ ROWS = 4
 
 def main(args: argparse.Namespace) -> None:
     """Train a run for so long, with everything else as the run has it; on several GPUs, with one process for each."""
-    from syntune.artifacts.clearances import rehearsed_fingerprint
+    from syntune.artifacts.clearances import Rehearsed, rehearsed_fingerprint
     from syntune.artifacts.manifests import read_manifest
     from syntune.files import write_json
     from syntune.settings.reading import read_params
@@ -40,7 +40,7 @@ def main(args: argparse.Namespace) -> None:
     shutil.rmtree(work, ignore_errors=True)  # a rehearsal never goes on with an earlier one
     rehearse(args, settings)
     shutil.rmtree(work)
-    write_json(args.rehearsed, {"run": args.run, "fingerprint": rehearsed})
+    write_json(args.rehearsed, Rehearsed(run=args.run, fingerprint=rehearsed).model_dump())
 
 
 def work_folder(args: argparse.Namespace) -> Path:

@@ -18,10 +18,11 @@ def main(args: argparse.Namespace) -> None:
 
     With several GPUs this runs once more for each of them, which then trains and nothing else.
     """
-    from syntune.artifacts.clearances import read_clearance, rehearsed_fingerprint
+    from syntune.artifacts.clearances import Clearance, read_clearance, rehearsed_fingerprint
     from syntune.artifacts.fingerprints import training_fingerprint
     from syntune.artifacts.manifests import read_manifest
     from syntune.errors import UserError
+    from syntune.files import write_json
     from syntune.settings.reading import read_params
     from syntune.settings.runs import TrainedRunSettings
     from syntune.training.finished_checkpoints import FinishedCheckpoints
@@ -34,10 +35,12 @@ def main(args: argparse.Namespace) -> None:
     starts = [read_manifest(path).content for path in args.start_manifests]
     fingerprint = training_fingerprint(settings, dataset.content, starts)
     finished = FinishedCheckpoints(args.finished, settings.keep_finished)
+    rehearsed = rehearsed_fingerprint(settings, dataset, read_manifest(args.base_manifest))
+    clearance = read_clearance(args.cleared)
     if not finished.take(fingerprint, settings, args.checkpoint, args.manifest):
-        rehearsed = rehearsed_fingerprint(settings, dataset, read_manifest(args.base_manifest))
-        if read_clearance(args.cleared).fingerprint != rehearsed:
-            args.cleared.unlink()  # so that the next call makes another, from a rehearsal of what there is then
+        if clearance.fingerprint != rehearsed:
+            args.cleared.unlink()  # so that the next call rehearses what there is then, and clears that
+            args.rehearsed.unlink(missing_ok=True)
             raise UserError(
                 f"run {args.run}: what would be trained now is not what was rehearsed: data, base, settings or code "
                 "changed meanwhile. Nothing was trained; run snakemake again, and it is rehearsed first"
@@ -45,7 +48,8 @@ def main(args: argparse.Namespace) -> None:
         train(args, settings)
         finished.put(fingerprint, args.checkpoint, args.manifest)
         shutil.rmtree(args.work)  # not before: until then a failed job would have nothing to go on from
-    shutil.copyfile(args.cleared, args.checkpoint / "cleared.json")
+    trained_under = Clearance(fingerprint=rehearsed, upstream=clearance.upstream)
+    write_json(args.checkpoint / "cleared.json", trained_under.model_dump())
 
 
 def train(args: argparse.Namespace, settings: "TrainedRunSettings") -> None:
@@ -84,6 +88,7 @@ def parser() -> argparse.ArgumentParser:
         "--base-manifest", type=Path, required=True, help="manifest of the base model at the run's root"
     )
     parser.add_argument("--cleared", type=Path, required=True, help="clearance, which names what was rehearsed (JSON)")
+    parser.add_argument("--rehearsed", type=Path, required=True, help="what was rehearsed (JSON)")
     parser.add_argument("--work", type=Path, required=True, help="folder in which checkpoints outlive a failed job")
     parser.add_argument("--finished", type=Path, required=True, help="folder of the run's finished checkpoints")
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder to write")

@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
 
 NOT_RECORDED = "not recorded"
 MINUS = "\N{MINUS SIGN}"
@@ -115,17 +114,6 @@ def plain(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(plain(item) for item in value)
     return str(value)
-
-
-def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their path: ``{"lora": {"r": 16}}`` as ``{"lora.r": 16}``."""
-    pairs = {}
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            pairs |= flat(value, f"{prefix}{key}.")
-        else:
-            pairs[f"{prefix}{key}"] = value
-    return pairs
 
 
 def _signed(text: str) -> str:

@@ -75,8 +75,8 @@ def test_what_was_not_rehearsed_is_not_trained(copy):
     results = copy.folder / "results"
     shutil.rmtree(results / "finished/raw")
     shutil.rmtree(results / "checkpoints/raw")
-    cleared = results / "rehearsal/raw/cleared"
-    cleared.write_text(json.dumps(json.loads(cleared.read_text()) | {"fingerprint": "of something else"}))
+    for file in (results / "rehearsal/raw/cleared", results / "rehearsal/raw/rehearsed.json"):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"fingerprint": "of something else"}))
     target = "results/checkpoints/raw"
     done = copy.snakemake(target)
     assert done.returncode == 1

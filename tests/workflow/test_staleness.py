@@ -73,7 +73,7 @@ EDITS = {
     "a module of the report": ("scripts/syntune/reporting/palette.py", "", "EDITED = True\n", {"report"}),
     "the command of training": (
         "scripts/train.py", "settings = read_params(", "edited = settings = read_params(",
-        trained(*TRAINED),
+        trained(*TRAINED),  # which take their finished checkpoints: the command trains nothing itself
     ),
     "the training's code": (
         "scripts/syntune/training/health.py", "_WINDOW = 50", "_WINDOW = 51",

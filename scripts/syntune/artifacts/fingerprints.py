@@ -11,21 +11,21 @@ from syntune.interpreter import spec_digest
 from syntune.settings.runs import LAYOUT, NOT_IN_RESULT, TrainedRunSettings
 from syntune.sources import code_digest
 
+TRAINING = "syntune/training/run"
+"""The module whose code counts: what a rehearsal and a training have in common. Their commands train nothing."""
 
-def training_fingerprint(
-    settings: TrainedRunSettings, dataset: str, starts: Sequence[str], script: str = "train", layout: bool = True
-) -> str:
+
+def training_fingerprint(settings: TrainedRunSettings, dataset: str, starts: Sequence[str], layout: bool = True) -> str:
     """Settings, content of data and starts, code and environment, as 32 hexadecimal digits.
 
     Args:
         settings: the run's.
         dataset: content hash of the dataset.
         starts: content hashes of the checkpoints that the run starts from, in order.
-        script: the script whose code counts.
         layout: whether the GPUs and what they share count. A finished checkpoint depends on them by rounding; an
             interrupted one of another layout is told apart by its work folder, which says so.
     """
     left_out = NOT_IN_RESULT | (set() if layout else LAYOUT)
     kept = settings.model_dump(mode="json", exclude=left_out)
-    ingredients = [kept, dataset, list(starts), code_digest(script), spec_digest(settings.environment)]
+    ingredients = [kept, dataset, list(starts), code_digest(TRAINING), spec_digest(settings.environment)]
     return sha256_bytes(canonical_json(ingredients).encode())[:32]

@@ -29,7 +29,7 @@ Written = list[tuple[Path, int | None]]
 """Files written, with their rows."""
 
 
-class Question(NamedTuple):
+class EasyQuestion(NamedTuple):
     """One question of a split; ``number`` is its position in the package's file."""
 
     id: str
@@ -44,13 +44,13 @@ class Question(NamedTuple):
         return "color" if self.answer in COLOURS else "shape" if self.answer in SHAPES else "existence"
 
 
-def read_split(split: str) -> list[Question]:
+def read_split(split: str) -> list[EasyQuestion]:
     """The questions of ``train`` or ``test``, shuffled by a hash so that the first N of them represent all."""
     # found by its metadata: the name easy_vqa is also that of the script that calls this
     folder = Path(str(distribution("easy-vqa").locate_file(f"easy_vqa/data/{split}")))
     rows = json.loads((folder / "questions.json").read_text(encoding="utf-8"))
     questions = [
-        Question(f"{split}-{number}", number, text, answer, folder / "images" / f"{image}.png")
+        EasyQuestion(f"{split}-{number}", number, text, answer, folder / "images" / f"{image}.png")
         for number, (text, answer, image) in enumerate(rows)
     ]
     return sorted(questions, key=lambda question: key_hash(question.id))
@@ -78,14 +78,14 @@ def write_benchmarks(output: Path) -> Written:
     return [*_write_textvqa(questions, output / "textvqa"), *_write_mmbench(questions, output / "mmbench")]
 
 
-def copy_images(questions: list[Question], folder: Path) -> None:
+def copy_images(questions: list[EasyQuestion], folder: Path) -> None:
     """Copy the questions' images, byte for byte."""
     with atomic_directory(folder) as temporary:
         for image in sorted({question.image for question in questions}):
             shutil.copyfile(image, temporary / image.name)
 
 
-def _write_textvqa(questions: list[Question], folder: Path) -> Written:
+def _write_textvqa(questions: list[EasyQuestion], folder: Path) -> Written:
     """Annotations of TextVQA's schema 0.5.1, ten equal answers each, and LLaVA's question file, without OCR tokens."""
     annotations = {
         "dataset_type": "val",
@@ -120,7 +120,7 @@ def _write_textvqa(questions: list[Question], folder: Path) -> Written:
     return [(folder / "annotations.json", len(questions)), (folder / "questions.jsonl", len(lines))]
 
 
-def _write_mmbench(questions: list[Question], folder: Path) -> Written:
+def _write_mmbench(questions: list[EasyQuestion], folder: Path) -> Written:
     """MMBench's table: a question's rotations follow it, with ``index + 1,000,000 x rotation``."""
     count = 0
     with (
@@ -137,7 +137,7 @@ def _write_mmbench(questions: list[Question], folder: Path) -> Written:
     return [(folder / "table.tsv", count)]
 
 
-def choose_options(question: Question) -> list[str]:
+def choose_options(question: EasyQuestion) -> list[str]:
     """The answer among all shapes, yes and no, or three other colors, in an order that a hash decides."""
 
     def order(option: str) -> str:
@@ -149,7 +149,7 @@ def choose_options(question: Question) -> list[str]:
     return sorted(SHAPES if question.kind == "shape" else EXISTENCE, key=order)
 
 
-def _mmbench_row(question: Question, options: list[str], rotation: int) -> dict[str, str | int]:
+def _mmbench_row(question: EasyQuestion, options: list[str], rotation: int) -> dict[str, str | int]:
     """One rotation: the options moved up by ``rotation`` places."""
     rotated = options[rotation:] + options[:rotation]
     return {

@@ -42,7 +42,7 @@ _GROUP_ROWS, _GROUP_BYTES = 256, 2**20
 """A row group ends at either: small enough to read one row of it at random, as training does."""
 
 
-class Source(NamedTuple):
+class RowSource(NamedTuple):
     """Rows to take: all that a manifest names, or up to ``limit``; ``prefix`` keeps the ids of mixed rows apart."""
 
     path: Path
@@ -88,9 +88,9 @@ def write_shards(
     Raises:
         UserError: an image changed since the seed was read, or there are fewer rows than shards.
     """
-    sources = {"rows": Source(rows_manifest, read_manifest(rows_manifest), settings.limit, "")}
+    sources = {"rows": RowSource(rows_manifest, read_manifest(rows_manifest), settings.limit, "")}
     for other, path in mix.items():
-        sources[f"mix.{other}"] = Source(path, read_manifest(path), settings.mix.get(other), f"{other}/")
+        sources[f"mix.{other}"] = RowSource(path, read_manifest(path), settings.mix.get(other), f"{other}/")
     dropped: Counter[str] = Counter()
     places = sorted(place for source in sources.values() for place in choose_rows(source, dropped))
     if len(places) < settings.shards:
@@ -120,7 +120,7 @@ def write_shards(
     )
 
 
-def choose_rows(source: Source, dropped: Counter[str]) -> list[Place]:
+def choose_rows(source: RowSource, dropped: Counter[str]) -> list[Place]:
     """The rows that a model can learn from, up to the source's limit; the others are counted by reason.
 
     A limit keeps the rows with the lowest hashes of their ids: a higher one keeps the same rows and more. The shards'

@@ -13,6 +13,7 @@ from syntune.reporting.figures import data_stages
 from syntune.reporting.palette import run_colours
 from syntune.reporting.records import Records, Timing
 from syntune.reporting.verdict import OUTCOMES, outcome, passed
+from syntune.settings.flattening import flat
 
 _KINDS = {
     "both": "text and image",
@@ -339,7 +340,7 @@ def _trainable_share(summary: TrainingSummary) -> str:
 
 def hyperparameters(records: Records) -> Table:
     """Settings of each run; rows in which the runs differ are marked."""
-    settings = {run: formats.flat(summary.hyperparameters) for run, summary in records.summaries.items()}
+    settings = {run: flat(summary.hyperparameters) for run, summary in records.summaries.items()}
     columns = [Cell("setting"), *(num(run, colour=run_colours(records.runs).get(run)) for run in settings)]
     rows = []
     for key in _keys(settings):

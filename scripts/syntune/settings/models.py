@@ -23,7 +23,7 @@ def hub_address(weights: str) -> tuple[str, str] | None:
     return (found[1], found[2]) if found else None
 
 
-class Source(Strict):
+class WeightSource(Strict):
     """Where weights come from."""
 
     def weights(self) -> dict[str, str]:
@@ -35,7 +35,7 @@ class Source(Strict):
         return {key: value for key, value in self.weights().items() if hub_address(value) is None}
 
 
-class TinyModelSettings(Source):
+class TinyModelSettings(WeightSource):
     """A tiny MGM with random weights and a tokenizer of its own: it trains within minutes on a CPU."""
 
     source: Literal["tiny"]
@@ -48,7 +48,7 @@ class TinyModelSettings(Source):
     random_seed: int = Field(default=0, description="seed of the random weights")
 
 
-class Checkpoint(Source):
+class Checkpoint(WeightSource):
     """A checkpoint; a reference MGM's may lack its vision towers."""
 
     vision_tower: Weights | None = Field(
@@ -85,7 +85,7 @@ class HubModelSettings(Checkpoint):
     revision: Commit = Field(description="commit, as its 40 hexadecimal digits: a branch or a tag can move")
 
 
-class PartsModelSettings(Source):
+class PartsModelSettings(WeightSource):
     """An MGM put together from its published parts, before any training of its own."""
 
     source: Literal["parts"]
@@ -115,7 +115,7 @@ class PartsModelSettings(Source):
         return {key: getattr(self, key) for key in keys if getattr(self, key)}
 
 
-class AdapterModelSettings(Source):
+class AdapterModelSettings(WeightSource):
     """A LoRA adapter that was trained elsewhere, merged into its base: the reference MGM's layout or PEFT's."""
 
     source: Literal["adapter"]

@@ -121,7 +121,8 @@ class TrainedRunSettings(Strict):
         default=2,
         ge=0,
         description="finished checkpoints that are kept for trainings that turn out equal to them, the newest; the "
-        "present one is among them and takes no further space (hard links)",
+        "present one is among them and takes no further space (hard links). With 0, an edit upstream that changes no "
+        "byte trains again",
     )
     random_seed: int = Field(default=42, description="seed of the row order, the adapter's weights and dropout")
     gpus: int = Field(default=1, ge=0, le=64, description="GPUs of one machine for training; 0 uses the CPU")

@@ -4,7 +4,7 @@ from typing import Any
 
 from syntune.artifacts.manifests import Manifest
 from syntune.artifacts.training_records import TrainingSummary
-from syntune.formats import flat
+from syntune.settings.flattening import flat
 from syntune.settings.methods import METHODS
 from syntune.training.finished import Finished
 

@@ -42,6 +42,7 @@ class FinishedCheckpoints:
         stored = read_manifest(kept / manifest.name)
         write_json(manifest, stored.model_copy(update={"settings": settings.model_dump(mode="json")}).model_dump())
         os.utime(kept)
+        self._prune()
         log.info("a training of this data, settings, start and code ended before (%s): its checkpoint is taken", kept)
         return True
 
@@ -51,6 +52,10 @@ class FinishedCheckpoints:
             with atomic_directory(self.folder / fingerprint) as folder:
                 _link_tree(checkpoint, folder / checkpoint.name)
                 shutil.copyfile(manifest, folder / manifest.name)
+        self._prune()
+
+    def _prune(self) -> None:
+        """Let go of the oldest."""
         for old in list(self._newest_first())[self.keep :]:
             shutil.rmtree(old)
 

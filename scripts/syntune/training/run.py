@@ -40,7 +40,7 @@ def train_run(job: Job) -> None:
     dataset = read_manifest(job.dataset)
     starts = [read_manifest(path) for path in job.start_manifests]
     contents = [start.content for start in starts]
-    identity = training_fingerprint(settings, dataset.content, contents, job.stage, layout=False)
+    identity = training_fingerprint(settings, dataset.content, contents, layout=False)
     work = Work(job.work / identity, ranks.layout(settings))
     if ranks.first:
         work.clean()

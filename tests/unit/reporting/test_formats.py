@@ -3,6 +3,7 @@
 import pytest
 
 from syntune import formats
+from syntune.settings.flattening import flat
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_formats(form, value, text):
 
 
 def test_settings_by_their_path():
-    assert formats.flat({"lora": {"r": 16}, "epochs": 1}) == {"lora.r": 16, "epochs": 1}
+    assert flat({"lora": {"r": 16}, "epochs": 1}) == {"lora.r": 16, "epochs": 1}
 
 
 def test_percent_in_plain_text():

@@ -300,7 +300,8 @@ def test_ranks_and_zero_train_the_same(trained, method, ranks, zero, tmp_path):
         "--run": "run", "--settings": json.dumps(settings), "--dataset-manifest": other.dataset,
         "--start": other.starts[0], "--start-manifests": other.start_manifests[0], "--work": other.work,
         "--checkpoint": other.checkpoint, "--manifest": other.manifest, "--base-manifest": other.start_manifests[0],
-        "--cleared": tmp_path / "cleared", "--finished": tmp_path / "finished",
+        "--cleared": tmp_path / "cleared", "--rehearsed": tmp_path / "rehearsed.json",
+        "--finished": tmp_path / "finished",
     }  # fmt: skip
     manifests = (read_manifest(path) for path in (other.dataset, other.start_manifests[0]))
     rehearsed = rehearsed_fingerprint(TrainedRunSettings.model_validate(settings), *manifests)
