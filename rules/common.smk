@@ -204,22 +204,20 @@ def slice_number(wildcards) -> int:
     return int(getattr(wildcards, "slice", 0))
 
 
-def timings() -> list[str]:
-    """The timing file of every job before the report."""
-    chunks = [f"{name}.{chunk}" for name in WITH_RECIPE for chunk in chunks_of(name)]
-    pairs = expand("{run}.{benchmark}", run=settings.runs, benchmark=settings.benchmarks)
-    jobs = {
-        "ingest_seed": settings.seeds,
-        "synthesize": chunks,
-        "gather_synthesis": WITH_RECIPE,
-        "shard": settings.datasets,
-        "decontaminate": SEARCHED,
-        "prepare_base": settings.models,
-        "rehearse_training": TRAINED,
-        "rehearse_evaluation": settings.runs,
-        "train": TRAINED,
-        "predict": expand("{pair}.{slice}", pair=pairs, slice=SLICES) if SLICES else pairs,
-        "gather_predictions": pairs if SLICES else [],
-        "score": pairs,
-    }
-    return [f"results/timings/{rule}/{name}.tsv" for rule, names in jobs.items() for name in names]
+PAIRS = expand("{run}.{benchmark}", run=settings.runs, benchmark=settings.benchmarks)
+TIMED = {
+    "ingest_seed": settings.seeds,
+    "synthesize": [f"{name}.{chunk}" for name in WITH_RECIPE for chunk in chunks_of(name)],
+    "gather_synthesis": WITH_RECIPE,
+    "shard": settings.datasets,
+    "decontaminate": SEARCHED,
+    "prepare_base": settings.models,
+    "rehearse_training": TRAINED,
+    "rehearse_evaluation": settings.runs,
+    "train": TRAINED,
+    "predict": expand("{pair}.{slice}", pair=PAIRS, slice=SLICES) if SLICES else PAIRS,
+    "gather_predictions": PAIRS if SLICES else [],
+    "score": PAIRS,
+}
+TIMINGS = [f"results/timings/{rule}/{name}.tsv" for rule, names in TIMED.items() for name in names]
+"""The timing file of every job before the report."""

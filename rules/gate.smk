@@ -11,8 +11,9 @@ withdraw the clearances of all runs that they concern.
 
 from functools import cache
 
-from syntune.artifacts.clearances import Clearance, read_clearance, rehearsed_fingerprint
+from syntune.artifacts.clearances import Clearance, rehearsed_fingerprint
 from syntune.artifacts.manifests import read_manifest, training_inputs
+from syntune.artifacts.reading import read_json_file
 from syntune.files import canonical_json, sha256_bytes
 from syntune.interpreter import spec_digest
 from syntune.sources import code_digest
@@ -62,7 +63,7 @@ def is_settled(run: str) -> bool:
         rehearsed = rehearsed_fingerprint(
             settings.runs[run], dataset, read_manifest(f"{checkpoint_of(base)}.manifest.json")
         )
-        given = read_clearance(f"{checkpoint_of(run)}/cleared.json")
+        given = read_json_file(f"{checkpoint_of(run)}/cleared.json", Clearance)
     except UserError:
         return False
     now = Clearance(fingerprint=rehearsed, upstream=upstream(run))

@@ -17,7 +17,7 @@ rule report:
         scores=expand("results/scores/{run}/{benchmark}.json", run=settings.runs, benchmark=settings.benchmarks),
         comparison="results/scores/compare.json",
         contamination=expand("results/contamination/{dataset}.json", dataset=SEARCHED),
-        timings=timings(),
+        timings=TIMINGS,
         templates=[
             "scripts/syntune/reporting/page.css",
             "scripts/syntune/reporting/page.html.j2",

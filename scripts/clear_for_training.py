@@ -8,11 +8,12 @@ from syntune.command import run_command
 
 def main(args: argparse.Namespace) -> None:
     """Write the clearance."""
-    from syntune.artifacts.clearances import Clearance, read_rehearsed
+    from syntune.artifacts.clearances import Clearance, Rehearsed
+    from syntune.artifacts.reading import REMAKE, read_json_file
     from syntune.files import write_json
 
-    rehearsed = read_rehearsed(args.rehearsed).fingerprint
-    write_json(args.output, Clearance(fingerprint=rehearsed, upstream=args.upstream).model_dump())
+    rehearsed = read_json_file(args.rehearsed, Rehearsed, REMAKE).fingerprint
+    write_json(args.output, Clearance(fingerprint=rehearsed, upstream=args.upstream).as_written())
 
 
 def parser() -> argparse.ArgumentParser:

@@ -40,7 +40,7 @@ def main(args: argparse.Namespace) -> None:
     shutil.rmtree(work, ignore_errors=True)  # a rehearsal never goes on with an earlier one
     rehearse(args, settings)
     shutil.rmtree(work)
-    write_json(args.rehearsed, Rehearsed(run=args.run, fingerprint=rehearsed).model_dump())
+    write_json(args.rehearsed, Rehearsed(run=args.run, fingerprint=rehearsed).as_written())
 
 
 def work_folder(args: argparse.Namespace) -> Path:

@@ -18,9 +18,10 @@ def main(args: argparse.Namespace) -> None:
 
     With several GPUs this runs once more for each of them, which then trains and nothing else.
     """
-    from syntune.artifacts.clearances import Clearance, read_clearance, rehearsed_fingerprint
+    from syntune.artifacts.clearances import Clearance, rehearsed_fingerprint
     from syntune.artifacts.fingerprints import training_fingerprint
     from syntune.artifacts.manifests import read_manifest
+    from syntune.artifacts.reading import REMAKE, read_json_file
     from syntune.errors import UserError
     from syntune.files import write_json
     from syntune.settings.reading import read_params
@@ -36,7 +37,7 @@ def main(args: argparse.Namespace) -> None:
     fingerprint = training_fingerprint(settings, dataset.content, starts)
     finished = FinishedCheckpoints(args.finished, settings.keep_finished)
     rehearsed = rehearsed_fingerprint(settings, dataset, read_manifest(args.base_manifest))
-    clearance = read_clearance(args.cleared)
+    clearance = read_json_file(args.cleared, Clearance, REMAKE)
     if not finished.take(fingerprint, settings, args.checkpoint, args.manifest):
         if clearance.fingerprint != rehearsed:
             args.cleared.unlink()  # so that the next call rehearses what there is then, and clears that
@@ -47,9 +48,9 @@ def main(args: argparse.Namespace) -> None:
             )
         train(args, settings)
         finished.put(fingerprint, args.checkpoint, args.manifest)
-        shutil.rmtree(args.work)  # not before: until then a failed job would have nothing to go on from
+    shutil.rmtree(args.work, ignore_errors=True)  # not before: a job that failed until here has to go on from it
     trained_under = Clearance(fingerprint=rehearsed, upstream=clearance.upstream)
-    write_json(args.checkpoint / "cleared.json", trained_under.model_dump())
+    write_json(args.checkpoint / "cleared.json", trained_under.as_written())
 
 
 def train(args: argparse.Namespace, settings: "TrainedRunSettings") -> None:

@@ -9,17 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from syntune.artifacts.schema import Schema
 from syntune.errors import UserError
 from syntune.files import canonical_json, sha256_bytes, sha256_file, write_json
 from syntune.interpreter import describe_interpreter
 
 
-class Part(BaseModel):
+class Part(Schema):
     """One file of a stage's output; ``path`` is relative to the manifest's folder."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str
     sha256: str
@@ -34,10 +33,8 @@ class Part(BaseModel):
         )
 
 
-class Manifest(BaseModel):
+class Manifest(Schema):
     """What one stage made, of what, and how."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     stage: str = Field(description="the rule that wrote it")
     name: str = Field(description="the seed, dataset, model, run or benchmark")

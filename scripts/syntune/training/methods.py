@@ -9,7 +9,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
 from syntune.errors import UserError
-from syntune.models.adapters import PEFT_PREFIX, save_beside
+from syntune.models.adapters import PEFT_PREFIX, connector_names, save_beside
 from syntune.models.family import Family
 from syntune.settings.methods import METHODS
 from syntune.settings.runs import TrainedRunSettings
@@ -121,11 +121,10 @@ def write_trained(
         model.config.save_pretrained(folder)
     else:
         base = model.get_base_model()
-        connector = {id(parameter) for module in family.connector(base) for parameter in module.parameters()}
-        named = {name for name, parameter in base.named_parameters() if id(parameter) in connector}
-        prefix = PEFT_PREFIX
-        beside = {name.removeprefix(prefix): tensors[name] for name in tensors if name.removeprefix(prefix) in named}
-        adapter = {name: tensor for name, tensor in tensors.items() if name.removeprefix(prefix) not in named}
+        connector = connector_names(base, family)
+        own_names = {name: name.removeprefix(PEFT_PREFIX) for name in tensors}
+        beside = {own: tensors[name] for name, own in own_names.items() if own in connector}
+        adapter = {name: tensors[name] for name, own in own_names.items() if own not in connector}
         model.save_pretrained(folder, state_dict=adapter, save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's, without a word of this run
         if beside:
