@@ -131,6 +131,13 @@ def test_a_created_environment_is_the_activated_one(tmp_path):
     assert shown.stdout.splitlines() == [str(prefix), str(prefix), "2.13.0+cpu", f"unset 1 {prefix}"]
 
 
+def test_packages_are_compiled_even_where_python_writes_no_bytecode(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    prefix = tmp_path / "e"
+    assert create(write_spec(tmp_path, "tiny==1.0"), prefix).returncode == 0
+    assert list(prefix.glob("lib/*/site-packages/tiny/__pycache__/__init__.*.pyc"))
+
+
 def test_activating_what_is_not_there_ends_the_shell(tmp_path):
     done = in_bash(f"source {FRONT_END}/bin/activate '{tmp_path}/none'; set -euo pipefail; echo still here")
     assert done.returncode == 1
@@ -350,6 +357,7 @@ def test_snakemake_makes_uses_and_mends_the_environment(tmp_path, monkeypatch):
     folder = tmp_path / "a workflow"
     shutil.copytree(FRONT_END, folder / "conda-uv", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setenv("PATH", f"{folder}/conda-uv/bin:{os.environ['PATH']}")
+    monkeypatch.delenv("SNAKEMAKE_CONDA_PREFIX", raising=False)  # its environments would stand where the user's do
     (folder / "Snakefile").write_text(SNAKEFILE)
     write_spec(folder, "tiny==1.0")
     assert "will be created" in snakemake(folder, "--dry-run")

@@ -66,7 +66,9 @@ def _build(uv: str, spec: Spec, prefix: Path) -> None:
     _run_uv(
         [uv, "venv", "--quiet", "--no-config", "--no-project", "--python", _host_python(spec), str(prefix)], environment
     )
-    install = [uv, "pip", "install", "--no-config", "--python", str(prefix / "bin/python"), *indexes.flags]
+    # as pip does: where PYTHONDONTWRITEBYTECODE is set, as in many containers, no job would compile what it imports
+    compiled = "--compile-bytecode"
+    install = [uv, "pip", "install", "--no-config", compiled, "--python", str(prefix / "bin/python"), *indexes.flags]
     if backend := choose_torch_backend(spec, indexes.chosen_by_user):
         install.append(f"--torch-backend={backend}")
     if spec.requirements:
