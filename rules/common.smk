@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 try:
     from syntune.errors import UserError
+    from syntune.planned import read_plan, require_planned_recipes, write_plan
     from syntune.settings.methods import METHODS
     from syntune.settings.paths import check_paths
     from syntune.settings.reading import read_settings
@@ -22,10 +23,19 @@ except ImportError as error:
 
 try:
     config_name = ", ".join(map(os.path.relpath, workflow.overwrite_configfiles)) or "config.yaml"
+    plan = None if workflow.is_main_process else read_plan()
+    if plan:
+        require_planned_recipes(plan)
+        config = plan.config
     settings = read_settings(config, Settings, config_name)
     check_paths(settings, config_name, made_by_rules="results/easy-vqa")
 except UserError as error:
     sys.exit(f"error: {error}")
+
+
+onstart:
+    if workflow.is_main_process:
+        write_plan(config, [dataset.recipe for dataset in settings.datasets.values() if dataset.recipe])
 
 
 wildcard_constraints:

@@ -1,4 +1,4 @@
-"""How every command starts and ends: its environment checked first, a user's mistake in one line."""
+"""How every command starts and ends: its environment and code checked first, a user's mistake in one line."""
 
 import argparse
 import errno
@@ -7,13 +7,15 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 from syntune.errors import UserError
 from syntune.interpreter import require_environment
+from syntune.planned import require_planned_code
 
 
 def run_command(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser, environment: str) -> None:
-    """Parse the command line, check the interpreter, run ``main``; exit 1 with one line on a user's mistake.
+    """Parse the command line, check interpreter and code, run ``main``; exit 1 with one line on a user's mistake.
 
     ``environment`` names the env spec that the command's rule is bound to; a command whose rule chooses between several
     has an ``--environment`` option, which wins.
@@ -29,6 +31,7 @@ def run_command(main: Callable[[argparse.Namespace], None], parser: argparse.Arg
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it asks for a package that nothing here needs
     try:
         require_environment(getattr(args, "environment", environment))
+        require_planned_code(Path(sys.argv[0]).stem)
         main(args)
     except UserError as error:
         _stop(str(error))

@@ -8,10 +8,21 @@ does something else.
 import ast
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from syntune.files import canonical_json, sha256_bytes
 
 SCRIPTS = Path(__file__).resolve().parents[1]
+
+
+class Source(NamedTuple):
+    """A source file as it was when this process first read it."""
+
+    sha256: str
+    digest: str
+    """Of what its code does."""
+    imports: tuple[Path, ...]
+    """The library's files that its import statements name."""
 
 
 @cache
@@ -26,13 +37,13 @@ def source_files(script: str) -> tuple[Path, ...]:
         file = waiting.pop()
         if file not in found:
             found.add(file)
-            waiting.extend(_read(file)[1])
+            waiting.extend(read_source(file).imports)
     return tuple(sorted(found))
 
 
 def file_digests(script: str) -> dict[str, str]:
     """For each of :func:`source_files`, by its path below ``scripts/``, a digest of what its code does."""
-    return {file.relative_to(SCRIPTS).as_posix(): _read(file)[0] for file in source_files(script)}
+    return {file.relative_to(SCRIPTS).as_posix(): read_source(file).digest for file in source_files(script)}
 
 
 def code_digest(script: str) -> str:
@@ -41,9 +52,10 @@ def code_digest(script: str) -> str:
 
 
 @cache
-def _read(file: Path) -> tuple[str, tuple[Path, ...]]:
-    """The digest of a file's code, and the library's files that its import statements name."""
-    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+def read_source(file: Path) -> Source:
+    """What a source file holds, does and imports."""
+    data = file.read_bytes()
+    tree = ast.parse(data, filename=str(file))
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -54,7 +66,8 @@ def _read(file: Path) -> tuple[str, tuple[Path, ...]]:
             names.update(f"{module}.{alias.name}" for alias in node.names)
         if isinstance(body := getattr(node, "body", None), list):
             node.body = [statement for statement in body if not _is_bare_text(statement)]
-    return sha256_bytes(ast.dump(tree).encode())[:16], tuple(path for name in sorted(names) for path in _files_of(name))
+    imports = tuple(path for name in sorted(names) for path in _files_of(name))
+    return Source(sha256_bytes(data), sha256_bytes(ast.dump(tree).encode())[:16], imports)
 
 
 def _is_bare_text(statement: ast.stmt) -> bool:

@@ -19,13 +19,13 @@ def library(tmp_path, monkeypatch):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         sources.source_files.cache_clear()
-        sources._read.cache_clear()
+        sources.read_source.cache_clear()
         return sources.file_digests("run")
 
     monkeypatch.setattr(sources, "SCRIPTS", tmp_path)
     yield write
     sources.source_files.cache_clear()
-    sources._read.cache_clear()
+    sources.read_source.cache_clear()
 
 
 def test_direct_indirect_relative_and_late_imports_count(library):
