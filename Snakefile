@@ -28,9 +28,15 @@ include: "rules/report.smk"
 
 
 rule all:
+    """Target: the report, and every manifest that it rests on: one that a failed job took away is made again."""
     default_target: True
     input:
-        "results/report/index.html",
+        report="results/report/index.html",
+        models=expand("results/models/{model}.manifest.json", model=MADE_FROM[0]),
+        datasets=expand("results/data/{dataset}.manifest.json", dataset=MADE_FROM[1]),
+        seeds=expand("results/seed/{seed}.manifest.json", seed=MADE_FROM[2]),
+        rehearsals=expand("results/rehearsal/{run}/passed.json", run=settings.runs),
+        checkpoints=expand("results/checkpoints/{run}.manifest.json", run=TRAINED),
 
 
 rule data:

@@ -60,6 +60,9 @@ WITH_RECIPE = [name for name, dataset in settings.datasets.items() if dataset.re
 SEARCHED = list(dict.fromkeys(settings.runs[name].dataset for name in TRAINED))
 """The runs that train; the datasets that have a recipe; those that some run trains on, searched for benchmarks."""
 
+MADE_FROM = [sorted(set().union(*names)) for names in zip(*map(settings.made_from, settings.runs))]
+"""The models, the datasets and the seeds that the runs are made from."""
+
 BENCHMARK_FILES = {name: benchmark.files() for name, benchmark in settings.benchmarks.items()}
 BENCHMARK_IMAGES = {
     name: [ancient(folder) for folder in benchmark.folders()] for name, benchmark in settings.benchmarks.items()

@@ -28,11 +28,7 @@ def upstream(run: str) -> str:
 
     Of a seed's file only the size counts: to hash it at every call would take as long as to read it.
     """
-    models = settings.bases(settings.ancestry(run)[0])
-    tokenizers = [getattr(settings.models[name], "tokenizer_dataset", None) for name in models]
-    named = [name for name in (settings.runs[run].dataset, *tokenizers) if name]
-    datasets = sorted({other for name in named for other in (name, *settings.datasets[name].mix)})
-    seeds = sorted({settings.datasets[name].seed for name in datasets})
+    models, datasets, seeds = settings.made_from(run)
     recipes = [Path(recipe) for name in datasets if (recipe := settings.datasets[name].recipe)]
     files = [path for name in seeds if not (path := Path(settings.seeds[name].path)).is_relative_to("results")]
     ingredients = {

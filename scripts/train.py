@@ -18,20 +18,28 @@ def main(args: argparse.Namespace) -> None:
 
     With several GPUs this runs once more for each of them, which then trains and nothing else.
     """
+    from syntune.settings.reading import read_params
+    from syntune.settings.runs import TrainedRunSettings
+    from syntune.training.owner import owned
+
+    settings = read_params(args.settings, TrainedRunSettings)
+    if "RANK" in os.environ:
+        train(args, settings)
+    else:
+        with owned(args.work.with_name(f"{args.work.name}.lock")):
+            take_or_train(args, settings)
+
+
+def take_or_train(args: argparse.Namespace, settings: "TrainedRunSettings") -> None:
+    """Take the finished checkpoint of an equal training; without one, train what was rehearsed and keep it."""
     from syntune.artifacts.clearances import Clearance, rehearsed_fingerprint
     from syntune.artifacts.fingerprints import training_fingerprint
     from syntune.artifacts.manifests import read_manifest
     from syntune.artifacts.reading import REMAKE, read_json_file
     from syntune.errors import UserError
     from syntune.files import write_json
-    from syntune.settings.reading import read_params
-    from syntune.settings.runs import TrainedRunSettings
     from syntune.training.finished_checkpoints import FinishedCheckpoints
 
-    settings = read_params(args.settings, TrainedRunSettings)
-    if "RANK" in os.environ:
-        train(args, settings)
-        return
     dataset = read_manifest(args.dataset_manifest)
     starts = [read_manifest(path).content for path in args.start_manifests]
     fingerprint = training_fingerprint(settings, dataset.content, starts)

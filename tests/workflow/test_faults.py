@@ -95,6 +95,25 @@ def test_a_job_without_environments_stops_too(fresh):
     assert any(line.startswith("error: wrong interpreter: ") for line in error_lines(done.stdout))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "lost"),
+    [
+        ("chunks: 2}", "chunks: 2, max_pixels: 10}", "ingest_seed easy-vqa"),
+        ("dataset: raw, max_steps: 3", "dataset: raw, lora: {targets: [nope]}, max_steps: 3", "rehearse_training raw"),
+    ],
+)
+def test_a_change_that_failed_and_was_taken_back_is_not_forgotten(finished, tmp_path, old, new, lost):
+    shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)
+    workflow = Workflow(tmp_path / "copy")
+    config = workflow.folder / "small.yaml"
+    text = config.read_text()
+    assert old in text
+    config.write_text(text.replace(old, new, 1))
+    assert workflow.snakemake().returncode == 1
+    config.write_text(text)
+    assert lost in workflow.planned()
+
+
 def test_a_broken_eval_environment_fails_before_the_training(finished, tmp_path):
     """The evaluation's environment lost transformers: the rehearsal says so, and no run is trained."""
     shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)

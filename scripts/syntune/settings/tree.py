@@ -82,6 +82,14 @@ class Settings(Strict):
             chain.insert(0, start)
         return chain
 
+    def made_from(self, run: str) -> tuple[list[str], list[str], list[str]]:
+        """The models, datasets and seeds that ``run`` and its base are made from, those of runs before it left out."""
+        models = self.bases(self.ancestry(run)[0])
+        tokenizers = [getattr(self.models[name], "tokenizer_dataset", None) for name in models]
+        named = [name for name in (getattr(self.runs[run], "dataset", None), *tokenizers) if name]
+        datasets = sorted({other for name in named for other in (name, *self.datasets[name].mix)})
+        return models, datasets, sorted({self.datasets[name].seed for name in datasets})
+
     def answering(self, names: list[str]) -> list[str]:
         """Those of ``names``, a model and the runs on it in order, whose checkpoints answer together.
 

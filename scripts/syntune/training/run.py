@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import ExitStack
 
 import torch
 from transformers import set_seed
@@ -18,6 +19,7 @@ from syntune.training.health import checks_of_run
 from syntune.training.job import Job
 from syntune.training.log import log_plan, log_rehearsal, logged_to
 from syntune.training.outputs import write_checkpoint
+from syntune.training.owner import owned
 from syntune.training.ranks import Ranks, leave_ranks
 from syntune.training.ready import load_start, make_ready
 from syntune.training.recorder import record
@@ -42,9 +44,13 @@ def train_run(job: Job) -> None:
     contents = [start.content for start in starts]
     identity = training_fingerprint(settings, dataset.content, contents, layout=False)
     work = Work(job.work / identity, ranks.layout(settings))
-    if ranks.first:
-        work.clean()
-    with logged_to(work.folder / "finetuning.log", ranks.first), failures_explained(job, ranks, work.folder):
+    with ExitStack() as stack:
+        if ranks.first:
+            # ranks may outlive the command that started them and holds the run
+            stack.enter_context(owned(work.folder / "training.lock"))
+            work.clean()
+        stack.enter_context(logged_to(work.folder / "finetuning.log", ranks.first))
+        stack.enter_context(failures_explained(job, ranks, work.folder))
         log.info("run %s, fingerprint %s, on %s", job.run, identity, device_name(device))
         is_random = len(starts) == 1 and starts[0].settings.get("source") == "tiny"
         finished = _train(job, work, ranks, device, is_random)
