@@ -42,7 +42,8 @@ rule all:
 rule data:
     """Target: every dataset, sharded."""
     input:
-        expand("results/data/{dataset}.manifest.json", dataset=settings.datasets),
+        manifests=expand("results/data/{dataset}.manifest.json", dataset=settings.datasets),
+        shards=ancient(expand("results/data/{dataset}", dataset=settings.datasets)),
 
 
 rule rehearsal:
@@ -54,7 +55,8 @@ rule rehearsal:
 rule checkpoints:
     """Target: every run trained."""
     input:
-        expand("results/checkpoints/{run}.manifest.json", run=TRAINED),
+        manifests=expand("results/checkpoints/{run}.manifest.json", run=TRAINED),
+        folders=ancient(expand("results/checkpoints/{run}", run=TRAINED)),
 
 
 rule scores:
