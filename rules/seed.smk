@@ -8,6 +8,7 @@ rule ingest_seed:
     output:
         rows=directory("results/seed/{seed}"),
         manifest="results/seed/{seed}.manifest.json",
+        quarantine="results/seed/{seed}.quarantine.jsonl",
     log:
         "results/logs/ingest_seed/{seed}.log",
     benchmark:
@@ -23,4 +24,5 @@ rule ingest_seed:
         settings=lookup(dpath="seeds/{seed}", within=JSON),
     shell:
         "python scripts/ingest_seed.py --name {wildcards.seed:q} --settings {params.settings:q} "
-        "--rows {output.rows:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
+        "--rows {output.rows:q} --manifest {output.manifest:q} "
+        "--quarantine {output.quarantine:q} 2>&1 | tee {log:q}"

@@ -19,9 +19,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from syntune.artifacts.manifests import Part, write_manifest
-from syntune.data.records import Record, read_records
+from syntune.data.faults import Faults, counted
+from syntune.data.formats.front import read_records
+from syntune.data.formats.records import BAD_IMAGE, MISSING_IMAGE, Fault, Record
+from syntune.data.ids import Ids
 from syntune.errors import UserError
-from syntune.files import atomic_directory, canonical_json, sha256_bytes, write_jsonl
+from syntune.files import atomic_directory, atomic_file, sha256_bytes, write_jsonl
 from syntune.images import FORMATS, open_image
 from syntune.settings.seeds import SeedSettings
 
@@ -40,24 +43,38 @@ class Checked(NamedTuple):
     message: str = ""
 
 
-def ingest_seed(name: str, settings: SeedSettings, rows: Path, manifest: Path) -> None:
-    """Write ``chunk-00000.jsonl`` ... into the folder ``rows``, then the manifest.
+def ingest_seed(name: str, settings: SeedSettings, rows: Path, manifest: Path, quarantine: Path | None = None) -> None:
+    """Write ``chunk-00000.jsonl`` ... into the folder ``rows``, the list of dropped records, then the manifest.
 
-    A Parquet seed's images are written into its ``images/``. The chunks in order hold the rows in order, so their
-    number changes no dataset.
+    A seed's images that are no files of their own are written into its ``images/``. The chunks in order hold the rows
+    in order, so their number changes no dataset.
+
+    Args:
+        name: the seed's.
+        settings: the seed's.
+        rows: folder for the chunks.
+        manifest: file to write.
+        quarantine: file for the dropped records, a JSON line each; beside the manifest, if not given.
 
     Raises:
-        UserError: a record is malformed, an id repeats, an image is bad (unless these are dropped), or no row is left.
+        UserError: records or images are bad (unless these are dropped), an id repeats, or no row is left.
     """
-    ingestion = _Ingestion(settings, rows)
-    with atomic_directory(rows) as folder:
-        counts = ingestion.write_chunks(folder)
-        if not any(counts):
-            raise UserError(f"seeds.{name}: no row is left of the {ingestion.read} records in {settings.path}")
-        if not all(counts):
-            raise UserError(f"seeds.{name}: {sum(counts)} rows do not fill {len(counts)} chunks; lower chunks")
+    quarantine = quarantine or manifest.with_name(f"{name}.quarantine.jsonl")
+    with atomic_file(quarantine) as listed, listed.open("w", encoding="utf-8") as file:
+        faults = Faults(settings, file)
+        ingestion = _Ingestion(settings, rows, faults)
+        with atomic_directory(rows) as folder:
+            counts = ingestion.write_chunks(folder)
+            faults.check(name)
+            if not any(counts):
+                why = f" (dropped: {counted(faults.dropped)})" if faults.dropped else ""
+                raise UserError(f"seeds.{name}: no row is left of the {faults.read} records in {settings.path}{why}")
+            if not all(counts):
+                raise UserError(f"seeds.{name}: {sum(counts)} rows do not fill {len(counts)} chunks; lower chunks")
     for key, count in sorted(ingestion.unused.items()):
         log.warning("key %s of %d records is not read", key, count)
+    for note, count in sorted(ingestion.notes.items()):
+        log.info("%d records: %s", count, note)
     parts = [Part.from_file(rows / _chunk(index), manifest.parent, count) for index, count in enumerate(counts)]
     write_manifest(
         manifest,
@@ -65,26 +82,30 @@ def ingest_seed(name: str, settings: SeedSettings, rows: Path, manifest: Path) -
         name=name,
         parts=parts,
         packages=("pillow", "pyarrow"),
-        rows_in=ingestion.read,
+        rows_in=faults.read,
         rows_out=sum(counts),
-        dropped=dict(ingestion.dropped),
+        dropped=dict(sorted(faults.dropped.items())),
         settings=settings.model_dump(),
-        details={"images": len(ingestion.images), "unused_keys": dict(sorted(ingestion.unused.items()))},
+        details={
+            "images": len(ingestion.images),
+            "unused_keys": dict(sorted(ingestion.unused.items())),
+            "read_otherwise": dict(sorted(ingestion.notes.items())),
+        },
     )
 
 
 class _Ingestion:
     """The pass over a seed's records and what it counts."""
 
-    def __init__(self, settings: SeedSettings, rows: Path) -> None:
+    def __init__(self, settings: SeedSettings, rows: Path, faults: Faults) -> None:
         """``rows`` is where the folder will lie in the end."""
         self.settings = settings
         self.rows = rows
-        self.read = 0
-        self.dropped: Counter[str] = Counter()
+        self.faults = faults
         self.unused: Counter[str] = Counter()
+        self.notes: Counter[str] = Counter()
         self.images: set[str] = set()
-        self._seen: dict[str, str] = {}
+        self._ids = Ids(settings.repeated_ids)
         self._paths: dict[Path, Checked] = {}
 
     def write_chunks(self, folder: Path) -> list[int]:
@@ -102,7 +123,7 @@ class _Ingestion:
 
     def _rows(self, folder: Path) -> Iterator[dict]:
         """The rows whose images are good."""
-        records = read_records(self.settings)
+        records = self.faults.sift(read_records(self.settings))
         workers = min(8, len(os.sched_getaffinity(0)))
         with ThreadPoolExecutor(workers) as pool, tqdm(desc="records", unit="", disable=None) as progress:
             while batch := list(islice(records, _BATCH)):
@@ -112,7 +133,7 @@ class _Ingestion:
                     if row:
                         yield row
                 progress.update(len(batch))
-            log.info("%d records read, %d dropped", self.read, self.dropped.total())
+            log.info("%d records read, %d dropped", self.faults.read, self.faults.dropped.total())
 
     def _check_images(self, batch: list[Record], folder: Path, pool: ThreadPoolExecutor) -> list[list[Checked]]:
         """Decode the batch's images, each file once in the whole pass."""
@@ -132,7 +153,7 @@ class _Ingestion:
             data = path.read_bytes()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            return Checked(reason="missing image", message=f"{path}: cannot be read ({reason})")
+            return Checked(reason=MISSING_IMAGE, message=f"{path}: cannot be read ({reason})")
         return self._check_bytes(data, str(path), str(path))
 
     def _store(self, data: bytes, where: str, folder: Path) -> Checked:
@@ -154,50 +175,24 @@ class _Ingestion:
         try:
             open_image(data, name, self.settings.max_pixels)
         except UserError as error:
-            return Checked(reason="bad image", message=str(error))
+            return Checked(reason=BAD_IMAGE, message=str(error))
         return Checked(sha256_bytes(data), path)
 
     def _row(self, record: Record, images: list[Checked]) -> dict | None:
-        """The canonical row of a record; None where an image is bad and such rows are dropped."""
-        self.read += 1
+        """The canonical row of a record; None where an image is bad or the id repeats."""
+        bad = next((image for image in images if image.reason), None)
+        if bad:
+            self.faults.add(Fault(record.where, record.id, bad.reason, bad.message))
+            return None
+        hashes = [image.sha256 for image in images]
+        row_id = self._ids.take(record, hashes)
+        if isinstance(row_id, Fault):
+            self.faults.add(row_id)
+            return None
         self.unused.update(record.unused)
-        row_id = self._unique_id(record, images)
-        for image in images:
-            if image.reason:
-                self._drop(record, image)
-                return None
-        self.images.update(image.sha256 for image in images)
-        return {
-            "id": row_id,
-            "images": [image.path for image in images],
-            "image_sha256": [image.sha256 for image in images],
-            "text": record.text,
-        }
-
-    def _unique_id(self, record: Record, images: list[Checked]) -> str:
-        """The record's own id, which must not repeat, or one derived from its content and numbered if that repeats."""
-        if record.id is not None:
-            if record.id in self._seen:
-                raise UserError(
-                    f"{record.where}: id {record.id} was used before ({self._seen[record.id]}); make the ids unique, "
-                    "or leave them out and they are derived from the content"
-                )
-            self._seen[record.id] = record.where
-            return record.id
-        derived = base = sha256_bytes(canonical_json([[image.sha256 for image in images], record.text]).encode())[:16]
-        number = 1
-        while derived in self._seen:
-            number += 1
-            derived = f"{base}-{number}"
-        self._seen[derived] = record.where
-        return derived
-
-    def _drop(self, record: Record, image: Checked) -> None:
-        """Count a row with a bad image, or refuse it."""
-        if self.settings.bad_image == "refuse":
-            raise UserError(f"{record.where}: {image.message}; repair it, or set bad_image: drop")
-        self.dropped[image.reason] += 1
-        log.warning("dropped %s: %s", record.where, image.message)
+        self.notes.update(record.notes)
+        self.images.update(hashes)
+        return {"id": row_id, "images": [image.path for image in images], "image_sha256": hashes, "text": record.text}
 
 
 def _chunk(index: int) -> str:

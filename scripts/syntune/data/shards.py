@@ -17,7 +17,7 @@ from pyarrow.parquet import ParquetWriter
 from tqdm import tqdm
 
 from syntune.artifacts.manifests import Manifest, Part, part_files, read_manifest, write_manifest
-from syntune.data.conversations import fault_of, to_messages
+from syntune.data.conversations import fault_of, pair_turns, to_messages
 from syntune.data.ordering import key_hash
 from syntune.errors import UserError
 from syntune.files import atomic_directory, sha256_bytes
@@ -69,6 +69,7 @@ class Figures:
         self.image_bytes = 0
         self.answers = 0
         self.words = 0
+        self.left_out: Counter[str] = Counter()
 
     def as_details(self) -> dict[str, Any]:
         """The manifest's details."""
@@ -77,6 +78,7 @@ class Figures:
             "image_bytes": self.image_bytes,
             "answers": self.answers,
             "mean_answer_words": round(self.words / self.answers, 2),
+            "turns_left_out": dict(sorted(self.left_out.items())),
         }
 
 
@@ -93,6 +95,9 @@ def write_shards(
         sources[f"mix.{other}"] = RowSource(path, read_manifest(path), settings.mix.get(other), f"{other}/")
     dropped: Counter[str] = Counter()
     places = sorted(place for source in sources.values() for place in choose_rows(source, dropped))
+    if not places:
+        why = ", ".join(f"{number} {reason}" for reason, number in dropped.most_common() if number)
+        raise UserError(f"datasets.{name}: every row was dropped ({why or 'there was none'})")
     if len(places) < settings.shards:
         raise UserError(f"datasets.{name}: {len(places)} rows do not fill {settings.shards} shards; lower shards")
     figures = Figures()
@@ -132,7 +137,8 @@ def choose_rows(source: RowSource, dropped: Counter[str]) -> list[Place]:
             offset = 0
             for line in lines:
                 row = json.loads(line)
-                fault = fault_of(to_messages(row["text"], "prompt"), len(row["images"]))
+                messages, _ = pair_turns(to_messages(row["text"], "prompt"))
+                fault = fault_of(messages, len(row["images"]))
                 if fault:
                     dropped[fault] += 1
                 else:
@@ -172,9 +178,12 @@ def _read_row(place: Place, settings: DatasetSettings, figures: Figures) -> dict
         file.seek(place.offset)
         row = json.loads(file.readline())
     prompts = settings.caption_prompts
-    messages = to_messages(row["text"], prompts[int(key_hash("prompt", row["id"]), 16) % len(prompts)])
+    messages, left_out = pair_turns(
+        to_messages(row["text"], prompts[int(key_hash("prompt", row["id"]), 16) % len(prompts)])
+    )
     images = [_read_image(*image) for image in zip(row["images"], row["image_sha256"], strict=True)]
     answers = [message["content"] for message in messages if message["role"] == "assistant"]
+    figures.left_out.update(left_out)
     figures.images.update(row["image_sha256"])
     figures.image_bytes += sum(len(image["bytes"]) for image in images)
     figures.answers += len(answers)

@@ -1,10 +1,14 @@
 """Every file and folder that the config names is there before anything runs."""
 
+import glob
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from syntune.errors import UserError
+from syntune.settings.seed_files import find_records, hub_path
+from syntune.settings.seeds import SeedSettings
 from syntune.settings.tree import Settings
 
 Kind = Literal["file", "folder", "file or folder"]
@@ -27,12 +31,30 @@ def check_paths(settings: Settings, source: str, made_by_rules: str) -> None:
     What the rule easy_vqa makes in the folder ``made_by_rules`` may be missing: it is made on the way.
     """
     made = {Path(made_by_rules, name): kind for name, kind in MADE.items()}
+    for name, seed in settings.seeds.items():
+        for path in seed.paths:
+            if hub_path(path) is None:
+                _check_records(f"{source}: seeds.{name}.path", path, seed, made.get(Path(path)))
     for key, path, needed in _named_paths(settings):
         found = made.get(Path(path)) or _kind(Path(path))
         if found is None:
             raise UserError(f"{source}: {key}: {path} does not exist (paths start from {Path.cwd()})")
         if needed not in (found, "file or folder"):
             raise UserError(f"{source}: {key}: {path} is a {found}; name a {needed}")
+
+
+def _check_records(key: str, path: str, seed: SeedSettings, made: Kind | None) -> None:
+    """Refuse a seed's path at which no records of a known format lie."""
+    if made == "folder":
+        raise UserError(f"{key}: {path} is a folder; name a file")
+    if made == "file":
+        return
+    if not os.path.lexists(path) and not glob.has_magic(path):
+        raise UserError(f"{key}: {path} does not exist (paths start from {Path.cwd()})")
+    try:
+        find_records(path, seed)
+    except UserError as error:
+        raise UserError(f"{key}: {error}") from error
 
 
 def _kind(path: Path) -> Kind | None:
@@ -45,8 +67,7 @@ def _kind(path: Path) -> Kind | None:
 def _named_paths(settings: Settings) -> Iterator[tuple[str, str, Kind]]:
     """Each key that holds a path, the path, and what must lie there."""
     for name, seed in settings.seeds.items():
-        yield f"seeds.{name}.path", seed.path, "file"
-        if seed.images:
+        if seed.images and hub_path(seed.images) is None:
             yield f"seeds.{name}.images", seed.images, "folder"
     for name, dataset in settings.datasets.items():
         if dataset.recipe:

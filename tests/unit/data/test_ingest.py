@@ -39,7 +39,7 @@ def test_jsonl_rows_carry_paths_and_hashes(seed):
     assert [row["id"] for row in rows()] == [f"r{index}" for index in range(6)]
     for row in rows():
         assert row["image_sha256"] == [sha256_file(path) for path in row["images"]]
-    assert manifest.details == {"images": 6, "unused_keys": {}}
+    assert manifest.details == {"images": 6, "unused_keys": {}, "read_otherwise": {}}
 
 
 def test_the_same_seed_gives_the_same_bytes(seed):
@@ -100,11 +100,12 @@ def test_parquet_captions_get_their_marks_and_ids(work, png):
 
 def test_parquet_reads_messages_before_text_and_images_before_image(work, png):
     turns = [{"role": "user", "content": "What?"}, {"role": "assistant", "content": "A square."}]
-    row = {"images": [png()], "image": png("blue"), "messages": turns, "text": 3}
+    row = {"images": [png(), png("blue")], "image": png("blue"), "messages": turns, "text": "3"}
     pq.write_table(pa.Table.from_pylist([row]), "a.parquet")
     manifest = ingest(SeedSettings(format="parquet", path="a.parquet"))
-    assert [row["text"] for row in rows()] == ["<__dj__image>\n[[human]]: What?\n[[gpt]]: A square. <|__dj__eoc|>"]
-    assert Path(rows()[0]["images"][0]).read_bytes() == png()
+    text = "<__dj__image>\n<__dj__image>\n[[human]]: What?\n[[gpt]]: A square. <|__dj__eoc|>"
+    assert [row["text"] for row in rows()] == [text]
+    assert [Path(path).read_bytes() for path in rows()[0]["images"]] == [png(), png("blue")]
     assert manifest.details["unused_keys"] == {"image": 1, "text": 1}
 
 
@@ -140,11 +141,11 @@ LINE = {"id": "x", "images": ["0.png"], "text": "<__dj__image>\nx"}
             '{"id": "x", "images": ["0.png"], "text": "x"',
             "seed.jsonl: line 7: not valid JSON: EOF .* at column 44",
         ),
-        ("[1]", "line 7: Input should be a valid dictionary$"),
-        (json.dumps({"id": "x", "image": ["0.png"], "text": "x"}), "line 7: images: Field required"),
-        (json.dumps({**LINE, "text": None}), "line 7: text: Input should be a valid string"),
-        (json.dumps({**LINE, "images": "0.png"}), "line 7: images: Input should be a valid list"),
-        (json.dumps({**LINE, "images": ["0.png", 1]}), "line 7: images.1: Input should be a valid string"),
+        ("[1]", "line 7: must be a dictionary, not "),
+        (json.dumps({"id": "x", "images": ["0.png"]}), "line 7: has none of the keys .*, text.*; there are id, images"),
+        (json.dumps({**LINE, "text": None}), "line 7: text is null"),
+        (json.dumps({**LINE, "text": 3}), "line 7: text: must be text, not 3"),
+        (json.dumps({**LINE, "images": ["0.png", 1]}), "line 7: images.1: must be a path or an image's bytes, not 1"),
         (
             json.dumps({**LINE, "images": ["../../etc/passwd"]}),
             "line 7: images: ../../etc/passwd lies outside the images' folder seed",
@@ -177,18 +178,24 @@ def test_a_wrong_line_is_named(seed, line, match):
 @pytest.mark.parametrize(
     ("records", "match"),
     [
-        ("{", "a.json: not valid JSON"),
-        ("[" * 100_000, "a.json: not valid JSON: recursion limit exceeded"),
+        ("{", "a.json: one JSON object over several lines; needed is a list of records"),
+        ("[" * 100_000, "a.json: record 1: not valid JSON: recursion limit exceeded"),
         (
             [{"conversations": [{"from": "human", "value": "\ud800"}]}],
-            "a.json: not valid JSON: .* hex escape at column 55",
+            "a.json: record 1: not valid JSON: .* hex escape at column 54",
         ),
-        ({"id": 1}, "a.json: Input should be a valid list"),
-        ([{"id": 1, "image": "a.png"}], "a.json: record 1: conversations: Field required"),
-        ([{"image": 3, "conversations": []}], "record 1: image.0: Input should be a valid string"),
-        ([{"conversations": [{"value": "x"}]}], "record 1: conversations.0.from: Field required"),
-        ([{"conversations": [{"from": "system", "value": "x"}]}], "0.from: Input should be 'human' or 'gpt'"),
-        ([{"conversations": [{"from": "human", "value": 3}]}], "0.value: Input should be a valid string"),
+        ({"id": 1}, "a.json: line 1: has none of the keys conversations, messages"),
+        ([{"id": 1, "image": "a.png"}], "a.json: record 1: has none of the keys conversations, .* there are id, image"),
+        ([{"conversations": []}], "record 1: conversations is empty"),
+        ([{"image": 3, "text": "x"}], "record 1: image: must be a path or an image's bytes, not 3"),
+        ([{"conversations": [{"value": "x"}]}], "record 1: conversations.0: has no role or from; there are value"),
+        ([{"conversations": [{"from": "tool", "value": "x"}]}], "conversations.0.from: 'tool' is not one of human, "),
+        ([{"conversations": [{"from": "human", "value": 3}]}], "0.value: must be text or a list of parts, not 3"),
+        ('[{"text": "x"} {"text": "y"}]', "a.json: not valid JSON: ',' should be where there is '{\"text\": \"y\"}]'"),
+        ('[{"text": "x"}, {"text": }]', "a.json: record 2: not valid JSON: expected value at column 10"),
+        ('[{"text": "x"}, {"text": "', "a.json: record 2: not valid JSON: EOF while parsing a string at column 10"),
+        ('[{"text": "x"}', "a.json: not valid JSON: ',' should be where there is the end of the file"),
+        ('[{"text": "x"}] []', "a.json: not valid JSON: more follows the end of the list"),
         (
             [{"conversations": [{"from": "human", "value": "[[gpt]]: x\n[[gpt]]: y"}]}],
             "record 1: conversations: a turn holds one of Data-Juicer's own marks",
@@ -204,15 +211,15 @@ def test_a_wrong_parquet_file_is_named(work):
     settings = SeedSettings(format="parquet", path="a.parquet")
     Path("a.parquet").write_text("no")
     refused(settings, "a.parquet: not a readable Parquet file")
-    pq.write_table(pa.Table.from_pylist([{"picture": b"", "text": "x"}]), "a.parquet")
-    refused(settings, "a.parquet: no column images or image; there are picture, text")
+    pq.write_table(pa.Table.from_pylist([{"picture": b"x", "text": "x"}]), "a.parquet")
+    refused(settings, "a.parquet: row 1: picture names images, but is not read; rename it to images")
     pq.write_table(pa.Table.from_pylist([{"image": {"bytes": None, "path": "x.png"}, "text": "x"}]), "a.parquet")
-    refused(settings, "a.parquet: row 1: image.0: Input should be a valid bytes")
+    refused(settings, r"a.parquet: row 1: x.png: cannot be read \(No such file or directory\)")
     pq.write_table(pa.Table.from_pylist([{"image": None, "text": None}]), "a.parquet")
-    refused(settings, "a.parquet: row 1: text: Input should be a valid string")
-    messages = [{"role": "system", "content": "x"}]
+    refused(settings, "a.parquet: row 1: text is null")
+    messages = [{"role": "tool", "content": "x"}]
     pq.write_table(pa.Table.from_pylist([{"image": None, "messages": messages}]), "a.parquet")
-    refused(settings, "a.parquet: row 1: messages.0.role: Input should be 'user' or 'assistant'")
+    refused(settings, "a.parquet: row 1: messages.0.role: 'tool' is not one of human, user, ")
 
 
 def test_too_few_rows_for_the_chunks(seed):

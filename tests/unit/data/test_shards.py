@@ -94,12 +94,35 @@ def test_rows_without_an_answer_are_dropped_with_the_reason(ingested):
         "<__dj__image>\n[[human]]: Q",
         "<__dj__image>\n",
         "<__dj__image>\n[[gpt]]: A\n[[human]]: Q",
-        "<__dj__image>\n[[human]]: Q\n[[gpt]]: A\n[[human]]: R",
+        "<__dj__image>\n[[human]]: Q\n[[human]]: R\n[[gpt]]: A",
         "<__dj__image>\na caption",
     ]
     manifest = shard(ingested(texts=texts))
     assert manifest.dropped == {"no answer": 2, "turns out of order": 2}
     assert {row["id"] for row in table()} == {"r0", "r5"}
+
+
+def test_turns_that_cannot_be_learned_are_left_out_and_counted(ingested):
+    texts = [
+        "<__dj__image>\n[[gpt]]: Hello.\n[[human]]: Q\n[[gpt]]: A",
+        "<__dj__image>\n[[human]]: Q\n[[gpt]]: A\n[[human]]: Thanks!",
+        "<__dj__image>\n[[human]]: R\n[[gpt]]: \n[[human]]: Q\n[[gpt]]: A",
+    ]
+    manifest = shard(ingested(3, texts=texts), shards=1)
+    assert (manifest.rows_out, manifest.dropped) == (3, {})
+    assert manifest.details["turns_left_out"] == {
+        "first answer without a question": 1,
+        "last question without an answer": 1,
+        "pair without a question or an answer": 1,
+    }
+    for row in table():
+        assert row["messages"] == [{"role": "user", "content": "<image>\nQ"}, {"role": "assistant", "content": "A"}]
+
+
+def test_it_is_said_by_what_every_row_was_dropped(ingested):
+    rows = ingested(3, texts=["<__dj__image>\n", "<__dj__image>\n", "<__dj__image>\n[[gpt]]: A\n[[human]]: Q"])
+    with pytest.raises(UserError, match=r"datasets.d: every row was dropped \(2 no answer, 1 turns out of order\)"):
+        shard(rows)
 
 
 @pytest.mark.parametrize(
@@ -127,9 +150,9 @@ def test_shards_are_a_seed_again(ingested):
     from syntune.data.ingest import ingest_seed
     from syntune.settings.seeds import SeedSettings
 
-    shard(ingested(), shards=1)
+    shard(ingested(), shards=3)
     before = table()
-    settings = SeedSettings(format="parquet", path=str(next(SHARDS.iterdir())))
+    settings = SeedSettings(path=str(SHARDS))
     ingest_seed("again", settings, Path("results/seed/again"), Path("results/seed/again.manifest.json"))
     shard(Path("results/seed/again.manifest.json"), shards=1)
     assert [(row["id"], row["messages"], row["images"][0]["bytes"]) for row in table()] == [

@@ -81,6 +81,8 @@ def test_every_config_that_ships_is_valid(file):
             "config.yaml: datasets.captions.mix.language: Input should be greater than or equal to 1",
         ),
         ("seeds/easy-vqa/path", None, "config.yaml: seeds.easy-vqa.path: Field required"),
+        ("seeds/easy-vqa/path", 3, "config.yaml: seeds.easy-vqa.path: must be a path, or a list of paths"),
+        ("seeds/easy-vqa/path", [], "config.yaml: seeds.easy-vqa.path: must be a path, or a list of paths"),
     ],
 )
 def test_a_mistake_is_one_line_with_the_key(path, value, line):
@@ -120,7 +122,9 @@ def test_the_demo_makes_what_its_rule_says():
     [
         ("seeds/easy-vqa/path", "results/easy-vqa/seeed.jsonl", "results/easy-vqa/seeed.jsonl does not exist"),
         ("seeds/easy-vqa/path", "results/easy-vqa/images", "results/easy-vqa/images is a folder; name a file"),
-        ("seeds/easy-vqa/path", "config", "config is a folder; name a file"),
+        ("seeds/easy-vqa/path", "config", "config holds no records of format jsonl"),
+        ("seeds/easy-vqa/path", ["results/easy-vqa/seed.jsonl", "none"], "none does not exist"),
+        ("seeds/easy-vqa/path", "config/*.parquet", "config/*.parquet matches nothing"),
         ("seeds/easy-vqa/images", "config.yaml", "config.yaml is a file; name a folder"),
         ("datasets/synthetic/recipe", "config/recipes", "config/recipes is a folder; name a file"),
         ("benchmarks/stand-in-open/annotations", "config", "config is a folder; name a file"),

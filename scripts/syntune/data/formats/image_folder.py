@@ -1,0 +1,76 @@
+"""Folders of pictures, with a table of captions or a text file beside each picture."""
+
+import csv
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from syntune.data.formats.json_files import read_json_file
+from syntune.data.formats.parquet import read_parquet
+from syntune.data.formats.records import NO_TEXT, WRONG_VALUE, Fault, Row
+from syntune.errors import UserError
+from syntune.settings.seed_files import is_image
+
+log = logging.getLogger("ingest_seed")
+
+
+def read_image_folder(path: Path) -> Iterator[Row | Fault]:
+    """The pictures of a table (``metadata.csv``, ``.jsonl``, ``.parquet``), or of a folder with a ``.txt`` beside each.
+
+    A table's ``file_name`` starts from the table's folder, as Hugging Face's ``imagefolder`` has it.
+
+    Raises:
+        UserError: the table is malformed.
+    """
+    if path.is_dir():
+        yield from _read_captioned(path)
+    elif path.name.lower().endswith(".csv"):
+        yield from _read_table(path)
+    elif path.name.lower().endswith(".parquet"):
+        yield from read_parquet(path)
+    else:
+        yield from read_json_file(path)
+
+
+def _read_table(path: Path) -> Iterator[Row | Fault]:
+    """The rows of a CSV file with a header."""
+    csv.field_size_limit(2**31 - 1)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            header = next(reader, [])
+            for number, cells in enumerate((cells for cells in reader if cells), start=1):
+                where = f"{path}: row {number}"
+                if len(cells) == len(header):
+                    yield Row(where, dict(zip(header, cells, strict=True)), path.parent)
+                else:
+                    yield Fault(where, None, WRONG_VALUE, f"has {len(cells)} cells, the header has {len(header)}")
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a readable CSV file ({error})") from error
+
+
+def _read_captioned(folder: Path) -> Iterator[Row | Fault]:
+    """The pictures under a folder, in order, each with the text of the file of its name; its path is the id."""
+    lonely = 0
+    for here, below, names in os.walk(folder, followlinks=True):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        pictures = {Path(name).stem for name in names if is_image(name)}
+        lonely += sum(name.endswith(".txt") and Path(name).stem not in pictures for name in names)
+        for name in sorted(names):
+            picture = Path(here, name)
+            if name.startswith(".") or not is_image(name):
+                continue
+            row_id = picture.relative_to(folder).as_posix()
+            caption = picture.with_suffix(".txt")
+            if not caption.is_file():
+                yield Fault(str(picture), row_id, NO_TEXT, f"there is no {caption.name} beside it")
+                continue
+            try:
+                text = caption.read_text(encoding="utf-8-sig").strip()
+            except UnicodeDecodeError as error:
+                yield Fault(str(picture), row_id, WRONG_VALUE, f"{caption.name} is not UTF-8 text ({error.reason})")
+                continue
+            yield Row(str(picture), {"id": row_id, "image": row_id, "text": text}, folder)
+    if lonely:
+        log.warning("%s: %d .txt files have no picture beside them and are not read", folder, lonely)

@@ -1,0 +1,152 @@
+"""What a row says its images are: paths under a folder, or the images themselves."""
+
+import base64
+import binascii
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from syntune.data.formats.records import BAD_IMAGE, OUTSIDE, UNREAD_PICTURES, WRONG_VALUE, Unreadable
+from syntune.settings.seed_files import is_image
+
+KEYS = ("images", "image", "file_names", "file_name", "image_paths", "image_path", "image_files", "image_file")
+"""Keys that name a row's images; the first that holds any is read."""
+
+_OTHER_MEDIA = ("videos", "video", "audios", "audio")
+
+_NAMES_A_PICTURE = re.compile(r"(^|_)(image|img|picture|photo|frame)s?(_?\d+)?(_(path|file|name|url)s?)?$", re.I)
+_DATA_URI = re.compile(r"data:image/[\w.+-]+;base64,", re.I)
+
+
+def pictures_in(row: dict[str, Any], text_keys: tuple[str, ...]) -> tuple[list[str | bytes], str | None]:
+    """The images that a row's keys hold, each a path or bytes, and the key that was read.
+
+    ``text_keys`` hold text, whatever it looks like.
+
+    Raises:
+        Unreadable: a value is no image, two keys name different images, or images lie under a key that is not read.
+    """
+    held = {key: pictures_of(row[key], key) for key in KEYS if row.get(key) is not None}
+    key = next((key for key, pictures in held.items() if pictures), None)
+    pictures = held[key] if key else []
+    for other, also in held.items():
+        if any(not _is_among(picture, pictures) for picture in also):
+            raise Unreadable(UNREAD_PICTURES, f"{other} and {key} name different images; leave one of them")
+    for other in _OTHER_MEDIA:
+        if row.get(other):
+            raise Unreadable(UNREAD_PICTURES, f"{other} is not read: Syntune takes images alone")
+    for other, value in row.items():
+        if other not in (*held, *text_keys) and _is_unread_picture(other, value, pictures):
+            raise Unreadable(UNREAD_PICTURES, f"{other} names images, but is not read; rename it to images")
+    return pictures, key or next(iter(held), None)
+
+
+def pictures_of(value: Any, key: str) -> list[str | bytes]:
+    """The images of one value: none, one or a list, each a path, bytes, or Hugging Face's struct of both."""
+    if value in (None, ""):
+        return []
+    if not isinstance(value, list):
+        return [_picture_of(value, key)]
+    return [_picture_of(each, f"{key}.{index}") for index, each in enumerate(value)]
+
+
+def locate(picture: str | bytes, root: Path, key: str) -> Path | bytes:
+    """An image's bytes, or its path: relative to the working folder where it lies in that.
+
+    Args:
+        picture: bytes, a data URI, or a path that starts from ``root`` and must lie in it.
+        root: the images' folder. A link in it is followed wherever it leads.
+        key: what messages call it.
+
+    Raises:
+        Unreadable: the path leaves ``root``, or what lies there is neither a file nor missing.
+    """
+    if isinstance(picture, bytes):
+        return picture
+    if _DATA_URI.match(picture):
+        return _decoded(picture, key)
+    path = Path(os.path.abspath(root / picture.removeprefix("file://")))
+    top, here = os.path.abspath(root), Path.cwd()
+    if not path.is_relative_to(top):
+        raise Unreadable(
+            OUTSIDE, f"{key}: {picture} lies outside the images' folder {root}; set images to a folder that holds it"
+        )
+    if not _may_be_read(path):
+        raise Unreadable(BAD_IMAGE, f"{key}: {picture} is not a regular file")
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _picture_of(value: Any, key: str) -> str | bytes:
+    """One image."""
+    if isinstance(value, dict):
+        found = next((value[name] for name in ("bytes", "path", "url", "image") if value.get(name)), None)
+        if found is None and "bytes" in value:
+            raise Unreadable(WRONG_VALUE, f"{key}: has neither bytes nor a path")
+        value = found
+    if not isinstance(value, str | bytes) or not value:
+        raise Unreadable(WRONG_VALUE, f"{key}: must be a path or an image's bytes, not {brief(value)}")
+    if isinstance(value, str) and re.match(r"https?://", value, re.I):
+        raise Unreadable(WRONG_VALUE, f"{key}: {brief(value)} lies on the web; download it and name the file")
+    return value
+
+
+def brief(value: Any) -> str:
+    """A value for a message."""
+    text = "null" if value is None else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _is_among(picture: str | bytes, pictures: list[str | bytes]) -> bool:
+    """Whether an image is one of ``pictures``; of paths and addresses the file's name decides."""
+    if isinstance(picture, bytes):
+        return picture in pictures
+    return any(isinstance(other, str) and _file_name(other) == _file_name(picture) for other in pictures)
+
+
+def _is_unread_picture(key: str, value: Any, pictures: list[str | bytes]) -> bool:
+    """Whether a key that is not read holds an image that the row would then lack.
+
+    In a row with images, only a key that is called an image's counts: the others say where the images came from.
+    """
+    seen = list(_pictures_within(value))
+    if pictures and not _NAMES_A_PICTURE.search(key):
+        return False
+    return any(not _is_among(picture, pictures) for picture in seen)
+
+
+def _pictures_within(value: Any) -> Iterator[str | bytes]:
+    """What looks like an image in the value of an unknown key."""
+    if isinstance(value, bytes):
+        yield value
+    elif isinstance(value, str):
+        if _DATA_URI.match(value) or ("\n" not in value and is_image(value.split("?")[0])):
+            yield value
+    elif isinstance(value, dict) and value.keys() <= {"bytes", "path"}:
+        yield from (each for each in value.values() if isinstance(each, str | bytes) and each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _pictures_within(each)
+
+
+def _file_name(path: str) -> str:
+    """The last part of a path or an address."""
+    return path.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
+
+
+def _decoded(uri: str, key: str) -> bytes:
+    """The bytes of a data URI; line breaks in it are the writer's."""
+    try:
+        return base64.b64decode("".join(uri.partition(",")[2].split()), validate=True)
+    except binascii.Error as error:
+        raise Unreadable(BAD_IMAGE, f"{key}: a data URI of broken base64 ({error})") from error
+
+
+def _may_be_read(path: Path) -> bool:
+    """False for a folder, a pipe or a device, on which a read could hang; a missing file is found missing later."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return True

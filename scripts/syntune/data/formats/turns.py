@@ -1,0 +1,148 @@
+"""Conversations as data sets spell them: names of speakers, content parts, system turns."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from syntune.data.conversations import JUICER_IMAGE_MARK, Message
+from syntune.data.formats.pictures import brief, pictures_of
+from syntune.data.formats.records import NO_TEXT, UNKNOWN_ROLE, WRONG_VALUE, Unreadable
+
+KEYS = ("conversations", "messages", "conversation")
+"""Keys that hold a conversation; the first that holds anything is read."""
+
+SYSTEM = "system"
+ROLES = {
+    "human": "user",
+    "user": "user",
+    "gpt": "assistant",
+    "assistant": "assistant",
+    "model": "assistant",
+    "chatgpt": "assistant",
+    "bot": "assistant",
+    "system": SYSTEM,
+}
+"""What data sets call the speakers, and our names."""
+
+SYSTEM_KEPT = "system turn put before its question"
+
+_SPEAKER, _CONTENT = ("role", "from"), ("content", "value")
+
+
+class Chat(NamedTuple):
+    """A conversation as it stands."""
+
+    messages: list[Message]
+    """With :data:`SYSTEM` among the roles; ``<__dj__image>`` where a content part is an image."""
+    pictures: list[str | bytes]
+    """Images that content parts hold themselves."""
+    unused: tuple[str, ...]
+    """Keys of turns that are not read."""
+
+
+def read_turns(value: Any, key: str) -> Chat:
+    """The turns under a row's ``key``.
+
+    Raises:
+        Unreadable: there is none, one has no known speaker or no text, or a part is neither text nor an image.
+    """
+    turns = _as_list(value, key)
+    if not turns:
+        raise Unreadable(NO_TEXT, f"{key} is empty")
+    messages, pictures, unused = [], [], set()
+    for index, turn in enumerate(turns):
+        name = f"{key}.{index}"
+        if not isinstance(turn, dict):
+            raise Unreadable(WRONG_VALUE, f"{name}: must be a dictionary of role and content, or of from and value")
+        role = ROLES.get(str(_field(turn, name, _SPEAKER)).lower())
+        if role is None:
+            speaker = _key(turn, _SPEAKER)
+            raise Unreadable(UNKNOWN_ROLE, f"{name}.{speaker}: {brief(turn[speaker])} is not one of {', '.join(ROLES)}")
+        content = _field(turn, name, _CONTENT)
+        messages.append({"role": role, "content": _text(content, f"{name}.{_key(turn, _CONTENT)}", pictures)})
+        unused.update(f"{key}.{other}" for other in turn if other not in (*_SPEAKER, *_CONTENT))
+    return Chat(messages, pictures, tuple(sorted(unused)))
+
+
+def without_system(messages: list[Message]) -> tuple[list[Message], bool]:
+    """Each system turn put before the next question, as Gemma's chat template does; and whether there was one.
+
+    Not every model's chat form has a system turn, and a shard's rows are for all of them.
+    """
+    told: list[str] = []
+    kept: list[Message] = []
+    found = False
+    for message in messages:
+        content = message["content"]
+        if message["role"] == SYSTEM:
+            found = found or bool(content.strip())
+            told += [content.strip()] if content.strip() else []
+        elif message["role"] == "user" and told:
+            kept.append({"role": "user", "content": "\n\n".join([*told, content])})
+            told = []
+        else:
+            kept.append(message)
+    return kept, found
+
+
+def _as_list(value: Any, key: str) -> list[Any]:
+    """A list of turns, which a column may spell as JSON, or hold as a struct of lists."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise Unreadable(WRONG_VALUE, f"{key}: not valid JSON ({error})") from error
+    if isinstance(value, dict) and value and all(isinstance(column, list) for column in value.values()):
+        if len({len(column) for column in value.values()}) > 1:
+            raise Unreadable(WRONG_VALUE, f"{key}: its columns differ in length")
+        return [dict(zip(value, fields, strict=True)) for fields in zip(*value.values(), strict=True)]
+    if not isinstance(value, list):
+        raise Unreadable(WRONG_VALUE, f"{key}: must be a list of turns, not {brief(value)}")
+    return value
+
+
+def _key(turn: dict[str, Any], choices: tuple[str, str]) -> str:
+    """The one of two keys that a turn has."""
+    return next((key for key in choices if turn.get(key) is not None), choices[0])
+
+
+def _field(turn: dict[str, Any], name: str, choices: tuple[str, str]) -> Any:
+    """A turn's speaker or content."""
+    value = turn.get(_key(turn, choices))
+    if value is None:
+        raise Unreadable(
+            WRONG_VALUE, f"{name}: has no {' or '.join(choices)}; there are {', '.join(turn) or 'no keys'}"
+        )
+    return value
+
+
+def _text(content: Any, name: str, pictures: list[str | bytes]) -> str:
+    """A turn's text; images among its parts are added to ``pictures``, those with nothing inside to no list."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise Unreadable(WRONG_VALUE, f"{name}: must be text or a list of parts, not {brief(content)}")
+    return "".join(_joined(part, f"{name}.{index}", pictures) for index, part in enumerate(content)).removesuffix("\n")
+
+
+def _joined(part: Any, name: str, pictures: list[str | bytes]) -> str:
+    """A part with the line break behind it."""
+    if isinstance(part, str):
+        return f"{part}\n"
+    if not isinstance(part, dict):
+        raise Unreadable(WRONG_VALUE, f"{name}: must be a part with a type, not {brief(part)}")
+    kind = part.get("type") or ("text" if isinstance(part.get("text"), str) else "image" if "image" in part else None)
+    if kind in ("text", "input_text") and isinstance(part.get("text"), str):
+        return f"{part['text']}\n"
+    if kind in ("image", "image_url", "input_image"):
+        pictures.extend(_held(part, name))
+        return f"{JUICER_IMAGE_MARK}\n"
+    raise Unreadable(WRONG_VALUE, f"{name}: is neither text nor an image, but {brief(part)}")
+
+
+def _held(part: dict[str, Any], name: str) -> Iterator[str | bytes]:
+    """The image that a part holds, if it is not just a mark for one of the row's."""
+    for key in ("image", "image_url", "url", "path", "bytes"):
+        if part.get(key):
+            yield from pictures_of(part[key], f"{name}.{key}")
+            return

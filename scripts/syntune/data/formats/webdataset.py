@@ -1,0 +1,78 @@
+"""WebDataset's tar files: members of one name, save for the ending, are one sample."""
+
+import tarfile
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from syntune.data.formats.json_files import parse_json
+from syntune.data.formats.records import MALFORMED, WRONG_VALUE, Fault, Row
+from syntune.errors import UserError, one_line
+from syntune.settings.seed_files import is_image
+
+_TEXTS = ("txt", "text", "caption")
+
+
+def read_webdataset(path: Path) -> Iterator[Row | Fault]:
+    """The samples of a tar file, read from front to end.
+
+    ``KEY.jpg`` (or any image, ``KEY.0.jpg`` for several) is an image, ``KEY.txt`` or ``KEY.caption`` its text and
+    ``KEY.json`` a record, whose text or conversation goes first. KEY is the id, if the record has none.
+
+    Raises:
+        UserError: it is not a readable tar file.
+    """
+    try:
+        with tarfile.open(path, "r|*") as tar:
+            files = (member for member in tar if not member.isdir())
+            for key, members in groupby(files, key=lambda member: _split(member.name)[0]):
+                where = f"{path}: sample {key}"
+                fields, fault = _fields(tar, members)
+                yield Fault(where, key, *fault) if fault else Row(where, {"id": key, **fields}, path.parent)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise UserError(f"{path}: not a readable tar file ({one_line(error)})") from error
+
+
+def _split(name: str) -> tuple[str, str]:
+    """A member's key, with its folders, and its ending: all behind the first dot."""
+    folder, slash, file = name.removeprefix("./").rpartition("/")
+    stem, _, ending = file.partition(".")
+    return f"{folder}{slash}{stem}", ending.lower()
+
+
+def _fields(tar: tarfile.TarFile, members: Iterator[tarfile.TarInfo]) -> tuple[dict[str, Any], tuple[str, str] | None]:
+    """A sample as a row, or the reason and message of what is wrong with it."""
+    images: dict[str, bytes] = {}
+    record: dict[str, Any] = {}
+    texts: dict[str, str] = {}
+    others: dict[str, None] = {}
+    for member in members:
+        ending = _split(member.name)[1]
+        if not member.isreg():
+            return {}, (WRONG_VALUE, f"{member.name} is not a regular file")
+        if not (is_image(f".{ending}") or ending == "json" or ending in _TEXTS):
+            others[ending] = None
+            continue
+        content = tar.extractfile(member).read()
+        if is_image(f".{ending}"):
+            images[ending] = content
+            continue
+        try:
+            if ending == "json":
+                record = parse_json(content.removeprefix(b"\xef\xbb\xbf"), member.name)
+            else:
+                texts[ending] = content.decode("utf-8-sig").strip()
+        except UnicodeDecodeError as error:
+            return {}, (WRONG_VALUE, f"{member.name} is not UTF-8 text ({error.reason})")
+        except ValueError as error:
+            return {}, (MALFORMED, str(error))
+    if not isinstance(record, dict):
+        return {}, (WRONG_VALUE, "its JSON must hold one record")
+    text = next((texts[ending] for ending in _TEXTS if ending in texts), None)
+    fields = {**others, **record}
+    if text is not None:
+        fields.setdefault("text", text)
+    if images:
+        fields["images"] = [images[ending] for ending in sorted(images)]
+    return fields, None

@@ -1,0 +1,365 @@
+"""Seeds as the world spells them: every layout gives the same rows, or one line that says why not."""
+
+import base64
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from syntune.data.conversations import to_messages
+from syntune.data.formats import json_files
+from syntune.data.formats.front import read_records
+from syntune.data.formats.records import Fault
+from syntune.settings.seeds import SeedSettings
+
+
+@pytest.fixture
+def pictures(work, png):
+    """Two pictures in ``images/``."""
+    Path("images").mkdir()
+    for name, color in (("a", "red"), ("b", "blue")):
+        Path(f"images/{name}.png").write_bytes(png(color))
+
+
+def read(path, **settings):
+    return list(read_records(SeedSettings(path=path, **settings)))
+
+
+def one(row, images="images", end="jsonl"):
+    """The record of a row in a file of its own."""
+    text = json.dumps(row)
+    Path(f"one.{end}").write_text(f"[{text}]" if end == "json" else text)
+    (record,) = read(f"one.{end}", images=images)
+    return record
+
+
+def turns(record):
+    return [(message["role"], message["content"]) for message in to_messages(record.text, "PROMPT")]
+
+
+def llava(*contents, **more):
+    names = ("human", "gpt")
+    said = [{"from": names[index % 2], "value": content} for index, content in enumerate(contents)]
+    return {"id": "x", "conversations": said, **more}
+
+
+def chat(*contents, **more):
+    names = ("user", "assistant")
+    said = [{"role": names[index % 2], "content": content} for index, content in enumerate(contents)]
+    return {"id": "x", "messages": said, **more}
+
+
+ASKED = [("user", "<image>\nWhat?"), ("assistant", "Red.")]
+A = Path("images/a.png")
+
+
+@pytest.mark.parametrize("end", ["json", "jsonl"])
+@pytest.mark.parametrize(
+    "row",
+    [
+        llava("<image>\nWhat?", "Red.", image="a.png"),
+        llava("What?", "Red.", image="a.png"),
+        llava("<image>\nWhat?", "Red.", image=["a.png"]),
+        llava("<image>\nWhat?", "Red.", images=["a.png"]),
+        llava("What?", "Red.", images=["a.png"]),
+        llava("What?", "Red.", images="a.png"),
+        llava("What?", "Red.", image=None, images=["a.png"]),
+        llava("What?", "Red.", image="a.png", images=["a.png"]),
+        llava("What?", "Red.", images=[{"path": "a.png"}]),
+        llava("What?", "Red.", image_path="a.png"),
+        chat("<image>\nWhat?", "Red.", images=["a.png"]),
+        chat("What?", "Red.", images=["a.png"]),
+        chat("What?", "Red.", image="a.png"),
+        chat([{"type": "image"}, {"type": "text", "text": "What?"}], "Red.", images=["a.png"]),
+        chat([{"type": "image", "image": "a.png"}, {"type": "text", "text": "What?"}], "Red."),
+        chat([{"type": "image_url", "image_url": {"url": "a.png"}}, {"type": "text", "text": "What?"}], "Red."),
+        chat([{"type": "text", "text": "What?"}], [{"type": "text", "text": "Red."}], image="a.png"),
+        {"id": "x", "messages": llava("What?", "Red.")["conversations"], "image": "a.png"},
+        {"id": "x", "conversations": chat("What?", "Red.")["messages"], "image": "a.png"},
+        {"id": "x", "text": "<__dj__image>\n[[human]]: What?\n[[gpt]]: Red. <|__dj__eoc|>", "images": ["a.png"]},
+        {"id": "x", "text": "[[user]]: <image>\nWhat?\n[[assistant]]: Red.", "image": "a.png"},
+    ],
+)
+def test_one_meaning_however_it_is_spelled(pictures, row, end):
+    record = one(row, end=end)
+    assert (record.id, record.images, turns(record), record.notes) == ("x", [A], ASKED, ())
+
+
+def test_a_data_uri_is_the_image(pictures, png):
+    uri = "data:image/png;base64,\n" + base64.encodebytes(png()).decode()
+    assert one(llava("What?", "Red.", image=uri)).images == [png()]
+    fault = one(llava("What?", "Red.", image="data:image/png;base64,?"))
+    assert (fault.reason, fault.message[:29]) == ("bad image", "image: a data URI of broken b")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (llava("What?", "Red.", image="a.png", images=["b.png"]), "image and images name different images"),
+        (llava("What?", "Red.", pictures=["a.png"]), "pictures names images, but is not read; rename it to images"),
+        (llava("What?", "Red.", source="coco/a.jpg"), "source names images, but is not read"),
+        (llava("What?", "Red.", image="a.png", image2="b.png"), "image2 names images, but is not read"),
+        (llava("What?", "Red.", video="a.mp4"), "video is not read: Syntune takes images alone"),
+        (llava("What?", "Red.", image="https://x.org/a.png"), "image: 'https://x.org/a.png' lies on the web; download"),
+        (llava("What?", "Red.", image="../a.png"), "../a.png lies outside the images' folder images; set images to a"),
+    ],
+)
+def test_a_key_that_names_pictures_is_read_or_refused(pictures, row, message):
+    fault = one(row)
+    assert isinstance(fault, Fault) and message in fault.message
+
+
+def test_a_key_that_says_where_a_picture_came_from_is_only_counted(pictures):
+    row = llava("What?", "Red.", image="a.png", image_url="https://x.org/1/a.png", source="coco/c.jpg", width=3)
+    assert one(row).unused == ("image_url", "source", "width")
+
+
+@pytest.mark.parametrize(
+    ("row", "expected", "note"),
+    [
+        (
+            llava("<image>\nQ", "A", "<image>\nR", "B", image="a.png"),
+            ["<image>\nQ", "A", "R", "B"],
+            "marks of one image in several turns: first kept",
+        ),
+        (
+            llava("Hello", "A", "<image>\nQ", "B", "R\n<image>", "C", image="a.png"),
+            ["Hello", "A", "<image>\nQ", "B", "R", "C"],
+            "marks of one image in several turns: first kept",
+        ),
+        (llava("In SVG?", "Use <image>."), ["In SVG?", "Use <image>."], "<image> read as a word"),
+        (llava("What is <image>?", "A tag."), ["What is < image>?", "A tag."], "<image> read as a word"),
+        (
+            llava("<image>\nIs it <image>?", "An <image>.", image="a.png"),
+            ["<image>\nIs it < image>?", "An <image>."],
+            "<image> read as a word",
+        ),
+        (llava("Which?", "The <image>.", image="a.png"), ["<image>\nWhich?", "The <image>."], "<image> read as a word"),
+        (
+            chat([{"type": "text", "text": "Is <image> seen?"}, {"type": "image"}], "A", image="a.png"),
+            ["Is < image> seen?\n<image>", "A"],
+            "<image> read as a word",
+        ),
+    ],
+)
+def test_a_mark_too_many_is_a_word_or_marks_the_same_image(pictures, row, expected, note):
+    record = one(row)
+    assert ([content for _, content in turns(record)], record.notes) == (expected, (note,))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (llava("<image>\nWhat?", "Red."), "conversations marks 1 images, the record has 0"),
+        (llava("<image>\n<image>\nWhat?", "Red.", image="a.png"), "conversations marks 2 images, the record has 1"),
+        (llava("<image>\nWhat?", "Red.", image=["a.png", "b.png"]), "conversations marks 1 images, the record has 2"),
+        (llava("What?", "<__dj__image>", image="a.png"), "conversations: <__dj__image> stands in a turn that asks"),
+        ({"text": "<__dj__image>\nred"}, "text marks 1 images, the record has 0"),
+    ],
+)
+def test_marks_that_lack_their_images_are_a_fault(pictures, row, message):
+    assert one(row).message.startswith(message)
+
+
+def test_interleaved_images_stay_where_they_are(pictures):
+    row = llava("Is <image> or <image> red?", "The first.", images=["a.png", "b.png"])
+    assert turns(one(row))[0] == ("user", "Is <image> or <image> red?")
+
+
+def test_system_turns_are_put_before_their_question(pictures):
+    said = [
+        {"from": "system", "value": "Be brief."},
+        {"from": "human", "value": "<image>\nWhat?"},
+        {"from": "gpt", "value": "Red."},
+    ]
+    record = one({"conversations": said, "image": "a.png"})
+    assert turns(record) == [("user", "Be brief.\n\n<image>\nWhat?"), ("assistant", "Red.")]
+    assert record.notes == ("system turn put before its question",)
+    record = one({"text": "[[system]]: Be brief.\n[[human]]: What?\n[[gpt]]: Red.", "images": ["a.png"]})
+    assert turns(record)[0] == ("user", "<image>\nBe brief.\n\nWhat?")
+
+
+def test_keys_of_turns_that_are_not_read_are_counted(pictures):
+    row = chat("What?", "Red.", image="a.png")
+    row["messages"][1]["weight"] = 0
+    assert one(row).unused == ("messages.weight",)
+
+
+@pytest.mark.parametrize("content", ['[{"text": "x"}]', '{"text": "x"}\n\n{"text": "y"}'])
+def test_a_byte_order_mark_is_no_text(work, content):
+    Path("a.json").write_bytes(b"\xef\xbb\xbf" + content.encode())
+    assert [record.text for record in read("a.json")] == ["x", "y"][: content.count("text")]
+
+
+def test_a_list_is_read_in_blocks(work, monkeypatch):
+    monkeypatch.setattr(json_files, "_BLOCK", 7)
+    rows = [{"id": index, "text": f'é "{index}" \\ 😀 ]}}, [' * index} for index in range(30)]
+    for indent in (None, 2):
+        Path("a.json").write_text(json.dumps(rows, indent=indent, ensure_ascii=indent is None))
+        assert [(record.id, record.text) for record in read("a.json")] == [
+            (str(row["id"]), row["text"]) for row in rows
+        ]
+
+
+def test_half_a_surrogate_pair_is_a_fault_of_its_record(work):
+    Path("a.json").write_text('[{"text": "\\ud83d\\ude00"}, {"id": "x", "text": "\\ud800"}, {"text": "y"}]')
+    first, fault, last = read("a.json")
+    assert (first.text, fault.where, fault.reason, last.text) == ("😀", "a.json: record 2", "not valid JSON", "y")
+
+
+def test_parquet_of_each_layout(pictures, png):
+    said, parts = llava("<image>\nWhat?", "Red.")["conversations"], [{"type": "image", "text": None}]
+    layouts = [
+        {"image": {"bytes": png(), "path": "a.png"}, "conversations": said},
+        {"images": [{"bytes": None, "path": "images/a.png"}], "conversations": said},
+        {"image": "images/a.png", "conversations": json.dumps(said)},
+        {"image": png(), "conversations": {"from": ["human", "gpt"], "value": ["<image>\nWhat?", "Red."]}},
+        {
+            "images": [png()],
+            "messages": [
+                {"role": "user", "content": [*parts, {"type": "text", "text": "What?"}]},
+                {"role": "assistant", "content": [{"type": "text", "text": "Red."}]},
+            ],
+        },
+    ]
+    for layout in layouts:
+        pq.write_table(pa.Table.from_pylist([layout]), "a.parquet")
+        (record,) = read("a.parquet")
+        assert turns(record) == ASKED
+        assert record.images in ([png()], [A])
+
+
+def test_several_files_are_read_in_order(pictures):
+    for name in ("b", "a", "c"):
+        Path(f"{name}.jsonl").write_text(json.dumps({"id": name, "text": name}))
+    assert [record.id for record in read("*.jsonl")] == ["a", "b", "c"]
+    assert [record.id for record in read(["c.jsonl", "a.jsonl"])] == ["c", "a"]
+    assert [record.where for record in read("*.jsonl", limit=2)] == ["a.jsonl: line 1", "b.jsonl: line 1"]
+
+
+def tar(path, members):
+    with tarfile.open(path, "w") as file:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            file.addfile(info, io.BytesIO(content))
+
+
+def test_webdataset(work, png):
+    tar(
+        "a.tar",
+        {
+            "x/001.png": png(),
+            "x/001.txt": b"a red square",
+            "x/001.json": b'{"width": 40}',
+            "002.0.png": png(),
+            "002.1.png": png("blue"),
+            "002.json": json.dumps({"id": 7, **chat("What?", "Two.")}).encode(),
+            "003.png": png(),
+            "003.cls": b"1",
+            "004.json": b"{",
+        },
+    )
+    first, second, third, fourth = read("a.tar")
+    assert (first.id, first.text, first.images) == ("x/001", "<__dj__image>\na red square", [png()])
+    assert first.unused == ("width",)
+    assert (second.id, second.images) == ("x", [png(), png("blue")])
+    assert (third.where, third.reason) == ("a.tar: sample 003", "no text or conversation")
+    assert fourth.message.startswith("004.json: not valid JSON: EOF")
+
+
+def test_a_damaged_tar_file_is_named(work, png):
+    from syntune.errors import UserError
+
+    tar("a.tar", {"1.png": png(size=(400, 400)), "1.txt": b"x"})
+    Path("a.tar").write_bytes(Path("a.tar").read_bytes()[:700])
+    with pytest.raises(UserError, match="a.tar: not a readable tar file"):
+        read("a.tar")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("metadata.csv", '\ufefffile_name,text\na.png,"a red, plain square"\nb.png,blue\n'),
+        (
+            "metadata.jsonl",
+            '{"file_name": "a.png", "text": "a red, plain square"}\n{"file_name": "b.png", "text": "blue"}',
+        ),
+    ],
+)
+def test_a_folder_of_pictures_with_a_table(pictures, name, content):
+    Path("images", name).write_text(content, encoding="utf-8")
+    first, second = read("images")
+    assert (first.images, first.text) == ([A], "<__dj__image>\na red, plain square")
+    assert (second.images, second.text) == ([Path("images/b.png")], "<__dj__image>\nblue")
+
+
+def test_a_row_of_a_table_that_lacks_cells_is_a_fault(pictures):
+    Path("images/metadata.csv").write_text("file_name,text\na.png\nb.png,blue\n")
+    fault, record = read("images")
+    assert (fault.where, fault.message) == ("images/metadata.csv: row 1", "has 1 cells, the header has 2")
+    assert record.text.endswith("blue")
+
+
+def test_a_folder_of_pictures_with_texts_beside(pictures):
+    Path("images/more").mkdir()
+    Path("images/a.png").rename("images/more/a.png")
+    Path("images/more/a.txt").write_text("\ufeffa red square\n", encoding="utf-8")
+    fault, record = read("images")
+    assert (fault.where, fault.message) == ("images/b.png", "there is no b.txt beside it")
+    assert (record.id, record.images) == ("more/a.png", [Path("images/more/a.png")])
+    assert record.text == "<__dj__image>\na red square"
+
+
+def test_a_dataset_saved_to_disk(work, png):
+    from datasets import Dataset, DatasetDict, Features, Image, List, Value
+
+    from syntune.errors import UserError
+
+    row = {
+        "id": "x",
+        "image": {"bytes": png(), "path": None},
+        **{"conversations": llava("What?", "Red.")["conversations"]},
+    }
+    features = Features(
+        {
+            "id": Value("string"),
+            "image": Image(),
+            "conversations": List({"from": Value("string"), "value": Value("string")}),
+        }
+    )
+    dataset = Dataset.from_list([row] * 70, features=features)
+    dataset.save_to_disk("plain", num_shards=2)
+    DatasetDict(train=dataset).save_to_disk("splits")
+    for folder in ("plain", "splits"):
+        records = read(folder)
+        assert len(records) == 70
+        assert (records[0].images, turns(records[0])) == ([png()], ASKED)
+    DatasetDict(train=dataset, test=dataset).save_to_disk("two")
+    with pytest.raises(UserError, match="two: holds several splits; set path to one of them: two/train, two/test"):
+        read("two")
+    assert len(read("two/test")) == 70
+
+
+def test_a_pipe_among_the_images_is_refused_without_waiting(pictures):
+    os.mkfifo("images/pipe.png")
+    fault = one(llava("What?", "Red.", image="pipe.png"))
+    assert (fault.reason, fault.message) == ("bad image", "image: pipe.png is not a regular file")
+
+
+def test_a_link_is_followed(pictures, png):
+    Path("elsewhere.png").write_bytes(png())
+    Path("images/link.png").symlink_to(Path("elsewhere.png").absolute())
+    assert one(llava("What?", "Red.", image="link.png")).images == [Path("images/link.png")]
+
+
+def test_absolute_paths_need_a_folder_that_holds_them(pictures):
+    row = llava("What?", "Red.", image=str(A.absolute()))
+    assert one(row, images="/").images == [A]
+    assert one(row).images == [A]
+    assert "set images to a folder that holds it" in one(row, images="elsewhere").message
