@@ -3,30 +3,28 @@
 import pytest
 
 from syntune.errors import UserError
-from syntune.recipes.model_parameters import MODEL_OPERATORS, in_numbers
+from syntune.recipes.model_parameters import check_models, read_model_operator
+from syntune.settings.models import EndpointSettings, ScorerSettings
 
 
 def read(name, **parameters):
-    return MODEL_OPERATORS[name].read(parameters, f"recipe.yaml: process: {name}")
+    return read_model_operator(name, parameters, f"recipe.yaml: process: {name}")
 
 
 def test_a_filter_keeps_its_limits_out_of_what_is_scored():
-    operator = MODEL_OPERATORS["image_text_similarity_filter"]
     parameters = read("image_text_similarity_filter", hf_clip="clip", min_score="25%", any_or_all="all")
-    assert operator.scoring(parameters) == {"hf_clip": "clip"}
-    assert operator.thresholds(parameters) == {"min_score": ("image_text_similarity", "25%")}
+    assert parameters.for_scoring() == {"hf_clip": "clip"}
+    assert parameters.limits() == {"min_score": ("image_text_similarity", "25%")}
 
 
 def test_a_filter_without_limits_only_scores():
-    parameters = read("image_watermark_filter", hf_watermark_model="watermark")
-    assert MODEL_OPERATORS["image_watermark_filter"].thresholds(parameters) == {}
+    assert read("image_watermark_filter", hf_watermark_model="watermark").limits() == {}
 
 
 def test_recaption_names_the_statistics_that_it_selects_by():
-    operator = MODEL_OPERATORS["recaption_mapper"]
     parameters = read("recaption_mapper", model="vlm", below={"image_text_similarity": "25%"}, max_words=10)
-    assert operator.thresholds(parameters) == {"below.image_text_similarity": ("image_text_similarity", "25%")}
-    assert operator.scoring(parameters) == {
+    assert parameters.limits() == {"below.image_text_similarity": ("image_text_similarity", "25%")}
+    assert parameters.for_scoring() == {
         "model": "vlm",
         "below": {"image_text_similarity": "25%"},
         "max_words": 10,
@@ -49,9 +47,41 @@ def test_wrong_parameters_are_refused_by_name(name, parameters, message):
     assert message in str(error.value)
 
 
-def test_percentiles_become_numbers():
-    found = {"image_text_similarity": {"25%": 0.21}}
-    assert in_numbers("image_text_similarity", "25%", found) == 0.21
-    assert in_numbers("image_text_similarity", 0.3, found) == 0.3
-    with pytest.raises(UserError, match="30% of image_text_similarity"):
-        in_numbers("image_text_similarity", "30%", found)
+RECIPE = [
+    ("words_num_filter", {"max_num": 20}),
+    ("image_text_similarity_filter", {"hf_clip": "clip", "min_score": "25%"}),
+    ("recaption_mapper", {"model": "captioner", "keep_if_better": "clip"}),
+]
+CLIP = ScorerSettings(source="scorer", path="clip")
+CAPTIONER = EndpointSettings(source="endpoint", base_url="http://localhost:8000/v1/", model="vlm")
+
+
+def test_models_that_are_there_are_taken():
+    check_models(RECIPE, {"clip": CLIP, "captioner": CAPTIONER}, "recipe.yaml")
+    assert CAPTIONER.base_url == "http://localhost:8000/v1"
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        (
+            {"captioner": CAPTIONER},
+            "recipe.yaml: process: image_text_similarity_filter: hf_clip: the config has no model 'clip'; "
+            "add models.clip with source: scorer and path: the folder of a CLIP",
+        ),
+        (
+            {"clip": CLIP},
+            "recipe.yaml: process: recaption_mapper: model: the config has no model 'captioner'; add "
+            "models.captioner with source: local, hub or parts for weights, or source: endpoint",
+        ),
+        (
+            {"clip": CLIP, "captioner": CLIP},
+            "recipe.yaml: process: recaption_mapper: model: models.captioner has source: scorer, but here it must be "
+            "models.captioner with source: local, hub or parts for weights, or source: endpoint",
+        ),
+    ],
+)
+def test_a_missing_model_is_refused_in_one_line(models, message):
+    with pytest.raises(UserError) as error:
+        check_models(RECIPE, models, "recipe.yaml")
+    assert str(error.value) == message
