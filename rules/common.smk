@@ -227,7 +227,7 @@ TIMED = {
     "gather_synthesis": WITH_RECIPE,
     "shard": settings.datasets,
     "decontaminate": SEARCHED,
-    "prepare_base": settings.models,
+    "prepare_base": settings.checkpoints,
     "rehearse_training": TRAINED,
     "rehearse_evaluation": settings.runs,
     "train": TRAINED,

@@ -7,7 +7,7 @@ rule report:
         seeds=expand("results/seed/{seed}.manifest.json", seed=settings.seeds),
         syntheses=expand("results/synth/{dataset}.manifest.json", dataset=WITH_RECIPE),
         datasets=expand("results/data/{dataset}.manifest.json", dataset=settings.datasets),
-        models=expand("results/models/{model}.manifest.json", model=settings.models),
+        models=expand("results/models/{model}.manifest.json", model=settings.checkpoints),
         runs=expand("results/checkpoints/{run}.manifest.json", run=TRAINED),
         checkpoints=[ancient(f"results/checkpoints/{run}") for run in TRAINED],
         shards=[ancient(f"results/data/{dataset}") for dataset in settings.datasets],

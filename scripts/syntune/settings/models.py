@@ -1,9 +1,9 @@
-"""Settings of a base model: where its weights come from."""
+"""Settings of a model: where its weights come from, or the endpoint that answers for it."""
 
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, field_validator
 
 from syntune.settings.strict import Name, Strict
 
@@ -127,7 +127,58 @@ class AdapterModelSettings(WeightSource):
         return {"path": self.path}
 
 
+class ScorerSettings(WeightSource):
+    """A model that scores images, or images and texts, for recipes: CLIP, BLIP or a classifier of transformers."""
+
+    source: Literal["scorer"]
+    path: Weights = Field(description=f"the checkpoint's folder; {_OR_HUB}")
+
+    def weights(self) -> dict[str, str]:
+        """The keys that name weights, and what they name."""
+        return {"path": self.path}
+
+
+class EndpointSettings(WeightSource):
+    """A model behind an OpenAI-compatible endpoint for chat completions; recipes may ask it for captions."""
+
+    source: Literal["endpoint"]
+    base_url: str = Field(
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+        description="address up to the version, such as https://api.example.com/v1; /chat/completions is added",
+    )
+    model: str = Field(min_length=1, description="the model's name there")
+    key_variable: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="environment variable that holds the key; the key itself is never written anywhere. null: no key",
+    )
+    concurrency: int = Field(default=4, ge=1, le=256, description="requests at a time, of each job")
+    timeout_s: float = Field(default=60, gt=0, description="seconds until an unanswered request counts as failed")
+    retries: int = Field(
+        default=5, ge=0, le=20, description="further tries after a time-out, a 429 or an error of the server"
+    )
+    price_per_million_input_tokens: float = Field(default=0, ge=0, description="price, in any one currency")
+    price_per_million_output_tokens: float = Field(default=0, ge=0, description="price, in the same currency")
+    max_image_side: int = Field(
+        default=1024, ge=32, description="an image's longest side as it is sent, in pixels; a larger one is shrunk"
+    )
+
+    @field_validator("base_url")
+    @classmethod
+    def _without_last_slash(cls, url: str) -> str:
+        return url.rstrip("/")
+
+
 ModelSettings = Annotated[
-    TinyModelSettings | LocalModelSettings | HubModelSettings | PartsModelSettings | AdapterModelSettings,
+    TinyModelSettings
+    | LocalModelSettings
+    | HubModelSettings
+    | PartsModelSettings
+    | AdapterModelSettings
+    | ScorerSettings
+    | EndpointSettings,
     Field(discriminator="source"),
 ]
+
+HELPERS = (ScorerSettings, EndpointSettings)
+"""Models that recipes use and no run can start from."""

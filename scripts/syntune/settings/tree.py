@@ -8,7 +8,7 @@ from syntune.settings.benchmarks import BenchmarkSettings
 from syntune.settings.contamination import ContaminationSettings
 from syntune.settings.datasets import DatasetSettings
 from syntune.settings.methods import METHODS
-from syntune.settings.models import AdapterModelSettings, ModelSettings, TinyModelSettings
+from syntune.settings.models import HELPERS, AdapterModelSettings, EndpointSettings, ModelSettings, TinyModelSettings
 from syntune.settings.prediction import PredictionSettings
 from syntune.settings.runs import BaseRunSettings, RunSettings
 from syntune.settings.seeds import SeedSettings
@@ -24,7 +24,9 @@ class Settings(Strict):
     description: Described = Field(default="", description="a sentence or two for the top of the report")
     seeds: dict[Name, SeedSettings] = Field(min_length=1, description="real image-text data, by name")
     datasets: dict[Name, DatasetSettings] = Field(min_length=1, description="training datasets, by name")
-    models: dict[Name, ModelSettings] = Field(min_length=1, description="base models, by name")
+    models: dict[Name, ModelSettings] = Field(
+        min_length=1, description="base models, and models that recipes use, by name"
+    )
     runs: dict[Name, RunSettings] = Field(min_length=1, description="what is trained and evaluated, by name")
     benchmarks: dict[Name, BenchmarkSettings] = Field(min_length=1, description="what the runs are scored on, by name")
     contamination: ContaminationSettings = Field(
@@ -50,18 +52,30 @@ class Settings(Strict):
                 _known(f"models.{name}.tokenizer_dataset", model.tokenizer_dataset, self.datasets, "datasets")
             if isinstance(model, AdapterModelSettings):
                 _known(f"models.{name}.base", model.base, self.models, "models")
+                self._trainable(f"models.{name}.base", model.base)
                 self.bases(name)
         both = set(self.models) & set(self.runs)
         if both:
             raise ValueError(f"runs.{sorted(both)[0]}: a model has this name too; rename one of them")
         for name, run in self.runs.items():
             _known(f"runs.{name}.start", run.start, {**self.models, **self.runs}, "models and runs")
+            self._trainable(f"runs.{name}.start", run.start)
             if not isinstance(run, BaseRunSettings):
                 _known(f"runs.{name}.dataset", run.dataset, self.datasets, "datasets")
             self.ancestry(name)
         if self.compare is not None:
             _known("compare", self.compare, self.runs, "runs")
         return self
+
+    @property
+    def checkpoints(self) -> list[str]:
+        """The models that have weights here: all but endpoints."""
+        return [name for name, model in self.models.items() if not isinstance(model, EndpointSettings)]
+
+    def _trainable(self, key: str, name: str) -> None:
+        """Refuse a scorer or an endpoint where a base model is wanted."""
+        if isinstance(model := self.models.get(name), HELPERS):
+            raise ValueError(f"{key}: '{name}' is a model for recipes (source: {model.source}), not a base model")
 
     def bases(self, model: str) -> list[str]:
         """The models that ``model`` is merged from, the first one first and ``model`` last."""
