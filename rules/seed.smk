@@ -23,4 +23,5 @@ rule ingest_seed:
         settings=lookup(dpath="seeds/{seed}", within=JSON),
     shell:
         "python scripts/ingest_seed.py --name {wildcards.seed:q} --settings {params.settings:q} "
-        "--rows {output.rows:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
+        "--rows {output.rows:q} --manifest {output.manifest:q} --cache results/cache/images/{wildcards.seed:q}.sqlite "
+        "2>&1 | tee {log:q}"

@@ -12,7 +12,7 @@ def main(args: argparse.Namespace) -> None:
     from syntune.settings.reading import read_params
     from syntune.settings.seeds import SeedSettings
 
-    ingest_seed(args.name, read_params(args.settings, SeedSettings), args.rows, args.manifest)
+    ingest_seed(args.name, read_params(args.settings, SeedSettings), args.rows, args.manifest, args.cache)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--settings", required=True, help="the seed's settings, as JSON or @FILE")
     parser.add_argument("--rows", type=Path, required=True, help="folder for the chunks")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest to write")
+    parser.add_argument("--cache", type=Path, help="file of what is known about the images, kept from call to call")
     return parser
 
 
