@@ -6,6 +6,7 @@ so the folder itself is ``ancient()``.
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
@@ -15,6 +16,7 @@ try:
     from syntune.settings.methods import METHODS
     from syntune.settings.paths import check_paths
     from syntune.settings.reading import read_settings
+    from syntune.settings.seed_state import seed_state
     from syntune.settings.tree import Settings, as_params
     from syntune.sources import file_digests
 except ImportError as error:
@@ -80,6 +82,61 @@ def seed_records(wildcards) -> dict[str, list[str]]:
     """The files of a seed. The time of its images' folder says nothing of its content."""
     seed = settings.seeds[wildcards.seed]
     return {"records": seed.path, "images": [ancient(seed.images)] if seed.images else []}
+
+
+@cache
+def state_of_seed(name: str) -> str:
+    """A digest of the sizes and times of a seed's files, its images included."""
+    seed = settings.seeds[name]
+    return seed_state([seed.path], seed.images, seed.watch_images)
+
+
+def seed_files_state(wildcards) -> str:
+    """:func:`state_of_seed` of a job's seed: an older file or a changed image, which Snakemake alone would not see."""
+    return state_of_seed(wildcards.seed)
+
+
+def seeds_read(seeds: list[str]) -> list[str]:
+    """No files, but known only once these seeds are read: Snakemake then looks again at what is left to do.
+
+    So a job that waits for a seed runs only if its inputs turn out other than they were.
+    """
+    for seed in seeds:
+        checkpoints.ingest_seed.get(seed=seed)
+    return []
+
+
+def datasets_read(datasets: list[str]) -> list[str]:
+    """:func:`seeds_read` of what the rows of datasets come from."""
+    named = [other for name in datasets for other in (name, *settings.datasets[name].mix)]
+    return seeds_read([settings.datasets[name].seed for name in named])
+
+
+def dataset_read(wildcards) -> list[str]:
+    """:func:`datasets_read` of one dataset."""
+    return datasets_read([wildcards.dataset])
+
+
+def tokenizer_datasets(model: str) -> list[str]:
+    """The datasets of the tokenizers of a base model and of those that it is merged from."""
+    models = [settings.models[name] for name in settings.bases(model)]
+    return [name for model in models if (name := getattr(model, "tokenizer_dataset", None))]
+
+
+def model_read(wildcards) -> list[str]:
+    """:func:`datasets_read` of a base model's tokenizers."""
+    return datasets_read(tokenizer_datasets(wildcards.model))
+
+
+def run_read(wildcards) -> list[str]:
+    """:func:`datasets_read` of all that a run, or a run that it builds on, is trained on and from."""
+    base, *runs = settings.ancestry(wildcards.run)
+    return datasets_read(tokenizer_datasets(base) + [settings.runs[name].dataset for name in runs if name in TRAINED])
+
+
+def all_read(wildcards) -> list[str]:
+    """:func:`seeds_read` of every seed."""
+    return seeds_read(list(settings.seeds))
 
 
 def dataset_seed(wildcards) -> dict[str, list[str]]:

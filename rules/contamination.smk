@@ -4,6 +4,7 @@
 rule decontaminate:
     """Find benchmark questions in a dataset's shards, by text and by image; fail if there are too many."""
     input:
+        read=dataset_read,
         manifest="results/data/{dataset}.manifest.json",
         shards=ancient("results/data/{dataset}"),
         benchmarks=list(BENCHMARK_FILES.values()),

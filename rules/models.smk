@@ -5,6 +5,7 @@ rule prepare_base:
     """Build or convert a base model, every tensor accounted for."""
     input:
         unpack(ingredients),
+        read=model_read,
     output:
         model=directory("results/models/{model}"),
         manifest="results/models/{model}.manifest.json",

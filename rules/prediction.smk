@@ -5,6 +5,7 @@ rule predict:
     """Answer the questions of a benchmark; answers are cached by the content of model, question and decoding."""
     input:
         unpack(answering),
+        read=run_read,
         benchmark=lookup(dpath="{benchmark}", within=BENCHMARK_FILES),
         images=lookup(dpath="{benchmark}", within=BENCHMARK_IMAGES),
     output:
@@ -39,6 +40,7 @@ if SLICES:
     rule gather_predictions:
         """Put the slices' answers together, in the benchmark's order."""
         input:
+            read=run_read,
             slices=expand(per_slice("results/predictions/{run}/{benchmark}.jsonl"), slice=SLICES, allow_missing=True),
             benchmark=lookup(dpath="{benchmark}", within=BENCHMARK_FILES),
         output:

@@ -6,6 +6,7 @@ rule rehearse_training:
     input:
         unpack(run_dataset),
         unpack(run_base),
+        read=run_read,
     output:
         rehearsed="results/rehearsal/{run}/rehearsed.json",
         checkpoint=directory("results/rehearsal/{run}/checkpoint"),
@@ -40,6 +41,7 @@ rule rehearse_evaluation:
     """Load the rehearsed checkpoint as prediction will, and answer two questions of each benchmark."""
     input:
         unpack(rehearsed_answering),
+        read=run_read,
         benchmarks=list(BENCHMARK_FILES.values()),
         images=list(BENCHMARK_IMAGES.values()),
     output:
@@ -70,6 +72,7 @@ rule rehearse_evaluation:
 rule clear_for_training:
     """Let a run be trained: it and all that builds on it passed, its data were searched for benchmarks."""
     input:
+        read=run_read,
         rehearsed="results/rehearsal/{run}/rehearsed.json",
         rehearsals=rehearsals_before,
         findings=contamination_of,

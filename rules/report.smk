@@ -4,6 +4,7 @@
 rule report:
     """Draw the figures and write the page, from manifests, metrics, scores and timings alone."""
     input:
+        read=all_read,
         seeds=expand("results/seed/{seed}.manifest.json", seed=settings.seeds),
         syntheses=expand("results/synth/{dataset}.manifest.json", dataset=WITH_RECIPE),
         datasets=expand("results/data/{dataset}.manifest.json", dataset=settings.datasets),

@@ -4,6 +4,7 @@
 rule score:
     """Score a run's answers to a benchmark, with error bars, with and without the questions in its training data."""
     input:
+        read=run_read,
         predictions="results/predictions/{run}/{benchmark}.jsonl",
         benchmark=lookup(dpath="{benchmark}", within=BENCHMARK_FILES),
         contamination=contamination_of,
@@ -31,6 +32,7 @@ rule score:
 rule compare:
     """Set every run beside the baseline run, question by question."""
     input:
+        read=all_read,
         scores=expand("results/scores/{run}/{benchmark}.json", run=settings.runs, benchmark=settings.benchmarks),
     output:
         comparison="results/scores/compare.json",

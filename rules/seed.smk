@@ -1,8 +1,12 @@
 """Seed data in: any supported format becomes checked, canonical rows in a fixed number of chunks."""
 
 
-rule ingest_seed:
-    """Read a seed's records, check each image, and write canonical Data-Juicer rows in chunks."""
+checkpoint ingest_seed:
+    """Read a seed's records, check each image, and write canonical Data-Juicer rows in chunks.
+
+    A checkpoint, for only then does Snakemake see, in the same call, which chunks are as they were: whoever works on a
+    chunk takes ``results/seed/{seed}/chunk-{chunk}.manifest.json`` through an input function that asks ``seeds_read``.
+    """
     input:
         unpack(seed_records),
     output:
@@ -21,6 +25,7 @@ rule ingest_seed:
     params:
         *code("ingest_seed"),
         settings=lookup(dpath="seeds/{seed}", within=JSON),
+        state=seed_files_state,
     shell:
         "python scripts/ingest_seed.py --name {wildcards.seed:q} --settings {params.settings:q} "
         "--rows {output.rows:q} --manifest {output.manifest:q} --cache results/cache/images/{wildcards.seed:q}.sqlite "

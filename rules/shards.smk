@@ -5,6 +5,7 @@ rule shard:
     """Write a fixed number of Parquet shards that load_dataset("parquet", ...) reads with images decoded."""
     input:
         unpack(rows_to_shard),
+        read=dataset_read,
     output:
         shards=directory("results/data/{dataset}"),
         manifest="results/data/{dataset}.manifest.json",

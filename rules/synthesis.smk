@@ -5,6 +5,7 @@ rule synthesize:
     """Run the recipe's row-wise operators on one chunk of the seed."""
     input:
         unpack(dataset_seed),
+        read=dataset_read,
         recipe=lookup(dpath="datasets/{dataset}/recipe", within=VALUES),
     output:
         rows="results/synth/{dataset}/chunk-{chunk}.jsonl",
@@ -32,6 +33,7 @@ rule gather_synthesis:
     input:
         unpack(dataset_seed),
         unpack(synthesized_chunks),
+        read=dataset_read,
         recipe=lookup(dpath="datasets/{dataset}/recipe", within=VALUES),
     output:
         rows="results/synth/{dataset}.jsonl",

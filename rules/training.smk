@@ -7,6 +7,7 @@ rule train:
         unpack(run_dataset),
         unpack(run_base),
         unpack(run_start),
+        read=run_read,
         cleared=clearance,
     output:
         checkpoint=directory("results/checkpoints/{run}"),
