@@ -1,7 +1,7 @@
 """Whether a seed's files are still those that were read, told from outside: by names, sizes and times.
 
-Snakemake compares times: a file with an older one (``cp -p``, ``rsync -a``) goes unnoticed, and of a folder of images it
-sees nothing at all. A digest over every file notices whatever changes a size or a time, in either direction.
+Snakemake compares times: a file with an older one (``cp -p``, ``rsync -a``) goes unnoticed, and of a folder of images
+it sees nothing at all. A digest over every file notices whatever changes a size or a time, in either direction.
 """
 
 import hashlib

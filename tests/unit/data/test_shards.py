@@ -115,7 +115,7 @@ def test_an_image_that_changed_since_is_refused(ingested, spoil, match):
     with pytest.raises(UserError, match=match + "read the seed again: snakemake --forcerun ingest_seed"):
         shard(rows)
     assert not SHARDS.exists() and not MANIFEST.exists()
-    assert "rule ingest_seed:" in (ROOT / "rules/seed.smk").read_text()
+    assert "checkpoint ingest_seed:" in (ROOT / "rules/seed.smk").read_text()
 
 
 def test_fewer_rows_than_shards(ingested):
