@@ -6,6 +6,7 @@ so the folder itself is ``ancient()``.
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
@@ -17,6 +18,7 @@ try:
     from syntune.settings.paths import check_paths
     from syntune.settings.reading import read_settings
     from syntune.settings.seed_files import hub_path, watched_files
+    from syntune.settings.seed_state import seed_state
     from syntune.settings.tree import Settings, as_params
     from syntune.sources import file_digests
 except ImportError as error:
@@ -96,6 +98,18 @@ def seed_records(wildcards) -> dict[str, list[str]]:
     folder = seed.images if seed.images and not hub_path(seed.images) else None
     in_dag = folder and Path(folder).resolve() != Path("/")  # Snakemake makes an empty path of the root's
     return {"records": watched_files(seed), "images": [ancient(folder)] if in_dag else []}
+
+
+@cache
+def state_of_seed(name: str) -> str:
+    """A digest of the sizes and times of a seed's files, its images included."""
+    seed = settings.seeds[name]
+    return seed_state(watched_files(seed), seed.images, seed.watch_images)
+
+
+def seed_files_state(wildcards) -> str:
+    """:func:`state_of_seed` of a job's seed: an older file or a changed image, which Snakemake alone would not see."""
+    return state_of_seed(wildcards.seed)
 
 
 def dataset_seed(wildcards) -> dict[str, list[str]]:

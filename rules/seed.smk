@@ -22,7 +22,8 @@ rule ingest_seed:
     params:
         *code("ingest_seed"),
         settings=lookup(dpath="seeds/{seed}", within=JSON),
+        state=seed_files_state,
     shell:
         "python scripts/ingest_seed.py --name {wildcards.seed:q} --settings {params.settings:q} "
         "--rows {output.rows:q} --manifest {output.manifest:q} "
-        "--quarantine {output.quarantine:q} 2>&1 | tee {log:q}"
+        "--quarantine {output.quarantine:q} --cache results/cache/images/{wildcards.seed:q}.sqlite 2>&1 | tee {log:q}"

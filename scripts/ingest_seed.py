@@ -12,7 +12,8 @@ def main(args: argparse.Namespace) -> None:
     from syntune.settings.reading import read_params
     from syntune.settings.seeds import SeedSettings
 
-    ingest_seed(args.name, read_params(args.settings, SeedSettings), args.rows, args.manifest, args.quarantine)
+    settings = read_params(args.settings, SeedSettings)
+    ingest_seed(args.name, settings, args.rows, args.manifest, args.quarantine, args.cache)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,6 +24,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", type=Path, required=True, help="folder for the chunks")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest to write")
     parser.add_argument("--quarantine", type=Path, help="list of dropped records (default: beside the manifest)")
+    parser.add_argument("--cache", type=Path, help="file of what is known about the images, kept from call to call")
     return parser
 
 

@@ -4,11 +4,12 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from syntune.temporary import temporary_directory, temporary_file
 
 
 def _umask() -> int:
@@ -31,27 +32,19 @@ def fsync(path: Path) -> None:
 def atomic_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it there only if the block ends well."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with temporary_file(path) as temporary:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
         fsync(temporary)
         os.replace(temporary, path)
         fsync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_directory(path: str | Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``; put it in ``path``'s place only if the block ends well."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    try:
+    with temporary_directory(path) as temporary:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
         for file in temporary.rglob("*"):
@@ -62,8 +55,6 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(path)
         os.replace(temporary, path)
         fsync(path.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def sha256_bytes(data: bytes) -> str:

@@ -38,7 +38,7 @@ class Workflow:
         """The jobs that a dry run would start, as ``rule`` or ``rule wildcard.wildcard``."""
         done = self.snakemake("-n", *arguments)
         assert done.returncode == 0, done.stdout
-        jobs = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", done.stdout, re.M)
+        jobs = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):\n((?:    .*\n)*)", done.stdout, re.M)
         return {f"{rule} {_wildcards(block)}".strip() for rule, block in jobs} - {"all"}
 
 

@@ -53,6 +53,11 @@ class SeedSettings(Strict):
     max_pixels: int = Field(
         default=50_000_000, ge=1, description="largest image that is decoded, in pixels; above it the image is bad"
     )
+    watch_images: bool = Field(
+        default=True,
+        description="look at size and time of each image file at every call of snakemake, so that a changed image is "
+        "read again (about 0.5 s for 100,000 files on a local disk); false for slow file systems",
+    )
 
     @field_validator("path", mode="before")
     @classmethod

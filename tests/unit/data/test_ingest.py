@@ -18,7 +18,7 @@ ROWS, MANIFEST = Path("results/seed/s"), Path("results/seed/s.manifest.json")
 
 
 def rows():
-    return [row for chunk in sorted(ROWS.glob("chunk-*.jsonl")) for row in read_jsonl(chunk)]
+    return [row for chunk in sorted(ROWS.glob("chunk-0*.jsonl")) for row in read_jsonl(chunk)]
 
 
 def ingest(settings, **changes):
@@ -35,8 +35,8 @@ def refused(settings, match):
 
 def test_jsonl_rows_carry_paths_and_hashes(seed):
     manifest = ingest(seed(), chunks=4)
-    assert [part.rows for part in manifest.parts] == [1, 2, 1, 2]
-    assert [row["id"] for row in rows()] == [f"r{index}" for index in range(6)]
+    assert [part.path for part in manifest.parts] == [f"s/chunk-0000{index}.jsonl" for index in range(4)]
+    assert {row["id"] for row in rows()} == {f"r{index}" for index in range(6)}
     for row in rows():
         assert row["image_sha256"] == [sha256_file(path) for path in row["images"]]
     assert manifest.details == {"images": 6, "unused_keys": {}, "read_otherwise": {}}
@@ -56,7 +56,7 @@ def test_a_changed_image_changes_the_seed(seed, png):
 
 def test_a_limit_reads_from_the_top(seed):
     manifest = ingest(seed(), limit=2)
-    assert (manifest.rows_in, [row["id"] for row in rows()]) == (2, ["r0", "r1"])
+    assert (manifest.rows_in, {row["id"] for row in rows()}) == (2, {"r0", "r1"})
 
 
 def test_real_records(shared, work):
@@ -92,7 +92,7 @@ def test_parquet_captions_get_their_marks_and_ids(work, png):
     image = {"bytes": png(), "path": None}
     pq.write_table(pa.Table.from_pylist([{"image": image, "text": "a square"}] * 2), "a.parquet")
     ingest(SeedSettings(format="parquet", path="a.parquet"))
-    first, second = rows()
+    first, second = sorted(rows(), key=lambda row: row["id"])
     assert first["text"] == "<__dj__image>\na square"
     assert second["id"] == first["id"] + "-2"
     assert first["images"] == second["images"] and first["images"][0].startswith("results/seed/s/images/")
@@ -220,10 +220,6 @@ def test_a_wrong_parquet_file_is_named(work):
     messages = [{"role": "tool", "content": "x"}]
     pq.write_table(pa.Table.from_pylist([{"image": None, "messages": messages}]), "a.parquet")
     refused(settings, "a.parquet: row 1: messages.0.role: 'tool' is not one of human, user, ")
-
-
-def test_too_few_rows_for_the_chunks(seed):
-    refused(seed(rows=2, chunks=3), "seeds.s: 2 rows do not fill 3 chunks; lower chunks")
 
 
 def test_no_rows(seed):

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -34,17 +35,64 @@ def test_a_failed_folder_leaves_the_old_one(tmp_path):
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_a_killed_writer_leaves_nothing_under_the_final_name(tmp_path):
-    code = (
-        "import os, signal\n"
-        "from syntune.files import atomic_file\n"
-        f"with atomic_file({str(tmp_path / 'out')!r}) as temporary:\n"
-        "    temporary.write_text('half')\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+def writer(target: Path, then: str, kind: str = "atomic_directory") -> subprocess.Popen:
+    """A process that has begun to write ``target``; returns once it has."""
+    code = f"""
+import os, signal, sys, time
+from syntune.files import atomic_directory, atomic_file
+with {kind}({str(target)!r}) as temporary:
+    (temporary / "half" if temporary.is_dir() else temporary).write_text("half")
+    print("begun", flush=True)
+    {then}
+"""
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(SCRIPTS)})
-    assert done.returncode == -signal.SIGKILL
-    assert not (tmp_path / "out").exists()
+    assert process.stdout.readline() == "begun\n"
+    return process
+
+
+def folders_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if path.is_dir()}
+
+
+@pytest.mark.parametrize("kind", ["atomic_directory", "atomic_file"])
+@pytest.mark.parametrize("killed_by", [signal.SIGKILL, signal.SIGTERM])
+def test_what_a_killed_writer_leaves_is_no_result_and_goes_with_the_next_start(tmp_path, kind, killed_by):
+    target = tmp_path / "out"
+    process = writer(target, "time.sleep(60)", kind)
+    process.send_signal(killed_by)
+    assert process.wait() == -killed_by
+    assert not target.exists() and list(tmp_path.iterdir())
+    assert writer(target, "pass", kind).wait() == 0
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_a_living_writer_has_begun_stays(tmp_path):
+    target = tmp_path / "out"
+    living = writer(target, "sys.stdin.read()")
+    dead = writer(target, "sys.stdin.read()")
+    dead.kill()
+    dead.wait()
+    assert len(folders_in(tmp_path)) == 2
+    second = writer(target, "(temporary / 'second').touch()")
+    assert second.wait() == 0 and (target / "second").exists()
+    assert len(folders_in(tmp_path)) == 2
+    living.communicate("")
+    assert living.returncode == 0 and folders_in(tmp_path) == {"out"}
+    assert [path.name for path in target.iterdir()] == ["half"]
+
+
+def test_what_another_machine_writes_stays_for_a_day(tmp_path):
+    """Not every file system's locks reach other machines."""
+    for age, name in ((0, "new"), (25, "old")):
+        (tmp_path / f".out.abcdefg{age % 10}@{name}").mkdir()
+        lock = tmp_path / f".out.abcdefg{age % 10}@{name}.lock"
+        lock.touch()
+        os.utime(lock, (time.time() - age * 3600,) * 2)
+    assert writer(tmp_path / "out", "pass").wait() == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"out", ".out.abcdefg0@new", ".out.abcdefg0@new.lock"}
 
 
 def test_permissions_follow_the_umask(tmp_path):

@@ -1,0 +1,130 @@
+"""What earlier ingests of a seed found out about its images.
+
+Of a file its hash, as long as path, size, time and inode are the same; of a content that it can be decoded, as long as
+code and limits are the same. So a record that is added, another number of chunks or another package decodes nothing
+again, and a file that was only touched is read once more, not decoded.
+"""
+
+import logging
+import os
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+
+import PIL
+
+from syntune.files import canonical_json, sha256_bytes
+from syntune.sources import file_digests
+
+log = logging.getLogger("ingest_seed")
+
+_TABLES = """
+    CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, state TEXT NOT NULL, sha256 BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS decoded (sha256 BLOB, decoder BLOB, PRIMARY KEY (sha256, decoder)) WITHOUT ROWID;
+"""
+
+_WAIT = 60
+"""Seconds to wait for another process that writes."""
+
+
+class FileState(NamedTuple):
+    """What a file is taken to be the same by."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: Path) -> "FileState":
+        """The state of a file as it is now.
+
+        Raises:
+            OSError: there is no such file.
+            ValueError: no file can have such a path.
+        """
+        status = os.stat(path)
+        return cls(status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+class ImageCache:
+    """One SQLite file a seed, which only its ingest writes. One that cannot be used is done without."""
+
+    def __init__(self, path: Path | None, limits: dict[str, object]) -> None:
+        """Open the cache.
+
+        Args:
+            path: the file; None remembers nothing.
+            limits: what an image is decoded within, by name.
+        """
+        code = {name: digest for name, digest in file_digests("ingest_seed").items() if "/images" in name}
+        self._decoder = bytes.fromhex(sha256_bytes(canonical_json([PIL.__version__, code, limits]).encode()))[:16]
+        self._lock = Lock()
+        self._database = self._open(path) if path else None
+
+    def _open(self, path: Path) -> sqlite3.Connection | None:
+        """The database; one that is damaged is begun anew."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for again in (True, False):
+            try:
+                database = sqlite3.connect(path, timeout=_WAIT, check_same_thread=False)
+                database.executescript(_TABLES)
+                return database
+            except sqlite3.DatabaseError as error:
+                log.warning("%s: %s; images are checked again", path, error)
+                if not again or isinstance(error, sqlite3.OperationalError):
+                    return None
+                path.unlink(missing_ok=True)
+        return None
+
+    def close(self) -> None:
+        """Close the database."""
+        if self._database:
+            self._database.close()
+
+    def hash_of(self, path: Path, state: FileState) -> str | None:
+        """The hash of a file that is still as it was, and can be decoded."""
+        found = self._ask(
+            "SELECT hashes.sha256 FROM hashes JOIN decoded USING (sha256) WHERE path = ? AND state = ? AND decoder = ?",
+            (str(path), canonical_json(state), self._decoder),
+        )
+        return found[0].hex() if found else None
+
+    def is_decodable(self, sha256: str) -> bool:
+        """Whether the content of this hash was decoded before."""
+        key = (bytes.fromhex(sha256), self._decoder)
+        return self._ask("SELECT 1 FROM decoded WHERE sha256 = ? AND decoder = ?", key) is not None
+
+    def add(self, images: Iterable[tuple[str, Path | None, FileState | None]]) -> None:
+        """Remember images that could be decoded: hash, path and state; of images that came as bytes, the hash alone."""
+        files, contents = [], []
+        for sha256, path, state in images:
+            contents.append((bytes.fromhex(sha256), self._decoder))
+            if path and state:
+                files.append((str(path), canonical_json(state), bytes.fromhex(sha256)))
+        if self._database is None or not contents:
+            return
+        try:
+            with self._database:
+                self._database.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", files)
+                self._database.executemany("INSERT OR IGNORE INTO decoded VALUES (?, ?)", contents)
+        except sqlite3.DatabaseError as error:
+            self._give_up(error)
+
+    def _ask(self, query: str, values: tuple) -> tuple | None:
+        """The first row that a query finds."""
+        with self._lock:
+            if self._database is None:
+                return None
+            try:
+                return self._database.execute(query, values).fetchone()
+            except sqlite3.DatabaseError as error:
+                self._give_up(error)
+                return None
+
+    def _give_up(self, error: sqlite3.DatabaseError) -> None:
+        """Do without the cache from here on."""
+        log.warning("the cache of image checks cannot be used (%s); images are checked again", error)
+        self.close()
+        self._database = None

@@ -1,0 +1,124 @@
+"""A seed's images, each decoded whole and hashed; those that are known from before are not decoded again."""
+
+import io
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from syntune.data.formats.records import BAD_IMAGE, MISSING_IMAGE
+from syntune.data.image_cache import FileState, ImageCache
+from syntune.errors import UserError
+from syntune.files import sha256_bytes
+from syntune.images import FORMATS, open_image
+
+
+class Checked(NamedTuple):
+    """What decoding an image found: its hash and path in the rows or, of a bad image, the reason and the message."""
+
+    sha256: str = ""
+    path: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+class _Read(NamedTuple):
+    """An image that was looked at now, and what a file's state was before it was read."""
+
+    checked: Checked
+    path: Path | None = None
+    state: FileState | None = None
+
+
+class ImageChecks:
+    """Checks the images of a batch of records at a time, in threads; a context manager."""
+
+    def __init__(self, cache: Path | None, limits: dict[str, object], folder: Path, rows: Path) -> None:
+        """Make ready.
+
+        Args:
+            cache: the file of what is known from before; None for none.
+            limits: what :func:`open_image` takes besides the image and its name.
+            folder: where images that come as bytes are written to, below ``images/``.
+            rows: where that folder will lie in the end.
+        """
+        self._limits = limits
+        self._folder = folder
+        self._rows = rows
+        self._cache = ImageCache(cache, limits)
+        self._pool = ThreadPoolExecutor(min(8, len(os.sched_getaffinity(0))))
+
+    def __enter__(self) -> "ImageChecks":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self._cache.close()
+
+    def check_files(self, paths: Iterable[Path]) -> dict[Path, Checked]:
+        """What each file holds."""
+        checked: dict[Path, Checked] = {}
+        new = []
+        for path in sorted(set(paths)):
+            sha256 = self._known(path)
+            if sha256:
+                checked[path] = Checked(sha256, str(path))
+            else:
+                new.append(path)
+        found = self._remember(self._pool.map(self._check_file, new))
+        return checked | dict(zip(new, found, strict=True))
+
+    def store(self, images: Iterable[tuple[bytes, str]]) -> list[Checked]:
+        """Write each content to ``images/``, named by its hash; messages call it by the second."""
+        return self._remember(self._pool.map(lambda pair: self._store(*pair), images))
+
+    def _known(self, path: Path) -> str | None:
+        """The hash of a file that is known from before."""
+        try:
+            return self._cache.hash_of(path, FileState.of(path))
+        except (OSError, ValueError):
+            return None
+
+    def _remember(self, found: Iterable[_Read]) -> list[Checked]:
+        """Add what was decoded to the cache."""
+        found = list(found)
+        self._cache.add((read.checked.sha256, read.path, read.state) for read in found if read.checked.sha256)
+        return [read.checked for read in found]
+
+    def _check_file(self, path: Path) -> _Read:
+        """Read and decode an image file."""
+        try:
+            before = FileState.of(path)
+            data = path.read_bytes()
+            is_settled = before == FileState.of(path)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            return _Read(Checked(reason=MISSING_IMAGE, message=f"{path}: cannot be read ({reason})"))
+        checked = self._check_bytes(data, str(path), str(path))
+        return _Read(checked, path, before) if is_settled else _Read(checked)
+
+    def _store(self, data: bytes, where: str) -> _Read:
+        """Decode an image that came as bytes and write it."""
+        checked = self._check_bytes(data, f"{where}: image", "")
+        if checked.reason:
+            return _Read(checked)
+        sha256 = checked.sha256
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            name = f"images/{sha256[:2]}/{sha256}.{(image.format or 'png').lower()}"
+        file = self._folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+        return _Read(checked._replace(path=str(self._rows / name)))
+
+    def _check_bytes(self, data: bytes, name: str, path: str) -> Checked:
+        """Decode an image's bytes whole."""
+        sha256 = sha256_bytes(data)
+        if not self._cache.is_decodable(sha256):
+            try:
+                open_image(data, name, **self._limits)
+            except UserError as error:
+                return Checked(reason=BAD_IMAGE, message=str(error))
+        return Checked(sha256, path)

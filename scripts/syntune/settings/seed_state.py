@@ -1,0 +1,68 @@
+"""Whether a seed's files are still those that were read, told from outside: by names, sizes and times.
+
+Snakemake compares times: a file with an older one (``cp -p``, ``rsync -a``) goes unnoticed, and of a folder of images
+it sees nothing at all. A digest over every file notices whatever changes a size or a time, in either direction.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+_MADE = "results"
+"""The folder of what rules make, which Snakemake knows by itself."""
+
+_IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+
+
+def seed_state(records: Iterable[str], images: str | None, watch_images: bool = True) -> str:
+    """A digest of what a seed is read from; of what rules make, it knows nothing.
+
+    Args:
+        records: the files of records.
+        images: the folder of the images; None takes the folders of the records, where it looks at files with the
+            endings of images alone, as it does where the working folder lies in ``images``. The root ``/`` is not
+            looked at.
+        watch_images: whether images are looked at.
+    """
+    records = [file for file in records if not _is_made(file)]
+    digest = hashlib.sha256()
+    for file in records:
+        digest.update(_line(file, os.stat(file)))
+    folders = [images] if images else sorted({os.path.dirname(file) or "." for file in records})
+    for folder in folders if watch_images else ():
+        top = os.path.abspath(folder)
+        if not _is_made(folder) and top != os.path.sep:
+            endings = _IMAGE_ENDINGS if images is None or Path.cwd().is_relative_to(top) else ("",)
+            for name, status in _files(folder, set()):
+                if name.lower().endswith(endings):
+                    digest.update(_line(name, status))
+    return digest.hexdigest()[:16]
+
+
+def _is_made(path: str) -> bool:
+    """Whether a path lies where rules make things."""
+    return Path(os.path.abspath(path)).is_relative_to(os.path.abspath(_MADE))
+
+
+def _line(name: str, status: os.stat_result) -> bytes:
+    """What one file adds to the digest."""
+    return f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape")
+
+
+def _files(folder: str, above: set[tuple[int, int]]) -> Iterator[tuple[str, os.stat_result]]:
+    """The files of a folder and of those in it, in order, without hidden ones and what rules make; follows links."""
+    status = os.stat(folder)
+    place = (status.st_dev, status.st_ino)
+    if place in above or _is_made(folder):
+        return
+    try:
+        with os.scandir(folder) as entries:
+            shown = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    except PermissionError:  # the ingest names the images that it cannot read
+        return
+    for entry in shown:
+        if entry.is_dir():
+            yield from _files(entry.path, above | {place})
+        elif entry.is_file():
+            yield entry.path, entry.stat()
