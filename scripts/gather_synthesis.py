@@ -8,8 +8,9 @@ from syntune.command import run_command
 
 def main(args: argparse.Namespace) -> None:
     """Write the dataset's rows and their manifest."""
-    from syntune.data.juicer import load_operators, prepare_data_juicer, read_recipe
+    from syntune.data.juicer import load_operators, prepare_data_juicer
     from syntune.data.synthesis import gather_chunks
+    from syntune.recipes.reading import read_recipe
 
     prepare_data_juicer(produced=args.output.with_suffix("") / "gathered")
     import syntune.operators.registered  # noqa: F401

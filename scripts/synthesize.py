@@ -8,8 +8,9 @@ from syntune.command import run_command
 
 def main(args: argparse.Namespace) -> None:
     """Write the chunk's rows and the report of its operators."""
-    from syntune.data.juicer import load_operators, prepare_data_juicer, read_recipe
+    from syntune.data.juicer import load_operators, prepare_data_juicer
     from syntune.data.synthesis import synthesize_chunk
+    from syntune.recipes.reading import read_recipe
 
     prepare_data_juicer(produced=args.output.with_suffix(""))
     import syntune.operators.registered  # noqa: F401

@@ -1,6 +1,5 @@
 """Data-Juicer, called through its Python API so that nothing fails, drops or installs itself in silence."""
 
-import difflib
 import logging
 import os
 import random
@@ -8,12 +7,10 @@ import time
 from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import yaml
-
-from syntune.data.conversations import JUICER_END_MARK, JUICER_IMAGE_MARK
 from syntune.errors import UserError
+from syntune.recipes.reading import Recipe
 
 if TYPE_CHECKING:
     from data_juicer.core.data import NestedDataset
@@ -21,25 +18,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("data-juicer")
 
-Recipe = list[tuple[str, dict[str, Any]]]
-"""Operators in order: name and parameters."""
-
 _OURS = {"skip_op_error": False, "auto_op_parallelism": False, "num_proc": None}
 """Parameters that every operator gets: fail on an error, one process."""
-
-_FIXED = {
-    "text_keys": "text",
-    "image_key": "images",
-    "image_special_token": JUICER_IMAGE_MARK,
-    "eoc_special_token": JUICER_END_MARK,
-}
-"""Keys of a recipe that may only repeat what the rows of this project hold."""
-
-_IGNORED = (
-    *("project_name", "dataset_path", "export_path", "export_type", "np", "executor_type", "open_tracer"),
-    *("open_monitor", "use_cache", "skip_op_error", "keep_stats_in_res_ds", "op_fusion", "custom_operator_paths"),
-)
-"""Keys of a recipe for Data-Juicer's own command; here the workflow decides them."""
 
 _STATS, _HASHES = "__dj__stats__", ("__dj__hash", "__dj__minhash", "__dj__simhash", "__dj__imagehash")
 
@@ -78,46 +58,6 @@ def prepare_data_juicer(produced: Path) -> None:
     logger.remove()
     datasets.disable_caching()
     datasets.disable_progress_bars()
-
-
-def read_recipe(path: Path) -> Recipe:
-    """The operators that a recipe names.
-
-    Raises:
-        UserError: not YAML, an unknown key, a key that the rows contradict, or no operators.
-    """
-    try:
-        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: not a readable YAML file ({error})") from error
-    if not isinstance(recipe, dict) or not isinstance(recipe.get("process"), list) or not recipe["process"]:
-        raise UserError(f"{path}: process: a list of operators is missing")
-    for key, value in recipe.items():
-        _check_key(path, key, value)
-    return [_named_step(path, index, step) for index, step in enumerate(recipe["process"])]
-
-
-def _check_key(path: Path, key: str, value: Any) -> None:
-    """Refuse a key that Data-Juicer does not know or that contradicts the rows."""
-    if key in _FIXED and value != _FIXED[key]:
-        raise UserError(f"{path}: {key}: the rows of this project need {_FIXED[key]!r}; remove the key")
-    if key in _IGNORED:
-        log.warning("%s: %s is not used: the workflow decides it", path, key)
-    elif key != "process" and key not in _FIXED:
-        near = difflib.get_close_matches(str(key), ["process", *_FIXED, *_IGNORED], n=1)
-        raise UserError(f"{path}: {key}: unknown key" + (f"; did you mean '{near[0]}'?" if near else ""))
-
-
-def _named_step(path: Path, index: int, step: Any) -> tuple[str, dict[str, Any]]:
-    """An operator's name and parameters; Data-Juicer also takes a bare name."""
-    if isinstance(step, str):
-        step = {step: None}
-    if not isinstance(step, dict) or len(step) != 1:
-        raise UserError(f"{path}: process[{index}]: expected one operator with its parameters, found {step!r}")
-    (name, parameters) = next(iter(step.items()))
-    if parameters is not None and not isinstance(parameters, dict):
-        raise UserError(f"{path}: process[{index}].{name}: parameters must be key: value, not {parameters!r}")
-    return name, parameters or {}
 
 
 def load_operators(recipe: Recipe, path: Path) -> list["OP"]:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from syntune.artifacts.manifests import Part, part_files, read_manifest, write_manifest
-from syntune.data.juicer import Recipe, Step, run_operators, split_operators
+from syntune.data.juicer import Step, run_operators, split_operators
 from syntune.errors import UserError
 from syntune.files import canonical_json, read_json, read_jsonl, sha256_bytes, sha256_file, write_json, write_jsonl
+from syntune.recipes.reading import Recipe
 
 if TYPE_CHECKING:
     from data_juicer.ops.base_op import OP
