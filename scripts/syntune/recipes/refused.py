@@ -1,7 +1,6 @@
 """Operators of Data-Juicer that have no place in a recipe here."""
 
-RUN_MODELS = frozenset(
-    """
+_NAMES = """
     agent_insight_llm_mapper agent_skill_insight_mapper calibrate_qa_mapper detect_character_attributes_mapper
     detect_character_locations_mapper detect_main_character_mapper dialog_intent_detection_mapper
     dialog_sentiment_detection_mapper dialog_sentiment_intensity_mapper dialog_topic_detection_mapper
@@ -19,8 +18,9 @@ RUN_MODELS = frozenset(
     query_sentiment_detection_mapper query_topic_detection_mapper relation_identity_mapper sdxl_prompt2prompt_mapper
     sentence_augmentation_mapper text_embd_similarity_filter text_pair_similarity_filter
     text_tagging_by_prompt_mapper vggt_mapper
-    """.split()
-)
+"""
+
+RUN_MODELS = frozenset(_NAMES.split())
 """Those of Data-Juicer 1.6.1 that run a model or call an endpoint in their own way.
 
 The environment of the rows stages holds none of the packages that they need (transformers, vllm, ultralytics, ...).
