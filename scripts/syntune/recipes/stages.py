@@ -71,11 +71,13 @@ def kind_of(name: str) -> str:
 
 
 def percentiles_in(name: str, parameters: dict[str, Any]) -> dict[str, str]:
-    """Those of a filter's or a model operator's parameters that are percentiles."""
-    if not name.endswith("_filter") and name not in MODEL_OPERATORS:
-        return {}
-    texts = {key: value for key, value in parameters.items() if isinstance(value, str)}
-    return {key: value for key, value in texts.items() if _PERCENTILE.fullmatch(value)}
+    """Those thresholds of a filter or a model operator that are percentiles."""
+    if name in MODEL_OPERATORS:
+        limits = MODEL_OPERATORS[name].model_validate(parameters).limits()
+        values: dict[str, Any] = {key: threshold for key, (_, threshold) in limits.items()}
+    else:
+        values = parameters if name.endswith("_filter") else {}
+    return {key: value for key, value in values.items() if isinstance(value, str) and _PERCENTILE.fullmatch(value)}
 
 
 def _compiled(name: str, parameters: dict[str, Any], where: str) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
@@ -97,15 +99,15 @@ def _compiled_model(
     name: str, parameters: dict[str, Any], where: str
 ) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
     """A model operator and, where it is a filter, what applies its thresholds."""
-    declared = MODEL_OPERATORS[name]
-    read_settings(parameters, declared, where)
-    if declared.stat is None or not declared.thresholds:
+    read = read_settings(parameters, MODEL_OPERATORS[name], where)
+    if read.stat is None:
         yield MODELS, (name, parameters)
         return
-    thresholds = {key: value for key, value in parameters.items() if key in declared.thresholds and value is not None}
-    yield MODELS, (name, {key: value for key, value in parameters.items() if key not in declared.thresholds})
+    yield MODELS, (name, read.for_scoring())
+    thresholds = {key: threshold for key, (_, threshold) in read.limits().items()}
     if thresholds:
-        yield ROWS, (SCORE_FILTER, {"operator": name, "stat": declared.stat, **thresholds})
+        deciding = {key: getattr(read, key) for key in read.deciding}
+        yield ROWS, (SCORE_FILTER, {"operator": name, "stat": read.stat, **thresholds, **deciding})
 
 
 def _with_columns(parts: list[tuple[str, Recipe]]) -> list[tuple[str, Recipe]]:

@@ -22,7 +22,10 @@ def columns(name, parameters):
 
 
 def threshold(**bounds):
-    return ("score_filter", {"operator": "image_text_similarity_filter", "stat": "image_text_similarity", **bounds})
+    return (
+        "score_filter",
+        {"operator": "image_text_similarity_filter", "stat": "image_text_similarity", **bounds, "any_or_all": "any"},
+    )
 
 
 def test_consecutive_operators_of_one_kind_make_a_stage():
