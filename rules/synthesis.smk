@@ -30,14 +30,15 @@ rule synthesize:
         runtime=240,
     params:
         *code("synthesize"),
+        recipe=lookup(dpath="datasets/{dataset}/recipe", within=VALUES),
         operators=stage_operators,
         code_of_operators=operator_digests,
         modules=operator_modules,
         rows=chunk_before_rows,
         executor=dataset_executor,
     shell:
-        "python scripts/synthesize.py --dataset {wildcards.dataset:q} --operators {params.operators:q} "
-        "--chunk {params.rows:q} --edge {input.edge:q} --percentiles={input.percentiles:q} "
+        "python scripts/synthesize.py --dataset {wildcards.dataset:q} --recipe {params.recipe:q} "
+        "--operators {params.operators:q} --chunk {params.rows:q} --edge {input.edge:q} --percentiles={input.percentiles:q} "
         "--executor {params.executor:q} --code {params.modules:q} "
         "--kept results/cache/synthesis/{wildcards.dataset:q}/{wildcards.stage:q}/{wildcards.chunk:q} "
         "--output {output.rows:q} --report {output.report:q} --lineage {output.lineage:q} "
@@ -129,11 +130,12 @@ rule select_rows:
         runtime=240,
     params:
         *code("select_rows"),
+        recipe=lookup(dpath="datasets/{dataset}/recipe", within=VALUES),
         operators=stage_operators,
         code_of_operators=operator_digests,
     shell:
-        "python scripts/select_rows.py --dataset {wildcards.dataset:q} --operators {params.operators:q} "
-        "--chunks {input.rows:q} --edges {input.edges:q} --columns {input.columns:q} "
+        "python scripts/select_rows.py --dataset {wildcards.dataset:q} --recipe {params.recipe:q} "
+        "--operators {params.operators:q} --chunks {input.rows:q} --edges {input.edges:q} --columns {input.columns:q} "
         "--output {output.rows:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
 
 

@@ -24,7 +24,7 @@ def main(args: argparse.Namespace) -> None:
             Chunk(rows, columns, folder / rows.name, folder / f"{rows.stem}.lineage.parquet")
             for rows, columns in zip(args.chunks, args.columns, strict=True)
         ]
-        steps = select_rows(operators, chunks, f"dataset {args.dataset}")
+        steps = select_rows(operators, chunks, args.recipe)
         for chunk, done in zip(chunks, steps, strict=True):
             write_report(chunk.output.with_suffix(".json"), chunk.output, done[0].rows_in, done[-1].rows_out, done)
     root = args.manifest.parent
@@ -39,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", required=True, help="name of the dataset")
+    parser.add_argument("--recipe", required=True, help="the recipe's file, for messages to name")
     parser.add_argument("--operators", required=True, help="the stage's operators, as JSON: [[name, parameters], ...]")
     parser.add_argument("--chunks", type=Path, nargs="+", required=True, help="rows to read (JSONL), in order")
     parser.add_argument(

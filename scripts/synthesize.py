@@ -51,7 +51,7 @@ def _synthesize(args: argparse.Namespace, operators: list, percentiles: dict) ->
         args.chunk,
         args.output,
         args.lineage,
-        where=f"dataset {args.dataset}",
+        where=args.recipe,
         executor=executor_named(args.executor),
     )
     write_report(args.report, args.output, made.rows_in, made.rows_out, made.steps, stats_of=made.stats_of)
@@ -64,13 +64,14 @@ def _compute_columns(args: argparse.Namespace, operators: list) -> None:
     from syntune.data.juicer import prepare_data_juicer
 
     prepare_data_juicer(produced=args.output.with_suffix(""))
-    write_columns(args.output, operators, f"dataset {args.dataset}", args.columns)
+    write_columns(args.output, operators, args.recipe, args.columns)
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", required=True, help="name of the dataset")
+    parser.add_argument("--recipe", required=True, help="the recipe's file, for messages to name")
     parser.add_argument("--operators", required=True, help="the stage's operators, as JSON: [[name, parameters], ...]")
     parser.add_argument("--chunk", type=Path, required=True, help="rows to read (JSONL)")
     parser.add_argument("--edge", type=Path, required=True, help="the report or manifest that vouches for these rows")

@@ -10,6 +10,7 @@ import os
 import random
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
@@ -61,7 +62,6 @@ def prepare_data_juicer(produced: Path) -> None:
     import data_juicer  # noqa: F401 (adds its log handler on import)
     import datasets
     from data_juicer.utils.lazy_loader import LazyLoader
-
     from loguru import logger
 
     logger.remove()
@@ -99,11 +99,6 @@ def _found_in(module: str) -> Callable[[str], Any]:
     return lookup
 
 
-def is_ours(name: str) -> bool:
-    """Whether an operator is one of this project's, each in a file of its name."""
-    return (_OPERATORS / f"{name}.py").is_file()
-
-
 def load_operator(name: str, parameters: dict[str, Any], where: str) -> "OP":
     """Check an operator's name and parameters, and make it.
 
@@ -111,7 +106,7 @@ def load_operator(name: str, parameters: dict[str, Any], where: str) -> "OP":
         UserError: an unknown operator or parameter, a wrong value, or an operator of a kind that is not supported; the
             message begins with ``where``.
     """
-    _import_operator(name)
+    _import_operator(name, where)
     from data_juicer.core.preflight import PipelineConfigError, pre_instantiation_check
     from data_juicer.ops.base_op import OPERATORS, Deduplicator, Filter, Mapper, Selector
 
@@ -130,20 +125,18 @@ def load_operator(name: str, parameters: dict[str, Any], where: str) -> "OP":
     return operator
 
 
-def _import_operator(name: str) -> None:
-    """Import the module that registers an operator; all of Data-Juicer's for a name that is not known."""
-    if is_ours(name):
-        importlib.import_module(f"syntune.operators.{name}")
-        return
-    kind = name.rsplit("_", 1)[-1]
-    root = Path(find_spec("data_juicer").submodule_search_locations[0])
-    if (root / "ops" / kind / f"{name}.py").is_file():
-        importlib.import_module(f"data_juicer.ops.{kind}.{name}")
-        return
-    for kind in _KINDS:
-        for file in sorted((root / "ops" / kind).glob(f"*_{kind}.py")):
-            importlib.import_module(f"data_juicer.ops.{kind}.{file.stem}")
-    importlib.import_module("syntune.operators.registered")
+def _import_operator(name: str, where: str) -> None:
+    """Import the module that registers an operator, and no other."""
+    root = Path(find_spec("data_juicer").submodule_search_locations[0]) / "ops"
+    modules = {
+        file.stem: f"data_juicer.ops.{kind}.{file.stem}" for kind in _KINDS for file in root.glob(f"{kind}/*.py")
+    }
+    modules |= {file.stem: f"syntune.operators.{file.stem}" for file in _OPERATORS.glob("*.py")}
+    if not name.endswith(_KINDS) or name not in modules:
+        near = get_close_matches(name, [known for known in modules if known.endswith(_KINDS)], n=3)
+        hint = f"; did you mean: {', '.join(near)}?" if near else ""
+        raise UserError(f"{where}: process: unknown operator {name}{hint}")
+    importlib.import_module(modules[name])
 
 
 def is_mapper(operator: "OP") -> bool:

@@ -7,7 +7,6 @@ import gather_synthesis
 import percentiles
 import select_rows
 import synthesize
-
 from syntune.artifacts.manifests import read_manifest
 from syntune.data.synthesis import write_report
 from syntune.files import read_jsonl, write_jsonl
@@ -36,6 +35,7 @@ def run_recipe(recipe: Path, seed_manifest: Path, kept: Path = Path("results/cac
     rows = [seed_manifest.parent / part.path for part in read_manifest(seed_manifest).parts]
     edges = [seed_manifest] * len(rows)
     folders = []
+    names = {"dataset": "d", "recipe": recipe}
     for stage in stages_of(steps, str(recipe)):
         folder = FOLDER / str(stage.number)
         operators = json.dumps(stage.operators)
@@ -48,13 +48,13 @@ def run_recipe(recipe: Path, seed_manifest: Path, kept: Path = Path("results/cac
             columns = [file.with_suffix(".columns.parquet") for file in rows]
             files = {"chunks": rows, "edges": edges, "columns": columns}
             manifest = folder.with_name(f"{folder.name}.manifest.json")
-            run(select_rows, dataset="d", operators=operators, **files, output=folder, manifest=manifest)
+            run(select_rows, **names, operators=operators, **files, output=folder, manifest=manifest)
         elif stage.kind == "rows":
             for file, edge, output in zip(rows, edges, outputs, strict=True):
                 stem = folder / output.stem
                 run(
                     synthesize,
-                    **{"dataset": "d", "operators": operators, "chunk": file, "edge": edge, "percentiles": found},
+                    **{**names, "operators": operators, "chunk": file, "edge": edge, "percentiles": found},
                     **{"kept": kept / str(stage.number) / output.stem, "output": output, "report": f"{stem}.json"},
                     **{"lineage": f"{stem}.lineage.parquet", "columns": f"{stem}.columns.parquet", **options},
                 )
@@ -83,10 +83,10 @@ def run_on_rows(recipe: list[tuple[str, dict]], rows: list[dict]) -> list[dict]:
             columns = chunk.with_suffix(".columns.parquet")
             manifest = Path(f"{folder}.manifest.json")
             files = {"chunks": chunk, "edges": edge, "columns": columns, "output": folder, "manifest": manifest}
-            run(select_rows, dataset="d", operators=operators, **files)
+            run(select_rows, dataset="d", recipe="recipe.yaml", operators=operators, **files)
         else:
             files = {"chunk": chunk, "edge": edge, "kept": "kept", "output": output, "report": f"{stem}.json"}
             more = {"lineage": f"{stem}.lineage.parquet", "columns": f"{stem}.columns.parquet"}
-            run(synthesize, dataset="d", operators=operators, **files, **more)
+            run(synthesize, dataset="d", recipe="recipe.yaml", operators=operators, **files, **more)
         chunk = output
     return list(read_jsonl(chunk))

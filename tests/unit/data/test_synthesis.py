@@ -1,6 +1,5 @@
 """Recipes through Data-Juicer, stage by stage over chunks, every row accounted for."""
 
-import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -54,7 +53,7 @@ def test_added_and_dropped_rows_add_up(synthesize, ingested):
     assert {row["id"] for row in rows} >= {"r0", "r0#qa_choice-1", "r1", "r1#qa_choice-1", "r5"}
     assert len({row["id"] for row in rows}) == len(rows)
     assert set(rows[0]) == {"id", "seed_id", "images", "image_sha256", "text", "stats"}
-    assert {row["seed_id"] for row in rows} == {f"r{index}" for index in range(6)}
+    assert all(row["seed_id"] == row["id"].split("#")[0] for row in rows)
     assert [step["operator"] for step in manifest.details["operators"]] == [
         "text_length_filter",
         "qa_choice_mapper",
@@ -107,7 +106,6 @@ def test_an_empty_chunk_is_no_error_but_an_empty_dataset_is(synthesize, ingested
     seed = ingested(texts=texts, chunks=2)
     rows, _ = synthesize("process: [text_length_filter: {min_len: 50}]", seed)
     assert len(rows) == 3
-    assert [file.read_text() == "" for file in part_files(MANIFEST)].count(True) >= 0
     MANIFEST.unlink()
     with pytest.raises(UserError, match="dataset d: the recipe drops every row; most, 6, by text_length_filter"):
         synthesize("process: [text_length_filter: {min_len: 5000}]", seed)
@@ -128,7 +126,7 @@ def test_a_row_left_without_text_is_counted(synthesize, ingested):
         ("process: [text_length_filter: {min: 3}]", "recipe.yaml: process: .*Unknown parameter 'min'"),
         ("process: [text_length_filter: {min_len: many}]", "recipe.yaml: process: .*'min_len' expects type 'int'"),
         ("process: [qa_choice_mapper: {pools: [[yes, no]]}]", "qa_choice_mapper: pools: .* .quote yes and no"),
-        ("process: [naive_grouper: {}]", "naive_grouper: Grouper operators are not supported"),
+        ("process: [naive_grouper: {}]", "naive_grouper: it merges rows"),
         ("process: []", "recipe.yaml: process: a list of operators is missing"),
         ("process: [{a: 1, b: 2}]", r"process\[0\]: expected one operator"),
         ("process: [text_length_filter: 3]", r"process\[0\].text_length_filter: parameters must be key: value"),
