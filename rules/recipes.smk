@@ -79,11 +79,14 @@ def stage_folder(dataset: str, stage: int, scope: str) -> str:
 
 
 def stage_chunk(dataset: str, stage: int, chunk: str) -> dict[str, str]:
-    """The small file that says when a chunk changed, and what holds its rows; stage 0 is the seed."""
+    """The small file that says when a chunk changed, and what holds its rows; stage 0 is the seed.
+
+    Known once the seed is read: a job then runs only if its own chunk turns out other than it was.
+    """
+    seed = settings.datasets[dataset].seed
+    checkpoints.ingest_seed.get(seed=seed)
     folder = stage_folder(dataset, stage, "-sample" if chunk == SAMPLE else "")
     if stage == 0:
-        seed = settings.datasets[dataset].seed
-        checkpoints.ingest_seed.get(seed=seed)
         return {"edge": f"results/seed/{seed}/chunk-{chunk}.manifest.json", "rows": f"results/seed/{seed}"}
     if STAGES[dataset][stage - 1].kind == "global":
         return {"edge": f"{folder}.manifest.json", "rows": folder}
