@@ -13,7 +13,6 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
-include: "rules/recipes.smk"
 include: "rules/gate.smk"
 include: "rules/demo.smk"
 include: "rules/seed.smk"

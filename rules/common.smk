@@ -203,6 +203,9 @@ def slice_number(wildcards) -> int:
     return int(getattr(wildcards, "slice", 0))
 
 
+include: "recipes.smk"
+
+
 PAIRS = expand("{run}.{benchmark}", run=settings.runs, benchmark=settings.benchmarks)
 TIMED = {
     "ingest_seed": settings.seeds,
