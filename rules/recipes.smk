@@ -31,7 +31,7 @@ last operator, changed, redoes nothing before it.
 def stages_of_kind(kind: str) -> str:
     """A pattern for the numbers of the stages of a kind, wherever they follow their dataset's name."""
     numbers = {name: [str(stage.number) for stage in stages if stage.kind == kind] for name, stages in STAGES.items()}
-    found = [f"(?<=/{name}/)(?:{'|'.join(some)})" for name, some in numbers.items() if some]
+    found = [f"(?<=/{name}[/.])(?:{'|'.join(some)})" for name, some in numbers.items() if some]
     return "|".join(found) or "(?!)"
 
 
