@@ -79,18 +79,19 @@ def stage_folder(dataset: str, stage: int, scope: str) -> str:
 
 
 def stage_chunk(dataset: str, stage: int, chunk: str) -> dict[str, str]:
-    """The small file that says when a chunk changed, and what holds its rows; stage 0 is the seed.
-
-    Known once the seed is read: a job then runs only if its own chunk turns out other than it was.
-    """
+    """The small file that says when a chunk changed, and what holds its rows; stage 0 is the seed."""
     seed = settings.datasets[dataset].seed
-    checkpoints.ingest_seed.get(seed=seed)
     folder = stage_folder(dataset, stage, "-sample" if chunk == SAMPLE else "")
     if stage == 0:
         return {"edge": f"results/seed/{seed}/chunk-{chunk}.manifest.json", "rows": f"results/seed/{seed}"}
     if STAGES[dataset][stage - 1].kind == "global":
         return {"edge": f"{folder}.manifest.json", "rows": folder}
     return {"edge": f"{folder}/chunk-{chunk}.json", "rows": f"{folder}/chunk-{chunk}.jsonl"}
+
+
+def wait_for_seed(dataset: str) -> None:
+    """Let Snakemake look at a job again once the seed is read: it runs only if its own chunk turns out changed."""
+    checkpoints.ingest_seed.get(seed=settings.datasets[dataset].seed)
 
 
 def chunk_rows(dataset: str, stage: int, chunk: str) -> str:
@@ -102,6 +103,7 @@ def chunk_rows(dataset: str, stage: int, chunk: str) -> str:
 
 def chunk_before(wildcards) -> dict[str, list[str]]:
     """A chunk as the stage before left it."""
+    wait_for_seed(wildcards.dataset)
     before = stage_chunk(wildcards.dataset, int(wildcards.stage) - 1, wildcards.chunk)
     return {"edge": [before["edge"]], "rows": [ancient(before["rows"])]}
 
@@ -113,6 +115,7 @@ def chunk_before_rows(wildcards) -> str:
 
 def chunks_before(wildcards) -> dict[str, list[str]]:
     """All chunks as the stage before left them."""
+    wait_for_seed(wildcards.dataset)
     stage = int(wildcards.stage) - 1
     chunks = [stage_chunk(wildcards.dataset, stage, chunk) for chunk in chunks_in(wildcards.dataset, wildcards.scope)]
     return {
@@ -151,6 +154,7 @@ def rehearsed_before(wildcards) -> dict[str, list[str]]:
 
 def sample_chunks(wildcards) -> dict[str, list[str]]:
     """The sample after each stage."""
+    wait_for_seed(wildcards.dataset)
     numbers = [stage.number for stage in STAGES[wildcards.dataset]]
     return {"edges": [stage_chunk(wildcards.dataset, number, SAMPLE)["edge"] for number in numbers]}
 
@@ -163,7 +167,8 @@ def sample_reports(wildcards) -> list[str]:
 
 def synthesized_chunks(wildcards) -> dict[str, list[str]]:
     """The chunks after each stage, and the rows after the last."""
-    name, last = wildcards.dataset, len(STAGES[wildcards.dataset])
+    wait_for_seed(wildcards.dataset)
+    name = wildcards.dataset
     edges = [
         stage_chunk(name, stage.number, chunk)["edge"] for stage in STAGES[name] for chunk in chunks_of(name)
     ]  # fmt: skip
