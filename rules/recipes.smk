@@ -101,11 +101,15 @@ def chunk_rows(dataset: str, stage: int, chunk: str) -> str:
     return f"{folder}/chunk-{chunk}.jsonl"
 
 
-def chunk_before(wildcards) -> dict[str, list[str]]:
-    """A chunk as the stage before left it."""
+def edge_before(wildcards) -> str:
+    """What says when a job's chunk changed in the stage before."""
     wait_for_seed(wildcards.dataset)
-    before = stage_chunk(wildcards.dataset, int(wildcards.stage) - 1, wildcards.chunk)
-    return {"edge": [before["edge"]], "rows": [ancient(before["rows"])]}
+    return stage_chunk(wildcards.dataset, int(wildcards.stage) - 1, wildcards.chunk)["edge"]
+
+
+def holder_before(wildcards) -> str:
+    """What holds that chunk's rows."""
+    return ancient(stage_chunk(wildcards.dataset, int(wildcards.stage) - 1, wildcards.chunk)["rows"])
 
 
 def chunk_before_rows(wildcards) -> str:
@@ -113,15 +117,21 @@ def chunk_before_rows(wildcards) -> str:
     return chunk_rows(wildcards.dataset, int(wildcards.stage) - 1, wildcards.chunk)
 
 
-def chunks_before(wildcards) -> dict[str, list[str]]:
-    """All chunks as the stage before left them."""
+def all_before(wildcards) -> list[dict[str, str]]:
+    """All chunks of a job's scope as the stage before left them, as :func:`stage_chunk` gives them."""
+    chunks = chunks_in(wildcards.dataset, wildcards.scope)
+    return [stage_chunk(wildcards.dataset, int(wildcards.stage) - 1, chunk) for chunk in chunks]
+
+
+def edges_before(wildcards) -> list[str]:
+    """What says when one of these chunks changed."""
     wait_for_seed(wildcards.dataset)
-    stage = int(wildcards.stage) - 1
-    chunks = [stage_chunk(wildcards.dataset, stage, chunk) for chunk in chunks_in(wildcards.dataset, wildcards.scope)]
-    return {
-        "edges": list(dict.fromkeys(chunk["edge"] for chunk in chunks)),
-        "rows": [ancient(rows) for rows in dict.fromkeys(chunk["rows"] for chunk in chunks)],
-    }
+    return list(dict.fromkeys(chunk["edge"] for chunk in all_before(wildcards)))
+
+
+def holders_before(wildcards) -> list[str]:
+    """What holds their rows."""
+    return [ancient(rows) for rows in dict.fromkeys(chunk["rows"] for chunk in all_before(wildcards))]
 
 
 def chunks_before_rows(wildcards) -> list[str]:
@@ -135,28 +145,25 @@ def columns_before(wildcards) -> list[str]:
     return [ancient(f"{rows.removesuffix('.jsonl')}.columns.parquet") for rows in chunks_before_rows(wildcards)]
 
 
-def percentiles_of_stage(wildcards) -> dict[str, list[str]]:
+def percentiles_of_stage(wildcards) -> list[str]:
     """The values of a stage's percentiles, if it has any."""
-    folder = f"results/synth/{wildcards.dataset}/{wildcards.stage}"
-    return {
-        "percentiles": [f"{folder}/percentiles{scope_of(wildcards)}.json"] if stage_of(wildcards).percentiles else []
-    }
+    found = f"results/synth/{wildcards.dataset}/{wildcards.stage}/percentiles{scope_of(wildcards)}.json"
+    return [found] if stage_of(wildcards).percentiles else []
 
 
-def rehearsed_before(wildcards) -> dict[str, list[str]]:
+def rehearsal_before(wildcards) -> list[str]:
     """What a stage's job waits for: the rehearsal, and its own stage of the sample."""
     if scope_of(wildcards):
-        return {"rehearsal": []}
+        return []
     whole = f"results/synth/{wildcards.dataset}/rehearsed.json"
     own = stage_chunk(wildcards.dataset, int(wildcards.stage), SAMPLE)["edge"]
-    return {"rehearsal": [whole if wildcards.dataset in UNREHEARSED else ancient(whole), own]}
+    return [whole if wildcards.dataset in UNREHEARSED else ancient(whole), own]
 
 
-def sample_chunks(wildcards) -> dict[str, list[str]]:
-    """The sample after each stage."""
+def sample_edges(wildcards) -> list[str]:
+    """What says when the sample changed, after each stage."""
     wait_for_seed(wildcards.dataset)
-    numbers = [stage.number for stage in STAGES[wildcards.dataset]]
-    return {"edges": [stage_chunk(wildcards.dataset, number, SAMPLE)["edge"] for number in numbers]}
+    return [stage_chunk(wildcards.dataset, stage.number, SAMPLE)["edge"] for stage in STAGES[wildcards.dataset]]
 
 
 def sample_reports(wildcards) -> list[str]:
@@ -165,14 +172,17 @@ def sample_reports(wildcards) -> list[str]:
     return [f"{stage_folder(wildcards.dataset, number, '-sample')}/chunk-sample.json" for number in numbers]
 
 
-def synthesized_chunks(wildcards) -> dict[str, list[str]]:
-    """The chunks after each stage, and the rows after the last."""
+def synthesized_edges(wildcards) -> list[str]:
+    """What says when a chunk changed, after each stage."""
     wait_for_seed(wildcards.dataset)
     name = wildcards.dataset
-    edges = [
-        stage_chunk(name, stage.number, chunk)["edge"] for stage in STAGES[name] for chunk in chunks_of(name)
-    ]  # fmt: skip
-    return {"edges": list(dict.fromkeys(edges)), "rows": synthesized_rows(name)}
+    chunks = [stage_chunk(name, stage.number, chunk) for stage in STAGES[name] for chunk in chunks_of(name)]
+    return list(dict.fromkeys(chunk["edge"] for chunk in chunks))
+
+
+def synthesized_holders(wildcards) -> list[str]:
+    """What holds the rows of a dataset's last stage."""
+    return synthesized_rows(wildcards.dataset)
 
 
 def synthesized_rows(dataset: str) -> list[str]:
@@ -217,9 +227,14 @@ def models_with_weights(wildcards) -> list[str]:
     return [name for name in stage_model_names(wildcards) if settings.models[name].source != "endpoint"]
 
 
-def stage_models(wildcards) -> dict[str, list[str]]:
-    """The prepared models that a stage runs."""
-    return made([f"results/models/{name}" for name in models_with_weights(wildcards)], "model_manifests", "models")
+def stage_model_manifests(wildcards) -> list[str]:
+    """The manifests of the prepared models that a stage runs."""
+    return [f"results/models/{name}.manifest.json" for name in models_with_weights(wildcards)]
+
+
+def stage_model_folders(wildcards) -> list[str]:
+    """Their folders."""
+    return [ancient(f"results/models/{name}") for name in models_with_weights(wildcards)]
 
 
 def stage_models_as_object(wildcards) -> str:

@@ -8,9 +8,10 @@ the chunk that it works on and of no other. First of all twenty rows, the chunk 
 rule synthesize:
     """Run the operators of a rows stage on one chunk, and compute what the global stage after it compares."""
     input:
-        unpack(chunk_before),
-        unpack(percentiles_of_stage),
-        unpack(rehearsed_before),
+        edge=edge_before,
+        rows=holder_before,
+        percentiles=percentiles_of_stage,
+        rehearsal=rehearsal_before,
     output:
         rows="results/synth/{dataset}/{stage}/chunk-{chunk}.jsonl",
         report="results/synth/{dataset}/{stage}/chunk-{chunk}.json",
@@ -48,10 +49,12 @@ rule synthesize:
 rule synthesize_with_models:
     """Run the operators of a models stage on one chunk: scores and captions, cached by the content of their inputs."""
     input:
-        unpack(chunk_before),
-        unpack(percentiles_of_stage),
-        unpack(rehearsed_before),
-        unpack(stage_models),
+        edge=edge_before,
+        rows=holder_before,
+        percentiles=percentiles_of_stage,
+        rehearsal=rehearsal_before,
+        model_manifests=stage_model_manifests,
+        models=stage_model_folders,
     output:
         rows="results/synth/{dataset}/{stage}/chunk-{chunk}.jsonl",
         report="results/synth/{dataset}/{stage}/chunk-{chunk}.json",
@@ -85,7 +88,8 @@ rule synthesize_with_models:
 rule percentiles:
     """Find the thresholds that are percentiles, over all chunks of the stage before: the first pass."""
     input:
-        unpack(chunks_before),
+        edges=edges_before,
+        rows=holders_before,
     output:
         found="results/synth/{dataset}/{stage}/percentiles{scope}.json",
     log:
@@ -110,9 +114,10 @@ rule percentiles:
 rule select_rows:
     """Run the operators of a global stage over the columns of all chunks, and stream the rows that they leave."""
     input:
-        unpack(chunks_before),
-        unpack(rehearsed_before),
+        edges=edges_before,
+        rows=holders_before,
         columns=columns_before,
+        rehearsal=rehearsal_before,
     output:
         rows=directory("results/synth/{dataset}/{stage}{scope}"),
         manifest="results/synth/{dataset}/{stage}{scope}.manifest.json",
@@ -142,7 +147,7 @@ rule select_rows:
 rule rehearse_recipe:
     """See what twenty rows become before the seed is processed."""
     input:
-        unpack(sample_chunks),
+        edges=sample_edges,
     output:
         rehearsed="results/synth/{dataset}/rehearsed.json",
     log:
@@ -169,7 +174,8 @@ rule rehearse_recipe:
 rule gather_synthesis:
     """Write a dataset's manifest and lineage; its rows are the chunks of the last stage, where they lie."""
     input:
-        unpack(synthesized_chunks),
+        edges=synthesized_edges,
+        rows=synthesized_holders,
         seed=dataset_seed_manifest,
     output:
         manifest="results/synth/{dataset}.manifest.json",
