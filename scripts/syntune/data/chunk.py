@@ -127,11 +127,11 @@ def _applied(
     if name == STATS_OF:
         name, parameters = next(iter(parameters.items()))
         return _Stats(name, load_operator(name, parameters, where), executor)
-    parameters = resolved(parameters, percentiles)
-    operator = load_operator(name, parameters, where)
+    values = {key: percentile.value for key, percentile in percentiles.items()}
+    operator = load_operator(name, {key: parameters[key] for key in parameters.keys() - values}, where, values)
     if juicer.is_mapper(operator):
         return _Mapper(name, operator, executor)
-    return _Filter(name, operator, thresholds_of(type(operator), parameters), percentiles, executor)
+    return _Filter(name, operator, thresholds_of(type(operator), parameters | values), percentiles, executor)
 
 
 def _event(row: Row, operator: str, event: str, *decided: Any) -> Event:

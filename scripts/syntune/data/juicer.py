@@ -99,12 +99,17 @@ def _found_in(module: str) -> Callable[[str], Any]:
     return lookup
 
 
-def load_operator(name: str, parameters: dict[str, Any], where: str) -> "OP":
+def load_operator(name: str, parameters: dict[str, Any], where: str, numbers: dict[str, float] | None = None) -> "OP":
     """Check an operator's name and parameters, and make it.
 
+    Args:
+        name: the operator's.
+        parameters: as the recipe gives them.
+        where: what messages begin with.
+        numbers: parameters that may have fractions even where the operator asks for a whole number: percentiles.
+
     Raises:
-        UserError: an unknown operator or parameter, a wrong value, or an operator of a kind that is not supported; the
-            message begins with ``where``.
+        UserError: an unknown operator or parameter, a wrong value, or an operator of a kind that is not supported.
     """
     _import_operator(name, where)
     from data_juicer.core.preflight import PipelineConfigError, pre_instantiation_check
@@ -116,7 +121,7 @@ def load_operator(name: str, parameters: dict[str, Any], where: str) -> "OP":
         first, more = error.errors[0], len(error.errors) - 1
         raise UserError(f"{where}: process: {first}" + (f" (and {more} more)" if more else "")) from error
     try:
-        operator = OPERATORS.modules[name](**parameters | _OURS)
+        operator = OPERATORS.modules[name](**parameters | (numbers or {}) | _OURS)
     except Exception as error:  # each operator checks its parameters in its own way
         raise UserError(f"{where}: process: {name}: {error}") from error
     supported = isinstance(operator, Mapper | Filter | Deduplicator | Selector)
