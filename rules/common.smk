@@ -14,13 +14,17 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 try:
     from syntune.errors import UserError
     from syntune.planned import read_plan, require_planned_recipes, write_plan
+    from syntune.files import canonical_json
+    from syntune.recipes.model_parameters import MODEL_OPERATORS, check_models
+    from syntune.recipes.reading import read_recipe
+    from syntune.recipes.stages import Stage, stages_of
     from syntune.settings.methods import METHODS
     from syntune.settings.paths import check_paths
     from syntune.settings.reading import read_settings
     from syntune.settings.seed_files import hub_path, watched_files
     from syntune.settings.seed_state import seed_state
     from syntune.settings.tree import Settings, as_params
-    from syntune.sources import file_digests
+    from syntune.sources import SCRIPTS, file_digests
 except ImportError as error:
     sys.exit(f"error: {error}; Snakemake must run in the environment that 'make setup' makes: . .venv/bin/activate")
 
@@ -47,7 +51,9 @@ wildcard_constraints:
     model="|".join(settings.models),
     run="|".join(settings.runs),
     benchmark="|".join(settings.benchmarks),
-    chunk=r"\d{5}",
+    chunk=r"\d{5}|sample",
+    stage=r"\d+",
+    scope="|-sample",
     slice=r"\d{3}",
 
 
@@ -112,33 +118,26 @@ def seed_files_state(wildcards) -> str:
     return state_of_seed(wildcards.seed)
 
 
-def dataset_seed(wildcards) -> dict[str, list[str]]:
-    """The rows of the seed that a dataset is made from."""
-    return made([f"results/seed/{settings.datasets[wildcards.dataset].seed}"], "seed", "rows")
-
-
 def chunks_of(dataset: str) -> list[str]:
     """The chunks that a dataset's synthesis is scattered over: 00000, 00001, ..."""
     return [f"{index:05d}" for index in range(settings.seeds[settings.datasets[dataset].seed].chunks)]
 
 
-def synthesized_chunks(wildcards) -> dict[str, list[str]]:
-    """The rows and the report of each chunk of a dataset."""
-    stems = expand("results/synth/{dataset}/chunk-{chunk}", chunk=chunks_of(wildcards.dataset), **wildcards)
-    return {"chunks": [f"{stem}.jsonl" for stem in stems], "reports": [f"{stem}.json" for stem in stems]}
-
-
-def rows_of(dataset: str) -> str:
-    """A dataset's rows: a file that synthesis made or, without a recipe, its seed's folder."""
-    seed, recipe = settings.datasets[dataset].seed, settings.datasets[dataset].recipe
-    return f"results/synth/{dataset}.jsonl" if recipe else f"results/seed/{seed}"
+def rows_of(dataset: str) -> dict[str, list[str]]:
+    """A dataset's rows: the chunks that synthesis made or, without a recipe, its seed's folder."""
+    if settings.datasets[dataset].recipe:
+        return {"manifest": [f"results/synth/{dataset}.manifest.json"], "rows": synthesized_rows(dataset)}
+    return made([f"results/seed/{settings.datasets[dataset].seed}"], "manifest", "rows")
 
 
 def rows_to_shard(wildcards) -> dict[str, list[str]]:
     """The rows that a dataset is sharded from: its own, and those that are mixed in."""
-    own = made([rows_of(wildcards.dataset)], "rows_manifest", "rows")
-    mixed = made([rows_of(name) for name in settings.datasets[wildcards.dataset].mix], "mix_manifests", "rows")
-    return {**own, **mixed, "rows": own["rows"] + mixed["rows"]}
+    own, *mixed = [rows_of(name) for name in (wildcards.dataset, *settings.datasets[wildcards.dataset].mix)]
+    return {
+        "rows_manifest": own["manifest"],
+        "mix_manifests": [manifest for part in mixed for manifest in part["manifest"]],
+        "rows": [rows for part in (own, *mixed) for rows in part["rows"]],
+    }
 
 
 def mix_arguments(wildcards, input) -> list[str]:
@@ -234,10 +233,15 @@ def slice_number(wildcards) -> int:
     return int(getattr(wildcards, "slice", 0))
 
 
+include: "recipes.smk"
+
+
 PAIRS = expand("{run}.{benchmark}", run=settings.runs, benchmark=settings.benchmarks)
 TIMED = {
     "ingest_seed": settings.seeds,
-    "synthesize": [f"{name}.{chunk}" for name in WITH_RECIPE for chunk in chunks_of(name)],
+    "synthesize": STAGE_CHUNKS["rows"],
+    "synthesize_with_models": STAGE_CHUNKS["models"],
+    "select_rows": GLOBAL_STAGES,
     "gather_synthesis": WITH_RECIPE,
     "shard": settings.datasets,
     "decontaminate": SEARCHED,

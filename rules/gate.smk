@@ -14,11 +14,13 @@ from functools import cache
 from syntune.artifacts.clearances import Clearance, rehearsed_fingerprint
 from syntune.artifacts.manifests import read_manifest, training_inputs
 from syntune.artifacts.reading import read_json_file
-from syntune.files import canonical_json, sha256_bytes
+from syntune.files import sha256_bytes
 from syntune.interpreter import spec_digest
 from syntune.sources import code_digest
 
-UPSTREAM = ("easy_vqa", "ingest_seed", "synthesize", "gather_synthesis", "shard", "prepare_base")
+SYNTHESIS = ("synthesize", "synthesize_with_models", "percentiles", "select_rows", "gather_synthesis")
+
+UPSTREAM = ("easy_vqa", "ingest_seed", *SYNTHESIS, "shard", "prepare_base")
 """The scripts that make what a run is trained on and from."""
 
 
@@ -29,15 +31,16 @@ def upstream(run: str) -> str:
     Of a seed's file only the size counts: to hash it at every call would take as long as to read it.
     """
     models, datasets, seeds = settings.made_from(run)
-    recipes = [Path(recipe) for name in datasets if (recipe := settings.datasets[name].recipe)]
+    stages = [stage for name in datasets for stage in STAGES.get(name, [])]
+    operators = {name for stage in stages for name in own_operators(stage)}
     files = [path for name in seeds if not (path := Path(settings.seeds[name].path)).is_relative_to("results")]
     ingredients = {
         "models": [JSON["models"][name] for name in models],
         "datasets": [JSON["datasets"][name] for name in datasets],
         "seeds": [JSON["seeds"][name] for name in seeds],
-        "recipes": [path.read_text(encoding="utf-8") for path in recipes],
+        "recipes": [stage.operators for stage in stages],
         "sizes": [path.stat().st_size for path in files],
-        "code": [code_digest(script) for script in UPSTREAM],
+        "code": [code_digest(script) for script in (*UPSTREAM, *sorted(operators))],
         "environments": [spec_digest(name) for name in ("data", "train")],
     }
     return sha256_bytes(canonical_json(ingredients).encode())

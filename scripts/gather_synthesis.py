@@ -1,29 +1,28 @@
-"""Gather the synthesised chunks and run the rest of the recipe: from the first operator that sees all rows."""
+"""Write the manifest and the lineage of a synthesised dataset; its rows stay where its last stage wrote them."""
 
 import argparse
+import json
 from pathlib import Path
 
 from syntune.command import run_command
 
 
 def main(args: argparse.Namespace) -> None:
-    """Write the dataset's rows and their manifest."""
-    from syntune.data.juicer import load_operators, prepare_data_juicer, read_recipe
-    from syntune.data.synthesis import gather_chunks
+    """Write manifest and lineage."""
+    from syntune.data.synthesis import check_chunk, gather
 
-    prepare_data_juicer(produced=args.output.with_suffix("") / "gathered")
-    import syntune.operators.registered  # noqa: F401
-
-    recipe = read_recipe(args.recipe)
-    operators = load_operators(recipe, args.recipe)
-    gather_chunks(
+    files = [[folder / f"chunk-{chunk}" for chunk in args.chunks] for folder in args.stages]
+    rows = [file.with_suffix(".jsonl") for file in files[-1]]
+    for chunk in rows:
+        check_chunk(chunk, chunk.with_suffix(".json"))
+    gather(
         args.dataset,
-        operators,
-        chunks=args.chunks,
-        reports=args.reports,
+        [(name, parameters) for name, parameters in json.loads(args.recipe)],
+        chunks=rows,
+        reports=[[file.with_suffix(".json") for file in stage] for stage in files],
+        lineages=[file.with_suffix(".lineage.parquet") for stage in files for file in stage],
         seed_manifest=args.seed_manifest,
-        recipe=recipe,
-        output=args.output,
+        lineage=args.lineage,
         manifest=args.manifest,
     )
 
@@ -32,12 +31,12 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", required=True, help="name of the dataset")
-    parser.add_argument("--recipe", type=Path, required=True, help="Data-Juicer recipe (YAML)")
+    parser.add_argument("--recipe", required=True, help="the recipe's operators, as JSON: [[name, parameters], ...]")
     parser.add_argument("--seed-manifest", type=Path, required=True, help="manifest of the seed")
-    parser.add_argument("--chunks", type=Path, nargs="+", required=True, help="rows of the chunks, in order")
-    parser.add_argument("--reports", type=Path, nargs="+", required=True, help="reports of the chunks, in order")
-    parser.add_argument("--output", type=Path, required=True, help="rows to write (JSONL)")
+    parser.add_argument("--stages", type=Path, nargs="+", required=True, help="folders of the stages, in order")
+    parser.add_argument("--chunks", nargs="+", required=True, help="the chunks, in order: 00000, 00001, ...")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest to write")
+    parser.add_argument("--lineage", type=Path, required=True, help="lineage to write (Parquet)")
     return parser
 
 

@@ -8,6 +8,10 @@ import pytest
 import yaml
 from project_copy import ROOT, Workflow, copy_project
 
+from syntune.recipes.reading import read_recipe
+from syntune.recipes.stages import stages_of
+
+SCATTERED = {"rows": "synthesize", "models": "synthesize_with_models"}
 CONFIGS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "config").glob("*.yaml"))
 
 
@@ -46,14 +50,17 @@ def jobs(config: dict) -> set[str]:
     """Every job of a config of which nothing has run."""
     seeds, datasets, trained = config["seeds"], config["datasets"], trained_runs(config)
     recipes = {name: dataset for name, dataset in datasets.items() if "recipe" in dataset}
-    chunks = {name: seeds[dataset["seed"]].get("chunks", 1) for name, dataset in recipes.items()}
+    stages = {name: stages_of(read_recipe(ROOT / dataset["recipe"]), "") for name, dataset in recipes.items()}
     pairs = [f"{run}.{benchmark}" for run in config["runs"] for benchmark in config["benchmarks"]]
     slices = config.get("prediction", {}).get("slices", 1)
     predicted = [f"{pair}.{number:03d}" for pair in pairs for number in range(slices)] if slices > 1 else pairs
     names = {
         "easy_vqa": [""] if any(text.startswith("results/easy-vqa/") for text in texts(config)) else [],
         "ingest_seed": seeds,
-        "synthesize": [f"{name}.{chunk:05d}" for name, count in chunks.items() for chunk in range(count)],
+        **{rule: [] for rule in SCATTERED.values()},
+        "percentiles": [],
+        "select_rows": [],
+        "rehearse_recipe": recipes,
         "gather_synthesis": recipes,
         "shard": datasets,
         "decontaminate": {config["runs"][run]["dataset"] for run in trained},
@@ -68,6 +75,16 @@ def jobs(config: dict) -> set[str]:
         "compare": [""],
         "report": [""],
     }
+    for name, dataset in recipes.items():
+        chunks = [*(f"{chunk:05d}" for chunk in range(seeds[dataset["seed"]].get("chunks", 1))), "sample"]
+        for stage in stages[name]:
+            scopes = [f"{name}.{stage.number}.{scope}" for scope in ("", "-sample")]
+            if stage.kind == "global":
+                names["select_rows"] += scopes
+            else:
+                names[SCATTERED[stage.kind]] += [f"{name}.{stage.number}.{chunk}" for chunk in chunks]
+            if stage.percentiles:
+                names["percentiles"] += scopes
     return {f"{rule} {name}".strip() for rule, wildcards in names.items() for name in wildcards}
 
 
@@ -106,8 +123,9 @@ def test_an_adapter_model_is_merged_into_its_base(folder):
     adapter = {"source": "adapter", "base": "tiny", "path": "data/adapter"}
     start = {"method": "none", "start": "merged", "gpus": 0}
     workflow, _ = variant(folder, "adapter", models={"merged": adapter}, runs={"as-it-is": start})
-    tokenizer_data = {"ingest_seed easy-vqa", "gather_synthesis synthetic", "shard synthetic"}
-    tokenizer_data |= {f"synthesize synthetic.{chunk}" for chunk in ("00000", "00001")}
+    tokenizer_data = {"ingest_seed easy-vqa", "rehearse_recipe synthetic", "gather_synthesis synthetic"}
+    tokenizer_data |= {f"synthesize synthetic.1.{chunk}" for chunk in ("00000", "00001", "sample")}
+    tokenizer_data |= {"select_rows synthetic.2.", "select_rows synthetic.2.-sample", "shard synthetic"}
     assert workflow.planned("results/rehearsal/as-it-is/passed.json") == {
         "easy_vqa", *tokenizer_data, "prepare_base tiny", "prepare_base merged", "rehearse_evaluation as-it-is",
     }  # fmt: skip

@@ -28,15 +28,30 @@ def rehearsed(*runs: str) -> set[str]:
     }
 
 
+AFTER_CAPTIONS = (
+    {"select_rows captions.2.", "select_rows captions.2.-sample", "gather_synthesis captions", "shard captions"}
+    | {"decontaminate captions", "clear_for_training pretrained"}
+    | rehearsed("pretrained")
+    | trained("pretrained", "raw", "synthetic")
+)
+
 # fmt: off
 EDITS = {
     "a comment in the config": ("small.yaml", "title:", "# a comment\ntitle:", set()),
     "the report's title": ("small.yaml", "title: Small", "title: Other", {"report"}),
+    "a comment in a recipe": ("config/recipes/captions.yaml", "process:", "# edited\nprocess:", set()),
     "a recipe's threshold": (
         "config/recipes/captions.yaml", "max_num: 24", "max_num: 23",
-        {"synthesize captions.00000", "synthesize captions.00001", "gather_synthesis captions", "shard captions"}
-        | {"decontaminate captions", "clear_for_training pretrained"} | rehearsed("pretrained")
-        | trained("pretrained", "raw", "synthetic"),
+        {f"synthesize captions.1.{chunk}" for chunk in ("sample", "00000", "00001")} | AFTER_CAPTIONS,
+    ),
+    "a recipe's last operator": (
+        "config/recipes/captions.yaml", "  - image_text_deduplicator: {}",
+        "  - image_text_deduplicator: {}\n  - random_selector: {select_ratio: 0.9}",
+        {f"synthesize captions.1.{chunk}" for chunk in ("sample", "00000", "00001")} | AFTER_CAPTIONS,
+    ),
+    "an operator's code": (
+        "scripts/syntune/operators/qa_caption_mapper.py", "", "EDITED = True\n",
+        {f"synthesize captions.1.{chunk}" for chunk in ("sample", "00000", "00001")} | AFTER_CAPTIONS,
     ),
     "a LoRA rank": (
         "small.yaml", "dataset: raw, max_steps: 3", "dataset: raw, lora: {r: 4}, max_steps: 3",

@@ -6,11 +6,9 @@ at the start of a line begin the turns (LLaVA's names), ``<|__dj__eoc|>`` ends t
 
 import re
 
+from syntune.artifacts.rows import JUICER_END_MARK, JUICER_IMAGE_MARK
 from syntune.artifacts.shards import IMAGE_MARK
 
-JUICER_IMAGE_MARK = "<__dj__image>"
-JUICER_END_MARK = "<|__dj__eoc|>"
-"""What stands for an image in Data-Juicer's text, and what ends it."""
 ROLES = {"human": "user", "gpt": "assistant"}
 """LLaVA's names of the speakers, and ours."""
 

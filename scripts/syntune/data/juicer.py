@@ -1,242 +1,269 @@
-"""Data-Juicer, called through its Python API so that nothing fails, drops or installs itself in silence."""
+"""Data-Juicer's operators: loaded one by one and called batch by batch, so that nothing fails or drops in silence.
 
-import difflib
-import logging
+Its own datasets are left out: a batch of rows goes from operator to operator as Python lists, memory does not grow with
+the rows, and an operator costs no more than what it does. Its packages import every operator and three executors; here
+only the operators of the recipe are imported.
+"""
+
+import importlib
 import os
 import random
-import time
-from collections.abc import Iterable, Iterator
-from itertools import count
+import sys
+from collections.abc import Callable
+from difflib import get_close_matches
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from syntune.data.conversations import JUICER_END_MARK, JUICER_IMAGE_MARK
+from syntune.data.offline import no_installs, stay_offline
+from syntune.data.ordering import key_hash
 from syntune.errors import UserError
 
 if TYPE_CHECKING:
-    from data_juicer.core.data import NestedDataset
     from data_juicer.ops.base_op import OP
 
-log = logging.getLogger("data-juicer")
+STATS = "__dj__stats__"
+"""Data-Juicer's column of statistics."""
 
-Recipe = list[tuple[str, dict[str, Any]]]
-"""Operators in order: name and parameters."""
+_META = "__dj__meta__"
 
 _OURS = {"skip_op_error": False, "auto_op_parallelism": False, "num_proc": None}
 """Parameters that every operator gets: fail on an error, one process."""
 
-_FIXED = {
-    "text_keys": "text",
-    "image_key": "images",
-    "image_special_token": JUICER_IMAGE_MARK,
-    "eoc_special_token": JUICER_END_MARK,
-}
-"""Keys of a recipe that may only repeat what the rows of this project hold."""
+_KINDS = ("mapper", "filter", "deduplicator", "selector")
 
-_IGNORED = (
-    *("project_name", "dataset_path", "export_path", "export_type", "np", "executor_type", "open_tracer"),
-    *("open_monitor", "use_cache", "skip_op_error", "keep_stats_in_res_ds", "op_fusion", "custom_operator_paths"),
-)
-"""Keys of a recipe for Data-Juicer's own command; here the workflow decides them."""
-
-_STATS, _HASHES = "__dj__stats__", ("__dj__hash", "__dj__minhash", "__dj__simhash", "__dj__imagehash")
+_OPERATORS = Path(__file__).resolve().parents[1] / "operators"
 
 
-class Step(NamedTuple):
-    """What one operator did: rows in + added = rows out + dropped."""
+class Sample(dict):
+    """A row or a batch as operators see it: ``sample["a.b"]`` is ``sample["a"]["b"]``, as in Data-Juicer's datasets."""
 
-    operator: str
-    rows_in: int
-    added: int
-    dropped: int
-    rows_out: int
+    def __missing__(self, key: str) -> Any:
+        """The value below a key with dots."""
+        first, dot, rest = key.partition(".")
+        if not dot or first not in self:
+            raise KeyError(key)
+        value = self[first]
+        return [Sample(item)[rest] for item in value] if isinstance(value, list) else Sample(value)[rest]
 
 
 def prepare_data_juicer(produced: Path) -> None:
-    """Make importing Data-Juicer safe; call it before anything imports it.
+    """Make importing Data-Juicer safe and quick; call it before anything imports it.
 
-    It would otherwise install missing packages while it runs, ask model hubs, keep a cache in the home folder and write
-    the images that an operator makes beside the seed's: these go to ``produced``.
+    Args:
+        produced: where images that an operator makes are written; Data-Juicer would write them beside the seed's.
     """
-    os.environ.update(
-        UV_OFFLINE="1",
-        UV_NO_CACHE="1",
-        PIP_NO_INDEX="1",
-        PIP_FIND_LINKS="",
-        HF_HUB_OFFLINE="1",
-        TRANSFORMERS_OFFLINE="1",
-        HF_DATASETS_OFFLINE="1",
-        TOKENIZERS_PARALLELISM="false",
-        DJ_PRODUCED_DATA_DIR=str(produced),
-    )
+    stay_offline()
+    os.environ.update(TOKENIZERS_PARALLELISM="false", DJ_PRODUCED_DATA_DIR=str(produced))
+    if "data_juicer" not in sys.modules:
+        _leave_packages_empty()
+    import data_juicer  # noqa: F401 (adds its log handler on import)
     import datasets
-    from data_juicer.core import data  # noqa: F401 (adds its log handler on import)
+    from data_juicer.utils.lazy_loader import LazyLoader
     from loguru import logger
 
     logger.remove()
     datasets.disable_caching()
     datasets.disable_progress_bars()
+    no_installs(LazyLoader)
 
 
-def read_recipe(path: Path) -> Recipe:
-    """The operators that a recipe names.
+def _leave_packages_empty() -> None:
+    """Let Data-Juicer's modules be found without running what its packages' ``__init__`` import.
+
+    What modules import from these packages is looked up where it is defined.
+    """
+    root = find_spec("data_juicer").submodule_search_locations[0]
+    for name in ("ops", "core", "core.data", *(f"ops.{kind}" for kind in _KINDS)):
+        package = ModuleType(f"data_juicer.{name}")
+        package.__path__ = [f"{root}/{name.replace('.', '/')}"]
+        package.__spec__ = ModuleSpec(package.__name__, None, is_package=True)
+        package.__spec__.submodule_search_locations = package.__path__
+        sys.modules[package.__name__] = package
+    sys.modules["data_juicer.ops"].__getattr__ = _found_in("data_juicer.ops.base_op")
+    sys.modules["data_juicer.core.data"].__getattr__ = _found_in("data_juicer.core.data.dj_dataset")
+    sys.modules["data_juicer.core.data"].wrap_func_with_nested_access = lambda function: function
+
+
+def _found_in(module: str) -> Callable[[str], Any]:
+    """A package's ``__getattr__`` that takes everything from one of its modules."""
+
+    def lookup(name: str) -> Any:
+        """The attribute."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(importlib.import_module(module), name)
+
+    return lookup
+
+
+def load_operator(name: str, parameters: dict[str, Any], where: str, numbers: dict[str, float] | None = None) -> "OP":
+    """Check an operator's name and parameters, and make it.
+
+    Args:
+        name: the operator's.
+        parameters: as the recipe gives them.
+        where: what messages begin with.
+        numbers: parameters that may have fractions even where the operator asks for a whole number: percentiles.
 
     Raises:
-        UserError: not YAML, an unknown key, a key that the rows contradict, or no operators.
+        UserError: an unknown operator or parameter, a wrong value, or an operator of a kind that is not supported.
     """
-    try:
-        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: not a readable YAML file ({error})") from error
-    if not isinstance(recipe, dict) or not isinstance(recipe.get("process"), list) or not recipe["process"]:
-        raise UserError(f"{path}: process: a list of operators is missing")
-    for key, value in recipe.items():
-        _check_key(path, key, value)
-    return [_named_step(path, index, step) for index, step in enumerate(recipe["process"])]
-
-
-def _check_key(path: Path, key: str, value: Any) -> None:
-    """Refuse a key that Data-Juicer does not know or that contradicts the rows."""
-    if key in _FIXED and value != _FIXED[key]:
-        raise UserError(f"{path}: {key}: the rows of this project need {_FIXED[key]!r}; remove the key")
-    if key in _IGNORED:
-        log.warning("%s: %s is not used: the workflow decides it", path, key)
-    elif key != "process" and key not in _FIXED:
-        near = difflib.get_close_matches(str(key), ["process", *_FIXED, *_IGNORED], n=1)
-        raise UserError(f"{path}: {key}: unknown key" + (f"; did you mean '{near[0]}'?" if near else ""))
-
-
-def _named_step(path: Path, index: int, step: Any) -> tuple[str, dict[str, Any]]:
-    """An operator's name and parameters; Data-Juicer also takes a bare name."""
-    if isinstance(step, str):
-        step = {step: None}
-    if not isinstance(step, dict) or len(step) != 1:
-        raise UserError(f"{path}: process[{index}]: expected one operator with its parameters, found {step!r}")
-    (name, parameters) = next(iter(step.items()))
-    if parameters is not None and not isinstance(parameters, dict):
-        raise UserError(f"{path}: process[{index}].{name}: parameters must be key: value, not {parameters!r}")
-    return name, parameters or {}
-
-
-def load_operators(recipe: Recipe, path: Path) -> list["OP"]:
-    """Check a recipe against Data-Juicer's registry and make its operators.
-
-    Raises:
-        UserError: an unknown operator or parameter, a wrong value, or an operator that groups rows.
-    """
+    _import_operator(name, where)
     from data_juicer.core.preflight import PipelineConfigError, pre_instantiation_check
-    from data_juicer.ops.base_op import OPERATORS
+    from data_juicer.ops.base_op import OPERATORS, Deduplicator, Filter, Mapper, Selector
 
     try:
-        pre_instantiation_check([{name: parameters} for name, parameters in recipe])
+        pre_instantiation_check([{name: parameters}])
     except PipelineConfigError as error:
         first, more = error.errors[0], len(error.errors) - 1
-        raise UserError(f"{path}: process: {first}" + (f" (and {more} more)" if more else "")) from error
-    operators = []
-    for name, parameters in recipe:
-        try:
-            operators.append(OPERATORS.modules[name](**parameters | _OURS))
-        except Exception as error:  # each operator checks its parameters in its own way
-            raise UserError(f"{path}: process: {name}: {error}") from error
-    return [_supported(operator, path) for operator in operators]
-
-
-def _supported(operator: "OP", path: Path) -> "OP":
-    """Refuse an operator whose output is not a subset, a change or an extension of its rows."""
-    from data_juicer.ops.base_op import Deduplicator, Filter, Mapper, Selector
-
-    if not isinstance(operator, Mapper | Filter | Deduplicator | Selector):
-        raise UserError(
-            f"{path}: process: {operator._name}: {type(operator).__mro__[1].__name__} operators are not supported: "
-            "the rows that they merge could not be accounted for"
-        )
+        raise UserError(f"{where}: process: {first}" + (f" (and {more} more)" if more else "")) from error
+    try:
+        operator = OPERATORS.modules[name](**parameters | (numbers or {}) | _OURS)
+    except Exception as error:  # each operator checks its parameters in its own way
+        raise UserError(f"{where}: process: {name}: {error}") from error
+    supported = isinstance(operator, Mapper | Filter | Deduplicator | Selector)
+    if not supported or (operator._name.startswith("ray_") or "_fused_" in operator._name):
+        raise UserError(f"{where}: process: {name}: operators of its kind are not supported; remove it")
     return operator
 
 
-def split_operators(operators: list["OP"]) -> tuple[list["OP"], list["OP"]]:
-    """The operators that see one row at a time, and the rest from the first that compares rows."""
-    from data_juicer.ops.base_op import Deduplicator, Selector
-
-    for index, operator in enumerate(operators):
-        if isinstance(operator, Deduplicator | Selector):
-            return operators[:index], operators[index:]
-    return operators, []
-
-
-def run_operators(rows: list[dict], operators: Iterable["OP"]) -> tuple[list[dict], list[Step]]:
-    """Run ``operators`` one after the other; stops early when no row is left.
-
-    Statistics stay until a mapper changes what they describe, so that a selector can rank by a filter's statistics. A
-    row that an operator adds is known by its repeated id and gets its own: ``parent#operator-1``.
-
-    Raises:
-        UserError: an operator failed; the message names it.
-    """
-    from data_juicer.core.data import NestedDataset
-
-    steps: list[Step] = []
-    if not rows:
-        return rows, steps
-    dataset = NestedDataset.from_list(rows)
-    for operator in operators:
-        started = time.monotonic()
-        ids = _ids(dataset)
-        dataset = _run(operator, dataset)
-        ids_out = _ids(dataset)
-        step = _account(operator._name, ids, ids_out)
-        if step.added:
-            dataset = dataset.remove_columns("id").add_column("id", _unique_ids(ids_out, operator._name))
-        steps.append(step)
-        seconds = time.monotonic() - started
-        log.info("%s: %d rows in, %d added, %d dropped, %d rows out (%.1f s)", *step, seconds)
-        if not step.rows_out:
-            break
-    return dataset.to_list(), steps
+def _import_operator(name: str, where: str) -> None:
+    """Import the module that registers an operator, and no other."""
+    root = Path(find_spec("data_juicer").submodule_search_locations[0]) / "ops"
+    modules = {
+        file.stem: f"data_juicer.ops.{kind}.{file.stem}" for kind in _KINDS for file in root.glob(f"{kind}/*.py")
+    }
+    modules |= {file.stem: f"syntune.operators.{file.stem}" for file in _OPERATORS.glob("*.py")}
+    if not name.endswith(_KINDS) or name not in modules:
+        near = get_close_matches(name, [known for known in modules if known.endswith(_KINDS)], n=3)
+        hint = f"; did you mean: {', '.join(near)}?" if near else ""
+        raise UserError(f"{where}: process: unknown operator {name}{hint}")
+    importlib.import_module(modules[name])
 
 
-def _run(operator: "OP", dataset: "NestedDataset") -> "NestedDataset":
-    """Run one operator and remove the columns that nothing after it may use."""
-    import numpy as np
+def is_mapper(operator: "OP") -> bool:
+    """Whether an operator changes rows."""
     from data_juicer.ops.base_op import Mapper
 
-    # an operator that draws at random draws the same every time
-    random.seed(0)
-    np.random.seed(0)
-    try:
-        dataset = operator.run(dataset)
-    except Exception as error:  # whatever fails inside an operator
-        raise UserError(f"operator {operator._name} failed: {type(error).__name__}: {error}") from error
-    stale = set(_HASHES) | ({_STATS} if isinstance(operator, Mapper) else set())
-    return dataset.remove_columns(sorted(stale & set(dataset.column_names)))
+    return isinstance(operator, Mapper)
 
 
-def _ids(dataset: "NestedDataset") -> list[str]:
-    """The rows' ids."""
-    return [row["id"] for row in dataset.select_columns(["id"]).to_list()]
+def map_rows(operator: "OP", rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that a mapper makes of ``rows``: changed, fewer or more.
+
+    Raises:
+        UserError: the operator failed; the message names it.
+    """
+    rows = [_with_meta(operator, row) for row in rows]
+    with _Called(operator, rows):
+        if not operator.is_batched_op():
+            return [dict(operator.process_single(Sample(row))) for row in rows]
+        made: list[dict[str, Any]] = []
+        for batch in _batches(rows, operator.batch_size):
+            made.extend(_as_rows(operator.process_batched(_as_batch(batch))))
+        return made
 
 
-def _account(operator: str, ids_in: list[str], ids_out: list[str]) -> Step:
-    """What became of the rows: one whose id is gone was dropped, one whose id repeats was added."""
-    remaining = len(set(ids_out))
-    return Step(operator, len(ids_in), len(ids_out) - remaining, len(ids_in) - remaining, len(ids_out))
+def compute_stats(operator: "OP", rows: list[dict[str, Any]]) -> None:
+    """Let a filter add its statistics to the rows' ``__dj__stats__``, as plain numbers, texts and lists."""
+    with _Called(operator, rows):
+        if not operator.is_batched_op():
+            for row in rows:
+                row.setdefault(STATS, {})
+                row.update(operator.compute_stats_single(Sample(_with_meta(operator, row))))
+        else:
+            for batch in _batches(rows, operator.batch_size):
+                for row in batch:
+                    row.setdefault(STATS, {})
+                computed = operator.compute_stats_batched(_as_batch(batch))
+                for row, stats in zip(batch, computed[STATS], strict=True):
+                    row[STATS] = stats
+    for row in rows:
+        row[STATS] = {name: _plain(value) for name, value in row[STATS].items()}
 
 
-def _unique_ids(ids: list[str], operator: str) -> list[str]:
-    """``ids`` with each repeated one replaced by an id that names the parent and the operator."""
-    taken = set(ids)
-    seen: set[str] = set()
-    unique = []
-    for row_id in ids:
-        if row_id in seen:
-            row_id = next(name for name in _derived(row_id, operator) if name not in taken)
-            taken.add(row_id)
-        seen.add(row_id)
-        unique.append(row_id)
-    return unique
+def decide(operator: "OP", rows: list[dict[str, Any]]) -> list[bool]:
+    """Which rows a filter keeps, by their statistics."""
+    with _Called(operator, rows):
+        if not operator.is_batched_op():
+            return [bool(operator.process_single(Sample(row))) for row in rows]
+        kept: list[bool] = []
+        for batch in _batches(rows, operator.batch_size):
+            kept.extend(map(bool, operator.process_batched(_as_batch(batch))))
+        return kept
 
 
-def _derived(parent: str, operator: str) -> Iterator[str]:
-    """The names of the rows that ``operator`` makes of ``parent``: parent#qa_choice-1, -2, ..."""
-    return (f"{parent}#{operator.removesuffix('_mapper')}-{number}" for number in count(1))
+def compute_columns(operator: "OP", rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What a deduplicator's or selector's ``compute_hash`` adds to each row: the columns that it compares."""
+    compute = getattr(type(operator), "compute_hash", None)
+    if compute is None:
+        return [{} for _ in rows]
+    with _Called(operator, rows):
+        hashed = (compute(operator, Sample(row)) for row in rows)
+        return [
+            {key: _plain(value) for key, value in made.items() if key not in row or key.startswith("__dj__hash")}
+            for row, made in zip(rows, hashed, strict=True)
+        ]
+
+
+class _Called:
+    """A call of an operator: random numbers that depend on the rows alone, and a failure that names the operator."""
+
+    def __init__(self, operator: "OP", rows: list[dict[str, Any]]) -> None:
+        """``rows`` are what it is called with."""
+        self.name = operator._name
+        self.first = rows[0]["id"] if rows else ""
+
+    def __enter__(self) -> None:
+        """Draw the same every time."""
+        import numpy as np
+
+        seed = int(key_hash("draw", self.name, self.first)[:8], 16)
+        random.seed(seed)
+        np.random.seed(seed)
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        """Name the operator."""
+        if isinstance(error, Exception):
+            what = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            raise UserError(f"operator {self.name} failed: {what}") from error
+
+
+def _with_meta(operator: "OP", row: dict[str, Any]) -> dict[str, Any]:
+    """A row with the column that operators which tag rows write to."""
+    from data_juicer.ops.base_op import TAGGING_OPS
+
+    return row | {_META: {}} if operator._name in TAGGING_OPS.modules and _META not in row else row
+
+
+def _batches(rows: list[dict[str, Any]], size: int) -> list[list[dict[str, Any]]]:
+    """``rows`` in batches of the size that the operator asks for."""
+    return [rows[start : start + size] for start in range(0, len(rows), max(1, size))]
+
+
+def _as_batch(rows: list[dict[str, Any]]) -> Sample:
+    """Rows as columns; a row that lacks one has None there."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    return Sample({column: [row.get(column) for row in rows] for column in columns})
+
+
+def _as_rows(batch: dict[str, list]) -> list[dict[str, Any]]:
+    """Columns as rows."""
+    return [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
+
+
+def plain_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows without values of numpy's."""
+    return [{key: _plain(value) for key, value in row.items()} for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    """A value of numpy's as Python's own."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,109 +1,134 @@
-"""Synthesis in two stages: the row-wise operators on each chunk, the rest where the chunks are gathered."""
+"""Synthesis: stages over chunks, each chunk's result kept, and the dataset's manifest in the end."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from syntune.artifacts.manifests import Part, part_files, read_manifest, write_manifest
-from syntune.data.juicer import Recipe, Step, run_operators, split_operators
+from syntune.artifacts.manifests import Part, read_manifest, write_manifest
+from syntune.artifacts.reading import REMAKE, read_json_file
+from syntune.artifacts.reports import ChunkReport, ReportedStep
+from syntune.data.accounts import Step, added_up
+from syntune.data.lineage import join_lineage
 from syntune.errors import UserError
-from syntune.files import canonical_json, read_json, read_jsonl, sha256_bytes, sha256_file, write_json, write_jsonl
+from syntune.files import atomic_file, canonical_json, read_jsonl, sha256_bytes, sha256_file, write_json
+from syntune.recipes.reading import Recipe
 
-if TYPE_CHECKING:
-    from data_juicer.ops.base_op import OP
-
-EMPTY = "empty text"
-"""The reason for dropping a row that an operator left without text."""
-
-_COLUMNS = ("id", "images", "image_sha256", "text")
+log = logging.getLogger("synthesis")
 
 
-def synthesize_chunk(operators: list["OP"], seed_manifest: Path, chunk: str, output: Path, report: Path) -> None:
-    """Run the row-wise operators on a seed's chunk; a chunk may end up empty, a dataset may not.
-
-    The report counts the rows of each operator. The rows keep Data-Juicer's statistics for the operators to come.
-    """
-    seed = read_manifest(seed_manifest)
-    (file,) = part_files(seed_manifest, f"{seed.name}/chunk-{chunk}.jsonl")
-    rows = list(read_jsonl(file))
-    rowwise, _ = split_operators(operators)
-    made, steps = _run(rows, rowwise)
-    write_jsonl(output, made)
-    write_json(report, {"rows_in": len(rows), "rows_out": len(made), "steps": [step._asdict() for step in steps]})
+def write_report(path: Path, rows: Path, rows_in: int, rows_out: int, steps: Iterable[Step], **more: object) -> None:
+    """Write a chunk's report, which vouches for its file of rows."""
+    report = ChunkReport(
+        rows_in=rows_in,
+        rows_out=rows_out,
+        rows_sha256=sha256_file(rows),
+        steps=[ReportedStep(**step._asdict()) for step in steps],
+        **more,
+    )
+    write_json(path, report.model_dump())
 
 
-def gather_chunks(
-    dataset: str,
-    operators: list["OP"],
-    *,
-    chunks: list[Path],
-    reports: list[Path],
-    seed_manifest: Path,
-    recipe: Recipe,
-    output: Path,
-    manifest: Path,
-) -> None:
-    """Concatenate the chunks in order, run the operators that see all rows, and write rows and manifest.
+def read_report(path: Path) -> ChunkReport:
+    """Read the report of a chunk."""
+    return read_json_file(path, ChunkReport, REMAKE)
+
+
+def check_chunk(rows: Path, edge: Path) -> str:
+    """The hash of a chunk's rows, which must be those that its report, or a seed's chunk's manifest, vouches for.
 
     Raises:
-        UserError: an operator failed, or no row is left.
+        UserError: the rows are missing or others.
     """
-    rows = [row for chunk in chunks for row in read_jsonl(chunk)]
-    read = [read_json(report) for report in reports]
-    steps = _summed([[Step(**step) for step in report["steps"]] for report in read])
-    _, rest = split_operators(operators)
-    made, more = _run(rows, rest)
-    steps += more
-    if not made:
+    sha256 = sha256_file(rows) if rows.is_file() else ""
+    if edge.name.endswith(".manifest.json"):
+        vouched = {Path(part.path).name: part.sha256 for part in read_manifest(edge).parts}.get(rows.name)
+    else:
+        vouched = read_report(edge).rows_sha256
+    if sha256 != vouched:
+        raise UserError(f"{rows}: missing, or not the file that {edge} describes; delete {edge} and run again")
+    return sha256
+
+
+def gather(
+    dataset: str,
+    recipe: Recipe,
+    *,
+    chunks: list[Path],
+    reports: list[list[Path]],
+    lineages: Iterable[Path],
+    seed_manifest: Path,
+    lineage: Path,
+    manifest: Path,
+) -> None:
+    """Write a dataset's manifest and lineage; the rows stay where the last stage wrote them.
+
+    Args:
+        dataset: its name.
+        recipe: its operators, as the recipe names them.
+        chunks: the rows of the last stage.
+        reports: the reports of each stage, in order, each chunk by chunk.
+        lineages: the lineages of all stages, in order.
+        seed_manifest: the seed's.
+        lineage: the lineage to write.
+        manifest: the manifest to write.
+
+    Raises:
+        UserError: no row is left.
+    """
+    stages = [[read_report(report) for report in stage] for stage in reports]
+    steps = [step for stage in stages for step in added_up([one.model_dump()["steps"] for one in stage])]
+    rows_out = sum(report.rows_out for report in stages[-1])
+    if not rows_out:
         worst = max(steps, key=lambda step: step.dropped)
         raise UserError(f"dataset {dataset}: the recipe drops every row; most, {worst.dropped}, by {worst.operator}")
     dropped: Counter[str] = Counter()
     for step in steps:
         dropped[step.operator] += step.dropped
-    write_jsonl(output, ({column: row[column] for column in _COLUMNS} for row in made))
+    with atomic_file(lineage) as temporary:
+        join_lineage(lineages, temporary)
+    counts = [report.rows_out for report in stages[-1]]
     write_manifest(
         manifest,
         stage="gather_synthesis",
         name=dataset,
-        parts=[Part.from_file(output, manifest.parent, len(made))],
+        parts=[Part.from_file(chunk, manifest.parent, rows) for chunk, rows in zip(chunks, counts, strict=True)],
         packages=("py-data-juicer", "datasets", "pillow"),
-        rows_in=sum(report["rows_in"] for report in read),
-        rows_out=len(made),
+        rows_in=sum(report.rows_in for report in stages[0]),
+        rows_out=rows_out,
         dropped=dict(+dropped),
         added=sum(step.added for step in steps),
-        inputs={"seed": read_manifest(seed_manifest).content, "recipe": sha256_bytes(canonical_json(recipe).encode())},
-        settings={"process": [{name: parameters} for name, parameters in recipe]},
-        details={
-            "images": len({sha256 for row in made for sha256 in row["image_sha256"]}),
-            "operators": [step._asdict() for step in steps],
+        inputs={
+            "seed": read_manifest(seed_manifest).content,
+            "recipe": sha256_bytes(canonical_json(recipe).encode()),
         },
+        settings={"process": [{name: parameters} for name, parameters in recipe]},
+        details={"images": _distinct_images(chunks), "operators": [step._asdict() for step in steps]},
     )
 
 
-def _run(rows: list[dict], operators: list["OP"]) -> tuple[list[dict], list[Step]]:
-    """Run operators, drop rows that they left without text, and hash images that they made."""
-    hashes = {path: sha256 for row in rows for path, sha256 in zip(row["images"], row["image_sha256"], strict=True)}
-    made, steps = run_operators(rows, operators)
-    kept = [row for row in made if row["text"] and row["text"].strip()]
-    if len(kept) < len(made):
-        steps.append(Step(EMPTY, len(made), 0, len(made) - len(kept), len(kept)))
-    for row in kept:
-        for path in row["images"]:
-            if path not in hashes:
-                hashes[path] = sha256_file(path)
-        row["image_sha256"] = [hashes[path] for path in row["images"]]
-    return kept, steps
+def _distinct_images(chunks: Iterable[Path]) -> int:
+    """How many images the rows are about: eight bytes of memory each."""
+    import numpy as np
+
+    distinct = np.empty(0, np.uint64)
+    for chunk in chunks:
+        firsts = (int(sha256[:16], 16) for row in read_jsonl(chunk) for sha256 in row["image_sha256"])
+        distinct = np.union1d(distinct, np.fromiter(firsts, np.uint64))
+    return len(distinct)
 
 
-def _summed(reports: Iterable[list[Step]]) -> list[Step]:
-    """The chunks' steps added up, operator by operator; a chunk that ran empty has fewer of them."""
-    longest: list[Step] = []
-    for steps in reports:
-        for index, step in enumerate(steps):
-            if index < len(longest):
-                figures = zip(longest[index][1:], step[1:], strict=True)
-                longest[index] = Step(step.operator, *(one + other for one, other in figures))
-            else:
-                longest.append(step)
-    return longest
+def rehearsed(dataset: str, reports: list[Path], output: Path) -> None:
+    """Write what became of the sample; a recipe that leaves none of it may still be right, and is warned about."""
+    read = [read_report(report) for report in reports]
+    steps = [step for report in read for step in report.steps]
+    rows_in, rows_out = read[0].rows_in, read[-1].rows_out
+    if rows_in and not rows_out:
+        worst = max(steps, key=lambda step: step.dropped)
+        log.warning(
+            "dataset %s: the recipe drops all %d rows of the sample; most, %d, by %s",
+            *(dataset, rows_in, worst.dropped, worst.operator),
+        )
+    else:
+        log.info("dataset %s: the sample of %d rows became %d", dataset, rows_in, rows_out)
+    write_json(output, {"rows_in": rows_in, "rows_out": rows_out, "steps": [step.model_dump() for step in steps]})

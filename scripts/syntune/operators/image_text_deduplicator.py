@@ -7,6 +7,7 @@ from typing import Any
 import imagehash
 from data_juicer.ops.base_op import OPERATORS, Deduplicator
 
+from syntune.files import sha256_bytes
 from syntune.images import open_image
 
 _HASH = "__dj__imagehash"
@@ -40,15 +41,16 @@ class ImageTextDeduplicator(Deduplicator):
         self.hash_size = hash_size
 
     def compute_hash(self, sample: dict[str, Any], context: bool = False) -> dict[str, Any]:
-        """Hash the row's images."""
-        sample[_HASH] = " ".join(look_of(path, self.hash_size) for path in sample[self.image_key])
+        """Hash the row's images, and its text without case and spacing."""
+        looks = " ".join(look_of(path, self.hash_size) for path in sample[self.image_key])
+        text = " ".join(sample[self.text_key].lower().split())
+        sample[_HASH] = sha256_bytes(f"{looks}\n{text}".encode())[:32]
         return sample
 
     def process(self, dataset: Any, show_num: int = 0) -> tuple[Any, dict]:
         """Select the first row of each look and text; the pairs that Data-Juicer traces are not collected."""
         seen, kept = set(), []
-        for index, row in enumerate(dataset.select_columns([_HASH, self.text_key]).to_list()):
-            key = (row[_HASH], " ".join(row[self.text_key].lower().split()))
+        for index, key in enumerate(dataset[_HASH]):
             if key not in seen:
                 seen.add(key)
                 kept.append(index)

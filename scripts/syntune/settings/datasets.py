@@ -1,6 +1,6 @@
 """Settings of a dataset: a seed, the Data-Juicer recipe that synthesises from it, and what is mixed in."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,11 @@ class DatasetSettings(Strict):
         default=None,
         description="Data-Juicer recipe (YAML) that filters, deduplicates and synthesises; null keeps the "
         "seed as it is",
+    )
+    executor: Literal["default", "ray"] = Field(
+        default="default",
+        description="how a recipe's mappers and filters are called: within each chunk's job, or through Data-Juicer's "
+        "datasets on Ray (a cluster's where RAY_ADDRESS names one, else this machine's); the rows are the same",
     )
     mix: dict[Name, Annotated[int, Field(ge=1)] | None] = Field(
         default_factory=dict,

@@ -1,16 +1,17 @@
-"""Recipes through Data-Juicer: row-wise on chunks, global where they are gathered, every row accounted for."""
+"""Recipes through Data-Juicer, stage by stage over chunks, every row accounted for."""
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+from recipe_runs import LINEAGE, MANIFEST, run_recipe
 
-from syntune.artifacts.manifests import read_manifest
+from syntune.artifacts.manifests import part_files, read_manifest
 from syntune.data.chunks import chunk_of, order_of
 from syntune.errors import UserError
 from syntune.files import read_json, read_jsonl, write_jsonl
 
 ROOT = Path(__file__).resolve().parents[3]
-OUTPUT, MANIFEST = Path("results/synth/d.jsonl"), Path("results/synth/d.manifest.json")
 
 
 def question(index):
@@ -18,34 +19,23 @@ def question(index):
 
 
 @pytest.fixture
-def synthesize(juicer):
-    """Run both stages of a recipe (its text, or a file's path) on a seed."""
-    from syntune.data.synthesis import gather_chunks, synthesize_chunk
+def synthesize():
+    """Run a recipe (its text, or a file's path) on a seed; returns rows and manifest."""
 
-    def run(recipe, seed_manifest):
+    def run(recipe, seed_manifest, **options):
         path = recipe if isinstance(recipe, Path) else Path("recipe.yaml")
         if isinstance(recipe, str):
             path.write_text(recipe)
-        steps = juicer.read_recipe(path)
-        operators = juicer.load_operators(steps, path)
-        chunks = [Path(part.path).stem for part in read_manifest(seed_manifest).parts]
-        outputs = [Path(f"results/synth/d/{chunk}.jsonl") for chunk in chunks]
-        reports = [output.with_suffix(".json") for output in outputs]
-        for chunk, output, report in zip(chunks, outputs, reports, strict=True):
-            synthesize_chunk(operators, seed_manifest, chunk.removeprefix("chunk-"), output, report)
-        gather_chunks(
-            "d",
-            operators,
-            chunks=outputs,
-            reports=reports,
-            seed_manifest=seed_manifest,
-            recipe=steps,
-            output=OUTPUT,
-            manifest=MANIFEST,
-        )
-        return list(read_jsonl(OUTPUT)), read_manifest(MANIFEST)
+        rows = run_recipe(path, seed_manifest, **options)
+        assert rows == [row for file in part_files(MANIFEST) for row in read_jsonl(file)]
+        return rows, read_manifest(MANIFEST)
 
     return run
+
+
+def lineage():
+    """The events of the dataset, as tuples without the seed's id."""
+    return [tuple(event.values())[1:] for event in pq.read_table(LINEAGE).to_pylist()]
 
 
 CHOICES = """
@@ -63,13 +53,14 @@ def test_added_and_dropped_rows_add_up(synthesize, ingested):
     assert manifest.rows_out == len(rows) == 6 + 5 - manifest.dropped["document_deduplicator"]
     assert {row["id"] for row in rows} >= {"r0", "r0#qa_choice-1", "r1#qa_choice-1", "r5"}
     assert len({row["id"] for row in rows}) == len(rows)
-    assert set(rows[0]) == {"id", "images", "image_sha256", "text"}
+    assert set(rows[0]) == {"id", "seed_id", "images", "image_sha256", "text", "stats"}
+    assert all(row["seed_id"] == row["id"].split("#")[0] for row in rows)
     assert [step["operator"] for step in manifest.details["operators"]] == [
         "text_length_filter",
         "qa_choice_mapper",
         "document_deduplicator",
     ]
-    report = read_json("results/synth/d/chunk-00000.json")
+    report = read_json("results/synth/d/1/chunk-00000.json")
     assert [step["operator"] for step in report["steps"]] == ["text_length_filter", "qa_choice_mapper"]
 
 
@@ -116,11 +107,11 @@ def test_an_empty_chunk_is_no_error_but_an_empty_dataset_is(synthesize, ingested
     texts = ["<__dj__image>\nshort" if second else "<__dj__image>\n" + "long " * 20 for second in in_second]
     seed = ingested(texts=texts, chunks=2)
     rows, _ = synthesize("process: [text_length_filter: {min_len: 50}]", seed)
-    assert len(rows) == in_second.count(0) > 0 and Path("results/synth/d/chunk-00001.jsonl").read_text() == ""
-    OUTPUT.unlink()
+    assert len(rows) == in_second.count(0) > 0
+    MANIFEST.unlink()
     with pytest.raises(UserError, match="dataset d: the recipe drops every row; most, 6, by text_length_filter"):
         synthesize("process: [text_length_filter: {min_len: 5000}]", seed)
-    assert not OUTPUT.exists()
+    assert not MANIFEST.exists()
 
 
 def test_a_row_left_without_text_is_counted(synthesize, ingested):
@@ -137,7 +128,7 @@ def test_a_row_left_without_text_is_counted(synthesize, ingested):
         ("process: [text_length_filter: {min: 3}]", "recipe.yaml: process: .*Unknown parameter 'min'"),
         ("process: [text_length_filter: {min_len: many}]", "recipe.yaml: process: .*'min_len' expects type 'int'"),
         ("process: [qa_choice_mapper: {pools: [[yes, no]]}]", "qa_choice_mapper: pools: .* .quote yes and no"),
-        ("process: [naive_grouper: {}]", "naive_grouper: Grouper operators are not supported"),
+        ("process: [naive_grouper: {}]", "naive_grouper: it merges rows"),
         ("process: []", "recipe.yaml: process: a list of operators is missing"),
         ("process: [{a: 1, b: 2}]", r"process\[0\]: expected one operator"),
         ("process: [text_length_filter: 3]", r"process\[0\].text_length_filter: parameters must be key: value"),
@@ -147,10 +138,10 @@ def test_a_row_left_without_text_is_counted(synthesize, ingested):
         ("process: [", "recipe.yaml: not a readable YAML file"),
     ],
 )
-def test_a_wrong_recipe_is_named(juicer, work, recipe, match):
-    Path("recipe.yaml").write_text(recipe)
+def test_a_wrong_recipe_is_named(synthesize, ingested, recipe, match):
+    seed = ingested()
     with pytest.raises(UserError, match=match):
-        juicer.load_operators(juicer.read_recipe(Path("recipe.yaml")), Path("recipe.yaml"))
+        synthesize(recipe, seed)
 
 
 def test_an_operator_that_fails_stops_everything(synthesize, ingested):

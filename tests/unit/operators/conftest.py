@@ -1,29 +1,24 @@
-"""Data-Juicer, made safe before an operator's module imports it."""
+"""An operator run as a recipe runs it."""
 
 import pytest
-
-
-@pytest.fixture(scope="session")
-def juicer(tmp_path_factory):
-    """The module that calls Data-Juicer, ready to use."""
-    from syntune.data import juicer
-
-    juicer.prepare_data_juicer(tmp_path_factory.mktemp("produced"))
-    import syntune.operators.registered  # noqa: F401
-
-    return juicer
+from recipe_runs import run_on_rows
 
 
 @pytest.fixture
-def run(juicer, tmp_path):
+def run(tmp_path, monkeypatch):
     """Run one operator on texts, each about the image of its position or about ``images``; returns the texts."""
+    monkeypatch.chdir(tmp_path)
 
     def run(name, texts, images=None, **parameters):
         rows = [
-            {"id": f"r{index}", "images": [str(images[index])] if images else [], "text": text}
+            {
+                "id": f"r{index}",
+                "images": [str(images[index])] if images else [],
+                "image_sha256": [str(index)] if images else [],
+                "text": text,
+            }
             for index, text in enumerate(texts)
         ]
-        made, _ = juicer.run_operators(rows, juicer.load_operators([(name, parameters)], tmp_path / "recipe.yaml"))
-        return [row["text"] for row in made]
+        return [row["text"] for row in run_on_rows([(name, parameters)], rows)]
 
     return run

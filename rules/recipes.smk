@@ -1,0 +1,267 @@
+"""Recipes cut into stages, and what the rules of synthesis ask of them.
+
+A stage is known by its number, from 1; a chunk by its number, or as ``sample``. What belongs to the sample alone is in
+the scope ``-sample``, what belongs to the chunks in the scope of no name.
+"""
+
+try:
+    RECIPES = {name: read_recipe(settings.datasets[name].recipe) for name in WITH_RECIPE}
+    STAGES = {name: stages_of(recipe, settings.datasets[name].recipe) for name, recipe in RECIPES.items()}
+    for name, recipe in RECIPES.items():
+        check_models(recipe, settings.models, settings.datasets[name].recipe)
+except UserError as error:
+    sys.exit(f"error: {error}")
+
+SAMPLE = "sample"
+
+UNREHEARSED = [
+    name
+    for name in WITH_RECIPE
+    if not (
+        Path(f"results/synth/{name}.manifest.json").exists() and Path(f"results/synth/{name}/rehearsed.json").exists()
+    )
+]
+"""The datasets whose rehearsal is made by a rule: those that were never finished.
+
+Of the others each stage's job still waits for the same stage of the sample, and for no other stage of it: a recipe's
+last operator, changed, redoes nothing before it.
+"""
+
+
+def stages_of_kind(kind: str) -> str:
+    """A pattern for the numbers of the stages of a kind, wherever they follow their dataset's name."""
+    numbers = {name: [str(stage.number) for stage in stages if stage.kind == kind] for name, stages in STAGES.items()}
+    found = [f"(?<=/{name}[/.])(?:{'|'.join(some)})" for name, some in numbers.items() if some]
+    return "|".join(found) or "(?!)"
+
+
+def stage_of(wildcards) -> Stage:
+    """The stage that a job works for."""
+    return STAGES[wildcards.dataset][int(wildcards.stage) - 1]
+
+
+def stage_operators(wildcards) -> str:
+    """A stage's operators as JSON: a comment in a recipe changes nothing here, nor does an operator of another stage."""
+    return canonical_json(stage_of(wildcards).operators)
+
+
+def own_operators(stage: Stage) -> list[str]:
+    """The modules of this project's own operators in a stage."""
+    names = {name for name, _ in stage.operators} | {name for _, inner in stage.operators for name in inner}
+    modules = [f"syntune/operators/{name}" for name in sorted(names)]
+    return [module for module in modules if (SCRIPTS / f"{module}.py").is_file()]
+
+
+def operator_modules(wildcards) -> list[str]:
+    """Those of a job's stage."""
+    return own_operators(stage_of(wildcards))
+
+
+def operator_digests(wildcards) -> list[str]:
+    """Digests of what their code does, as :func:`code` gives those of a script."""
+    return [digest for module in operator_modules(wildcards) for digest in code(module)]
+
+
+def chunks_in(dataset: str, scope: str) -> list[str]:
+    """The chunks of a scope."""
+    return [SAMPLE] if scope else chunks_of(dataset)
+
+
+def scope_of(wildcards) -> str:
+    """The scope of a job that works on a chunk, or names its scope."""
+    return getattr(wildcards, "scope", "-sample" if getattr(wildcards, "chunk", None) == SAMPLE else "")
+
+
+def stage_folder(dataset: str, stage: int, scope: str) -> str:
+    """Where a stage's chunks lie; a global stage's folder is made as a whole, so its sample has one of its own."""
+    is_global = stage > 0 and STAGES[dataset][stage - 1].kind == "global"
+    return f"results/synth/{dataset}/{stage}{scope if is_global else ''}"
+
+
+def stage_chunk(dataset: str, stage: int, chunk: str) -> dict[str, str]:
+    """The small file that says when a chunk changed, and what holds its rows; stage 0 is the seed.
+
+    Of the seed that is the whole one's manifest: a job whose own chunk is as it was ends as it begins.
+    """
+    seed = settings.datasets[dataset].seed
+    folder = stage_folder(dataset, stage, "-sample" if chunk == SAMPLE else "")
+    if stage == 0:
+        return {"edge": f"results/seed/{seed}.manifest.json", "rows": f"results/seed/{seed}"}
+    if STAGES[dataset][stage - 1].kind == "global":
+        return {"edge": f"{folder}.manifest.json", "rows": folder}
+    return {"edge": f"{folder}/chunk-{chunk}.json", "rows": f"{folder}/chunk-{chunk}.jsonl"}
+
+
+def chunk_rows(dataset: str, stage: int, chunk: str) -> str:
+    """The file of a chunk's rows."""
+    scope = "-sample" if chunk == SAMPLE else ""
+    folder = stage_folder(dataset, stage, scope) if stage else f"results/seed/{settings.datasets[dataset].seed}"
+    return f"{folder}/chunk-{chunk}.jsonl"
+
+
+def edge_before(wildcards) -> str:
+    """What says when a job's chunk changed in the stage before."""
+    return stage_chunk(wildcards.dataset, int(wildcards.stage) - 1, wildcards.chunk)["edge"]
+
+
+def holder_before(wildcards) -> str:
+    """What holds that chunk's rows."""
+    return ancient(stage_chunk(wildcards.dataset, int(wildcards.stage) - 1, wildcards.chunk)["rows"])
+
+
+def chunk_before_rows(wildcards) -> str:
+    """The file of that chunk's rows."""
+    return chunk_rows(wildcards.dataset, int(wildcards.stage) - 1, wildcards.chunk)
+
+
+def chunk_before_edge(wildcards) -> str:
+    """What vouches for that file: of a seed's chunk, its own manifest."""
+    rows = chunk_before_rows(wildcards)
+    return edge_before(wildcards) if int(wildcards.stage) > 1 else f"{rows.removesuffix('.jsonl')}.manifest.json"
+
+
+def all_before(wildcards) -> list[dict[str, str]]:
+    """All chunks of a job's scope as the stage before left them, as :func:`stage_chunk` gives them."""
+    chunks = chunks_in(wildcards.dataset, wildcards.scope)
+    return [stage_chunk(wildcards.dataset, int(wildcards.stage) - 1, chunk) for chunk in chunks]
+
+
+def edges_before(wildcards) -> list[str]:
+    """What says when one of these chunks changed."""
+    return list(dict.fromkeys(chunk["edge"] for chunk in all_before(wildcards)))
+
+
+def holders_before(wildcards) -> list[str]:
+    """What holds their rows."""
+    return [ancient(rows) for rows in dict.fromkeys(chunk["rows"] for chunk in all_before(wildcards))]
+
+
+def chunks_before_rows(wildcards) -> list[str]:
+    """The files of their rows."""
+    chunks = chunks_in(wildcards.dataset, wildcards.scope)
+    return [chunk_rows(wildcards.dataset, int(wildcards.stage) - 1, chunk) for chunk in chunks]
+
+
+def columns_before(wildcards) -> list[str]:
+    """What a global stage compares, chunk by chunk."""
+    return [ancient(f"{rows.removesuffix('.jsonl')}.columns.parquet") for rows in chunks_before_rows(wildcards)]
+
+
+def percentiles_of_stage(wildcards) -> list[str]:
+    """The values of a stage's percentiles, if it has any."""
+    found = f"results/synth/{wildcards.dataset}/{wildcards.stage}/percentiles{scope_of(wildcards)}.json"
+    return [found] if stage_of(wildcards).percentiles else []
+
+
+def rehearsal_before(wildcards) -> list[str]:
+    """What a stage's job waits for: the rehearsal, and its own stage of the sample."""
+    if scope_of(wildcards):
+        return []
+    whole = f"results/synth/{wildcards.dataset}/rehearsed.json"
+    own = stage_chunk(wildcards.dataset, int(wildcards.stage), SAMPLE)["edge"]
+    return [whole if wildcards.dataset in UNREHEARSED else ancient(whole), own]
+
+
+def sample_edges(wildcards) -> list[str]:
+    """What says when the sample changed, after each stage."""
+    return [stage_chunk(wildcards.dataset, stage.number, SAMPLE)["edge"] for stage in STAGES[wildcards.dataset]]
+
+
+def sample_reports(wildcards) -> list[str]:
+    """The sample's report after each stage."""
+    numbers = [stage.number for stage in STAGES[wildcards.dataset]]
+    return [f"{stage_folder(wildcards.dataset, number, '-sample')}/chunk-sample.json" for number in numbers]
+
+
+def synthesized_edges(wildcards) -> list[str]:
+    """What says when a chunk changed, after each stage."""
+    name = wildcards.dataset
+    chunks = [stage_chunk(name, stage.number, chunk) for stage in STAGES[name] for chunk in chunks_of(name)]
+    return list(dict.fromkeys(chunk["edge"] for chunk in chunks))
+
+
+def synthesized_holders(wildcards) -> list[str]:
+    """What holds the rows of a dataset's last stage."""
+    return synthesized_rows(wildcards.dataset)
+
+
+def synthesized_rows(dataset: str) -> list[str]:
+    """What holds the rows of a dataset's last stage."""
+    chunks = [stage_chunk(dataset, len(STAGES[dataset]), chunk) for chunk in chunks_of(dataset)]
+    return [ancient(rows) for rows in dict.fromkeys(chunk["rows"] for chunk in chunks)]
+
+
+def stage_folders(wildcards) -> list[str]:
+    """The folder of each stage."""
+    return [stage_folder(wildcards.dataset, stage.number, "") for stage in STAGES[wildcards.dataset]]
+
+
+def dataset_chunks(wildcards) -> list[str]:
+    """The chunks of a dataset."""
+    return chunks_of(wildcards.dataset)
+
+
+def dataset_recipe(wildcards) -> str:
+    """A dataset's recipe as JSON."""
+    return canonical_json(RECIPES[wildcards.dataset])
+
+
+def dataset_executor(wildcards) -> str:
+    """How a dataset's operators are called."""
+    return settings.datasets[wildcards.dataset].executor
+
+
+def dataset_seed_manifest(wildcards) -> str:
+    """The manifest of a dataset's seed."""
+    return f"results/seed/{settings.datasets[wildcards.dataset].seed}.manifest.json"
+
+
+def stage_model_names(wildcards) -> list[str]:
+    """The models of the config that a stage's operators name."""
+    read = [MODEL_OPERATORS[name].model_validate(parameters) for name, parameters in stage_of(wildcards).operators]
+    return sorted({model for parameters in read for model in parameters.named_models().values()})
+
+
+def models_with_weights(wildcards) -> list[str]:
+    """Those of them that have weights here: an endpoint has none."""
+    return [name for name in stage_model_names(wildcards) if settings.models[name].source != "endpoint"]
+
+
+def stage_model_manifests(wildcards) -> list[str]:
+    """The manifests of the prepared models that a stage runs."""
+    return [f"results/models/{name}.manifest.json" for name in models_with_weights(wildcards)]
+
+
+def stage_model_folders(wildcards) -> list[str]:
+    """Their folders."""
+    return [ancient(f"results/models/{name}") for name in models_with_weights(wildcards)]
+
+
+def stage_models_as_object(wildcards) -> str:
+    """The settings of a stage's models and the folders of their weights, as one JSON object by name."""
+    weights = models_with_weights(wildcards)
+    parts = {
+        name: {
+            "settings": VALUES["models"][name],
+            "folder": f"results/models/{name}" if name in weights else None,
+        }
+        for name in stage_model_names(wildcards)
+    }
+    return canonical_json(parts)
+
+
+STAGE_CHUNKS = {
+    kind: [
+        f"{name}.{stage.number}.{chunk}"
+        for name, stages in STAGES.items()
+        for stage in stages
+        if stage.kind == kind
+        for chunk in chunks_of(name)
+    ]
+    for kind in ("rows", "models")
+}
+"""The jobs of the scattered stages, as timings name them."""
+GLOBAL_STAGES = [
+    f"{name}.{stage.number}" for name, stages in STAGES.items() for stage in stages if stage.kind == "global"
+]
+"""The jobs of the global stages."""
