@@ -71,9 +71,10 @@ class Faults:
             log.error("%s: %s", fault.where, fault.message)
         if refused > _LISTED:
             log.error("and %d more", refused - _LISTED)
+        first = self._listed[0]
         raise UserError(
-            f"seeds.{name}: {refused} of {self.read} records cannot be taken ({counted(self._refused)}), listed above; "
-            f"repair them, or set {advice}"
+            f"seeds.{name}: {refused} of {self.read} records cannot be taken ({counted(self._refused)}), listed above, "
+            f"such as {first.where}: {first.message}; repair them, or set {advice}"
         )
 
     def _decision(self, reason: str) -> str:

@@ -50,7 +50,7 @@ def _images_folder(settings: SeedSettings) -> Path | None:
     if settings.images is None:
         return None
     address = hub_path(settings.images)
-    return fetch(address, folder=True) if address else Path(settings.images)
+    return fetch(address) if address else Path(settings.images)
 
 
 def _record(row: Row, images: Path | None) -> Record | Fault:

@@ -1,6 +1,5 @@
 """Datasets of the Hugging Face hub, at a pinned commit; offline once they were fetched."""
 
-import re
 from pathlib import Path
 
 import huggingface_hub
@@ -16,24 +15,18 @@ PATTERNS = sorted({f"*{ending}" for endings in SUFFIXES.values() for ending in e
 ]
 """What is fetched of a repository where no pattern says it: records and pictures, no code."""
 
-_NUMBERED = re.compile(r"(.*?)-(\d+)-of-(\d+)\..*")
 
-
-def fetch(address: HubPath, folder: bool = False) -> Path:
+def fetch(address: HubPath) -> Path:
     """The local path, or pattern, of what ``address`` names: from the hub's cache, else from the hub.
 
     The cache is huggingface_hub's own (HF_HOME, HF_HUB_CACHE); HF_HUB_OFFLINE=1 forbids the network, and a token for a
-    gated dataset comes from HF_TOKEN or ``hf auth login``. Where the hub cannot be reached, what an earlier download
-    finished is taken.
-
-    Args:
-        address: the dataset.
-        folder: whether its pattern is a folder, of which all is meant.
+    gated dataset comes from HF_TOKEN or ``hf auth login``. A commit's files never change: those in the cache are taken
+    without a word to the hub, and whether they are all is known from the listing that is kept with them.
 
     Raises:
         UserError: the hub refuses, it cannot be reached and the cache has nothing, or not all.
     """
-    patterns = PATTERNS if address.pattern is None else [f"{address.pattern}/*" if folder else address.pattern]
+    patterns = PATTERNS if address.pattern is None else [address.pattern, f"{address.pattern}/*"]
     wanted = {
         "repo_id": address.repo,
         "revision": address.commit,
@@ -44,18 +37,7 @@ def fetch(address: HubPath, folder: bool = False) -> Path:
         snapshot = Path(huggingface_hub.snapshot_download(**wanted))
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:
         raise _refusal(address, error) from error
-    if any((snapshot.parent.parent / "blobs").glob("*.incomplete")) or (not address.pattern and _lacks_files(snapshot)):
-        raise UserError(f"{snapshot}: its download is unfinished; run again where the hub can be reached")
     return snapshot / address.pattern if address.pattern else snapshot
-
-
-def _lacks_files(snapshot: Path) -> bool:
-    """Whether of files that are numbered, such as ``train-00000-of-00002.parquet``, one is not there."""
-    found: dict[tuple[str, str], set[int]] = {}
-    for file in snapshot.rglob("*-of-*"):
-        if numbered := _NUMBERED.fullmatch(file.name):
-            found.setdefault((f"{file.parent}/{numbered[1]}", numbered[3]), set()).add(int(numbered[2]))
-    return any(len(numbers) < int(total) for (_, total), numbers in found.items())
 
 
 def _refusal(address: HubPath, error: Exception) -> UserError:
@@ -68,6 +50,6 @@ def _refusal(address: HubPath, error: Exception) -> UserError:
     if isinstance(error, HfHubHTTPError):
         return UserError(f"{at}: the hub answered {error.response.status_code}")
     return UserError(
-        f"{at} is not in the local hub cache and the hub cannot be reached; fetch it on a machine with network "
+        f"{at} is not whole in the local hub cache and the hub cannot be reached; fetch it on a machine with network "
         "(hf download --repo-type dataset), or set path to a folder"
     )

@@ -68,15 +68,22 @@ def locate(picture: str | bytes, root: Path, key: str) -> Path | bytes:
         return picture
     if _DATA_URI.match(picture):
         return _decoded(picture, key)
-    path = Path(os.path.abspath(root / picture.removeprefix("file://")))
-    top, here = os.path.abspath(root), Path.cwd()
-    if not path.is_relative_to(top):
+    # text operations: pathlib would take most of the time of reading a record
+    top = os.path.abspath(root)
+    path = os.path.normpath(os.path.join(top, picture.removeprefix("file://")))
+    if _below(path, top) is None:
         raise Unreadable(
             OUTSIDE, f"{key}: {picture} lies outside the images' folder {root}; set images to a folder that holds it"
         )
     if not _may_be_read(path):
         raise Unreadable(BAD_IMAGE, f"{key}: {picture} is not a regular file")
-    return path.relative_to(here) if path.is_relative_to(here) else path
+    return Path(_below(path, os.getcwd()) or path)
+
+
+def _below(path: str, folder: str) -> str | None:
+    """``path`` from ``folder`` on; None if it does not lie in there."""
+    start = folder.rstrip("/") + "/"
+    return path[len(start) :] if path.startswith(start) else None
 
 
 def _picture_of(value: Any, key: str) -> str | bytes:
@@ -144,7 +151,7 @@ def _decoded(uri: str, key: str) -> bytes:
         raise Unreadable(BAD_IMAGE, f"{key}: a data URI of broken base64 ({error})") from error
 
 
-def _may_be_read(path: Path) -> bool:
+def _may_be_read(path: str) -> bool:
     """False for a folder, a pipe or a device, on which a read could hang; a missing file is found missing later."""
     try:
         return stat.S_ISREG(os.stat(path).st_mode)

@@ -26,7 +26,7 @@ ROLES = {
 
 SYSTEM_KEPT = "system turn put before its question"
 
-_SPEAKER, _CONTENT = ("role", "from"), ("content", "value")
+_READ = ("role", "from", "content", "value")
 
 
 class Chat(NamedTuple):
@@ -54,13 +54,13 @@ def read_turns(value: Any, key: str) -> Chat:
         name = f"{key}.{index}"
         if not isinstance(turn, dict):
             raise Unreadable(WRONG_VALUE, f"{name}: must be a dictionary of role and content, or of from and value")
-        role = ROLES.get(str(_field(turn, name, _SPEAKER)).lower())
+        speaker, said = _key(turn, "role", "from", name), _key(turn, "content", "value", name)
+        role = ROLES.get(str(turn[speaker]).lower())
         if role is None:
-            speaker = _key(turn, _SPEAKER)
             raise Unreadable(UNKNOWN_ROLE, f"{name}.{speaker}: {brief(turn[speaker])} is not one of {', '.join(ROLES)}")
-        content = _field(turn, name, _CONTENT)
-        messages.append({"role": role, "content": _text(content, f"{name}.{_key(turn, _CONTENT)}", pictures)})
-        unused.update(f"{key}.{other}" for other in turn if other not in (*_SPEAKER, *_CONTENT))
+        messages.append({"role": role, "content": _text(turn[said], f"{name}.{said}", pictures)})
+        if len(turn) > 2:
+            unused.update(f"{key}.{other}" for other in turn if other not in _READ)
     return Chat(messages, pictures, tuple(sorted(unused)))
 
 
@@ -101,19 +101,14 @@ def _as_list(value: Any, key: str) -> list[Any]:
     return value
 
 
-def _key(turn: dict[str, Any], choices: tuple[str, str]) -> str:
+def _key(turn: dict[str, Any], one: str, other: str, name: str) -> str:
     """The one of two keys that a turn has."""
-    return next((key for key in choices if turn.get(key) is not None), choices[0])
-
-
-def _field(turn: dict[str, Any], name: str, choices: tuple[str, str]) -> Any:
-    """A turn's speaker or content."""
-    value = turn.get(_key(turn, choices))
-    if value is None:
-        raise Unreadable(
-            WRONG_VALUE, f"{name}: has no {' or '.join(choices)}; there are {', '.join(turn) or 'no keys'}"
-        )
-    return value
+    if turn.get(one) is not None:
+        return one
+    if turn.get(other) is not None:
+        return other
+    there = ", ".join(map(str, turn)) or "no keys"
+    raise Unreadable(WRONG_VALUE, f"{name}: has no {one} or {other}; there are {there}")
 
 
 def _text(content: Any, name: str, pictures: list[str | bytes]) -> str:
