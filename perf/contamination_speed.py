@@ -93,9 +93,9 @@ def write_shards(folder: Path, rows: int, images: list[bytes]) -> Path:
 
 def make_index(questions: int, images: list[bytes]) -> Any:
     """An index of so many questions of eight words; every two share an image, one of the given or a random hash."""
-    from syntune.contamination.images import Fingerprint, fingerprint
     from syntune.contamination.questions import IndexedQuestion, QuestionIndex
     from syntune.images import open_image
+    from syntune.matching.looks import Fingerprint, fingerprint
     from syntune.settings.contamination import ContaminationSettings
 
     settings = ContaminationSettings()
@@ -120,9 +120,9 @@ def rate(function: Any, items: list[Any]) -> float:
 
 def main(args: argparse.Namespace) -> None:
     """Measure, and print the table."""
-    from syntune.contamination.images import fingerprint
     from syntune.contamination.search import search_shards
     from syntune.images import open_image
+    from syntune.matching.looks import fingerprint
 
     files = sorted(path for path in args.images.rglob("*") if path.is_file()) if args.images else []
     images = [path.read_bytes() for path in files] or list(made_up_images(200))

@@ -9,10 +9,11 @@ from tqdm import tqdm
 
 from syntune.artifacts.questions import QuestionId
 from syntune.benchmarks.protocol import Protocol, Question
-from syntune.contamination.images import Fingerprint, HammingIndex, fingerprint
 from syntune.contamination.parallel import in_order
 from syntune.contamination.texts import TextIndex
 from syntune.images import open_image
+from syntune.matching.hamming_index import HammingIndex
+from syntune.matching.looks import Fingerprint, fingerprint
 from syntune.settings.contamination import ContaminationSettings
 
 

@@ -10,11 +10,11 @@ from tqdm import tqdm
 
 from syntune.artifacts.manifests import part_files
 from syntune.artifacts.shards import IMAGE_MARK
-from syntune.contamination.images import Fingerprint, fingerprint
 from syntune.contamination.parallel import in_order
 from syntune.contamination.questions import QuestionIndex
 from syntune.files import sha256_bytes
 from syntune.images import open_image
+from syntune.matching.looks import Fingerprint, fingerprint
 
 _REMEMBERED = 2**20
 """Images whose fingerprint a process remembers: rows that share one decode it once."""

@@ -6,7 +6,8 @@ from syntune.benchmarks.mmbench import MmBench
 from syntune.benchmarks.nlvr import Nlvr
 from syntune.benchmarks.protocol import Question
 from syntune.benchmarks.textvqa import TextVqa
-from syntune.contamination.texts import TextIndex, words_of
+from syntune.contamination.texts import TextIndex
+from syntune.matching.words import words_of
 
 LONG = "What is the name of the shop on the left side of the street?"
 

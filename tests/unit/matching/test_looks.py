@@ -10,8 +10,9 @@ import sys
 import pytest
 from PIL import Image
 
-from syntune.contamination.images import HammingIndex, fingerprint
 from syntune.images import open_image
+from syntune.matching.hamming_index import HammingIndex
+from syntune.matching.looks import fingerprint
 from syntune.settings.contamination import ContaminationSettings
 
 DEFAULT = ContaminationSettings()

@@ -1,0 +1,1 @@
+"""Near-duplicates: images that look the same, texts that read the same."""

@@ -1,0 +1,87 @@
+"""Near-duplicates by their pictures."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from data_juicer.ops.base_op import OPERATORS, Deduplicator
+
+from syntune.images import open_image
+from syntune.matching.bit_strings import BitStrings
+from syntune.matching.looks import fingerprint
+from syntune.matching.words import words_of
+from syntune.operators.near_duplicates import BEST, NearPair, group_of, statistic, without_near
+
+_HASH = "__dj__imagehash"
+_HASH_SIZE = 12
+_BYTES = 2 * _HASH_SIZE**2 // 8
+
+
+@lru_cache(maxsize=100_000)
+def look_of(path: str, colors: bool) -> bytes:
+    """The perceptual hash of an image, or of each of its color channels; an image is often asked about repeatedly."""
+    image = open_image(Path(path), path)
+    layers = [channel.convert("RGB") for channel in image.split()] if colors else [image]
+    return b"".join(fingerprint(layer, _HASH_SIZE).bits.to_bytes(_BYTES, "big") for layer in layers)
+
+
+@OPERATORS.register_module("image_near_deduplicator")
+class ImageNearDeduplicator(Deduplicator):
+    """Keeps the first of the rows whose images look alike: recompressed, resized or a little cropped copies.
+
+    Two rows look alike when they have as many images and the perceptual hashes of these, 288 bits each, differ in at
+    most ``max_distance`` bits altogether. Rows without images stay.
+
+    Attributes:
+        pairs: after ``process``, each row that went, the one that stayed for it, and how many bits apart they are.
+        limit: what the distance was compared with.
+    """
+
+    def __init__(
+        self,
+        max_distance: int = 24,
+        same_text: bool = False,
+        colors: bool = False,
+        keep_best: str | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ):
+        """Take the recipe's parameters.
+
+        Args:
+            max_distance: bits that may differ.
+            same_text: drop a row only if its text, too, is the same, save for case, punctuation and spaces.
+            colors: hash each color channel, so that drawings that differ by color alone do not look alike.
+            keep_best: keep the row with the highest value of this statistic, such as image_text_similarity, instead of
+                the first.
+            args: Data-Juicer's.
+            kwargs: Data-Juicer's.
+
+        Raises:
+            ValueError: ``max_distance`` is negative or a third of all bits, as far apart as unlike images are.
+        """
+        super().__init__(*args, **kwargs)
+        if not 0 <= max_distance <= 80:
+            raise ValueError(f"max_distance: {max_distance} is not between 0 and 80")
+        self.max_distance = max_distance
+        self.same_text = same_text
+        self.colors = colors
+        self.keep_best = keep_best
+        self.pairs: list[NearPair] = []
+        self.limit = f"<= {max_distance}"
+
+    def compute_hash(self, sample: dict[str, Any], context: bool = False) -> dict[str, Any]:
+        """Hash the row's images."""
+        group = group_of(*words_of(sample[self.text_key])) if self.same_text else group_of()
+        sample[_HASH] = group + b"".join(look_of(path, self.colors) for path in sample[self.image_key])
+        if self.keep_best:
+            sample[BEST] = statistic(sample, self.keep_best)
+        return sample
+
+    def process(self, dataset: Any, show_num: int = 0) -> tuple[Any, dict]:
+        """Select the rows that stay; of the dataset, ``id`` and what ``compute_hash`` added are read."""
+        best = dataset[BEST] if self.keep_best else None
+        kept, self.pairs = without_near(
+            dataset["id"], dataset[_HASH], best, lambda bits, groups: BitStrings(bits, self.max_distance, groups)
+        )
+        return dataset.select(kept), {}
