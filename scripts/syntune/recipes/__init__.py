@@ -1,1 +1,1 @@
-"""Recipes: what a dataset is made by, read and taken apart before anything runs."""
+"""Recipes: Data-Juicer's YAML, read and cut into the stages that the workflow runs."""
