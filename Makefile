@@ -20,6 +20,7 @@ setup: .venv/ready
 
 envs: setup
 	snakemake --cores 1 --forceall --conda-create-envs-only
+	snakemake --cores 1 --forceall --conda-create-envs-only --snakefile tools/environments.smk
 
 test: envs
 	tests/run

@@ -2,21 +2,21 @@
 
 import logging
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from syntune.artifacts.manifests import Part, read_manifest, write_manifest
 from syntune.errors import UserError
 from syntune.files import atomic_directory
 from syntune.models.adapters import merge
-from syntune.models.checkpoints import Loaded, load_chain
+from syntune.models.checkpoints import load_chain
 from syntune.models.full_checkpoints import stored_dtype
 from syntune.models.hub import fetch_checkpoint
 from syntune.models.mgm.bases import convert_reference, write_parts, write_tiny
 from syntune.models.mgm.reference_checkpoints import adopt_reference_config, read_reference_config
+from syntune.models.scorers import load_scorer
 from syntune.models.weights import INDEX, read_weights, weight_files
 from syntune.settings.models import (
     AdapterModelSettings,
@@ -24,6 +24,7 @@ from syntune.settings.models import (
     LocalModelSettings,
     ModelSettings,
     PartsModelSettings,
+    ScorerSettings,
     TinyModelSettings,
     hub_address,
 )
@@ -51,8 +52,7 @@ def prepare_base(name: str, settings: ModelSettings, ingredients: Ingredients, m
     """
     with atomic_directory(model) as folder:
         inputs = _write(settings, ingredients, folder)
-        dtype = stored_dtype(folder)
-        details = describe(load_chain([folder], dtype), dtype)
+        details = describe_scorer(folder) if isinstance(settings, ScorerSettings) else describe(folder)
     log.info("%s: %s, %d parameters, %s", name, details["family"], details["parameters"], details["dtype"])
     write_manifest(
         manifest,
@@ -66,8 +66,10 @@ def prepare_base(name: str, settings: ModelSettings, ingredients: Ingredients, m
     )
 
 
-def describe(loaded: Loaded, dtype: torch.dtype) -> dict[str, Any]:
+def describe(folder: Path) -> dict[str, Any]:
     """The manifest's details: family, type of the weights, vocabulary, image tokens, parameters in all and by part."""
+    dtype = stored_dtype(folder)
+    loaded = load_chain([folder], dtype)
     parts: dict[str, int] = {}
     for name, parameter in loaded.model.named_parameters():  # tied weights come once
         part = name.partition(".")[0]
@@ -82,6 +84,16 @@ def describe(loaded: Loaded, dtype: torch.dtype) -> dict[str, Any]:
     }
 
 
+def describe_scorer(folder: Path) -> dict[str, Any]:
+    """The details of a scorer: what it is, type of the stored weights, parameters; loading it proves that it loads."""
+    scorer = load_scorer(folder)
+    return {
+        "family": f"scorer ({scorer.kind})",
+        "dtype": str(stored_dtype(folder)).removeprefix("torch."),
+        "parameters": sum(parameter.numel() for parameter in scorer.model.parameters()),
+    }
+
+
 def write_checkpoint(source: Path, towers: dict[str, Path], folder: Path) -> None:
     """A checkpoint that is already whole: the reference MGM's is converted, others are copied as safetensors."""
     if read_reference_config(source) is not None:
@@ -89,11 +101,21 @@ def write_checkpoint(source: Path, towers: dict[str, Path], folder: Path) -> Non
         return
     if towers:
         raise UserError(f"{source}: is no reference MGM, so it takes no {' and no '.join(towers)}")
+    _copy(source, folder, lambda: load_chain([source], stored_dtype(source)).model)
+
+
+def write_scorer(source: Path, folder: Path) -> None:
+    """A scorer as it is, its weights as safetensors."""
+    _copy(source, folder, lambda: load_scorer(source).model)
+
+
+def _copy(source: Path, folder: Path, load: Callable[[], Any]) -> None:
+    """Copy a checkpoint's files; ``load`` gives the model, which is written anew where its weights are pickles."""
     if not source.is_dir():
         raise UserError(f"{source}: is not a folder")
     files = weight_files(source)
     read_weights(source)  # names an empty tensor or a file that is none, which transformers does not
-    loaded = load_chain([source], stored_dtype(source))
+    model = load()
     as_they_are = all(file.suffix == ".safetensors" for file in files)
     for file in sorted(source.iterdir()):
         if file.suffix in _COPIED and not file.name.endswith(".index.json"):
@@ -102,7 +124,7 @@ def write_checkpoint(source: Path, towers: dict[str, Path], folder: Path) -> Non
         if file.is_file():
             shutil.copyfile(file, folder / file.name)
     if not as_they_are:
-        loaded.model.save_pretrained(folder)
+        model.save_pretrained(folder)
 
 
 def write_merged(base: Path, adapter: Path, folder: Path) -> None:
@@ -127,6 +149,8 @@ def _write(settings: ModelSettings, ingredients: Ingredients, folder: Path) -> d
             write_checkpoint(fetch_checkpoint(settings.repo, settings.revision), weights, folder)
         case PartsModelSettings():
             write_parts(settings, weights, folder)
+        case ScorerSettings():
+            write_scorer(weights["path"], folder)
         case AdapterModelSettings():
             manifest = _given(ingredients.base_manifest, "--base-manifest")
             write_merged(_given(ingredients.base, "--base"), weights["path"], folder)

@@ -5,26 +5,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
-import torch
-
 from syntune.errors import UserError
 from syntune.models.checkpoints import Loaded
 from syntune.models.family import Row
-from syntune.prediction.margins import watch_margins
+from syntune.models.greedy import Features, encode_images, greedy_answers, narrowed
 from syntune.prediction.plan import AnsweredQuestion, GeneratedAnswer, HashedQuestion
-
-IMAGES_AT_ONCE = 8
-"""Images that the towers see at a time: enough to keep a GPU busy, and their activations fit it."""
-
-Features = torch.Tensor | None
 
 
 class Answerer:
-    """Answers greedily.
-
-    In float32 an answer depends on nothing but the question: one with a choice so close that rounding, which differs
-    with the batch, may have decided it is answered again, alone. In bfloat16 such choices are left as they are.
-    """
+    """Answers greedily; in float32 an answer depends on nothing but the question."""
 
     def __init__(self, loaded: Loaded, max_new_tokens: int, max_pixels: int, threads: int) -> None:
         """Prepare.
@@ -35,7 +24,7 @@ class Answerer:
             max_pixels: largest image that is decoded, in pixels.
             threads: threads that decode images.
         """
-        self.model, self.processor, self.family = loaded.model, loaded.processor, loaded.family
+        self.loaded = loaded
         self.max_new_tokens = max_new_tokens
         self.max_pixels = max_pixels
         self.threads = threads
@@ -53,7 +42,7 @@ class Answerer:
         features: dict[str, Features] = {}
         for batch in _batches(self._encoded(groups, ahead=batch_size), batch_size):
             fresh = {asked.image: row for asked, row in batch if asked.image not in features}
-            features |= dict(zip(fresh, self._encode_images(list(fresh.values())), strict=True))
+            features |= dict(zip(fresh, encode_images(self.loaded, list(fresh.values())), strict=True))
             rows = [row for _, row in batch]
             answers = self._generate(rows, [features[asked.image] for asked, _ in batch])
             yield [(asked, answer) for (asked, _), answer in zip(batch, answers, strict=True)]
@@ -84,36 +73,16 @@ class Answerer:
             question = asked.question
             try:
                 image = image or question.open_image(self.max_pixels)
-                row = self.processor.encode_prompt(question.prompt, [image])
+                row = self.loaded.processor.encode_prompt(question.prompt, [image])
             except UserError as error:
                 raise UserError(f"question {question.id}: {error}") from error
-            rows.append({name: self._narrowed(tensor) for name, tensor in row.items()})
+            rows.append(narrowed(row, self.loaded.model.dtype))
         return rows
-
-    def _narrowed(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Pixels in the model's own type: half as much to move to a GPU."""
-        return tensor.to(self.model.dtype) if tensor.is_floating_point() else tensor
-
-    def _encode_images(self, rows: list[Row]) -> list[Features]:
-        """The features of each row's image."""
-        parts = (rows[start : start + IMAGES_AT_ONCE] for start in range(0, len(rows), IMAGES_AT_ONCE))
-        return [features for part in parts for features in self.family.encode_images(self.model, part)]
 
     def _generate(self, rows: list[Row], features: list[Features]) -> list[GeneratedAnswer]:
         """The answers to a batch."""
-        if self.model.dtype != torch.float32:
-            answers = self._greedy(rows, features)
-        else:
-            with watch_margins(self.model) as margins:
-                answers = self._greedy(rows, features)
-            for place in margins.unsure(answers):
-                row = [rows[place]]
-                answers[place] = self._greedy(row, self._encode_images(row))[0]
-        return [GeneratedAnswer(self.processor.decode(ids), len(ids)) for ids in answers]
-
-    def _greedy(self, rows: list[Row], features: list[Features]) -> list[list[int]]:
-        """The new ids of each row."""
-        return self.family.generate(self.model, self.processor, rows, features, self.max_new_tokens)
+        answers = greedy_answers(self.loaded, rows, features, self.max_new_tokens)
+        return [GeneratedAnswer(self.loaded.processor.decode(ids), len(ids)) for ids in answers]
 
 
 def _batches(items: Iterable[tuple[HashedQuestion, Row]], size: int) -> Iterator[list[tuple[HashedQuestion, Row]]]:

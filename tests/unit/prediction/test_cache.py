@@ -32,7 +32,7 @@ def asked(monkeypatch) -> list[int]:
         return generate(self, model, processor, rows, *args)
 
     monkeypatch.setattr(MgmFamily, "generate", counted)
-    monkeypatch.setattr("syntune.prediction.margins.ROUNDING", 0.0)  # nothing is asked again
+    monkeypatch.setattr("syntune.models.margins.ROUNDING", 0.0)  # nothing is asked again
     return sizes
 
 

@@ -79,7 +79,7 @@ def test_an_image_is_encoded_once(answer, textvqa, monkeypatch):
         return encode(model, images, images_aux)
 
     monkeypatch.setattr(MgmForConditionalGeneration, "encode_images", counted)
-    monkeypatch.setattr("syntune.prediction.margins.ROUNDING", 0.0)  # nothing is asked again
+    monkeypatch.setattr("syntune.models.margins.ROUNDING", 0.0)  # nothing is asked again
     answer(textvqa, batch_size=2)
     assert len(seen) == 5 == len(set(seen))
 

@@ -1,0 +1,91 @@
+"""What is shown to a model: images of rows, read by content, and a text with them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from PIL import Image
+
+from syntune.errors import UserError
+from syntune.files import canonical_json, sha256_bytes
+from syntune.images import open_image
+
+_ANY_SIZE = 2**31
+"""Images were judged when the seed was ingested; the hash proves that they are still the same."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Item:
+    """Images, and a text that belongs to them.
+
+    Attributes:
+        row: the row's id.
+        paths: the images' files.
+        hashes: their SHA-256.
+        text: None where only images are looked at.
+    """
+
+    row: str
+    paths: tuple[str, ...]
+    hashes: tuple[str, ...]
+    text: str | None = None
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 over the content: equal images and texts give equal keys, wherever they lie."""
+        return sha256_bytes(canonical_json([self.text, self.hashes]).encode())
+
+    def images(self) -> list[Image.Image]:
+        """The images, decoded.
+
+        Raises:
+            UserError: a file is missing, is another one than the row was made with, or cannot be decoded.
+        """
+        return [_image(self.row, path, sha256) for path, sha256 in zip(self.paths, self.hashes, strict=True)]
+
+
+def images_of(row: dict[str, Any]) -> list[Item]:
+    """Each image of a row alone."""
+    pairs = zip(row["images"], row["image_sha256"], strict=True)
+    return [Item(row["id"], (path,), (sha256,)) for path, sha256 in pairs]
+
+
+def decoded(items: Sequence[Item], size: int, threads: int) -> Iterator[list[tuple[Item, list[Image.Image]]]]:
+    """Batches of items with their images; one batch is decoded ahead by other threads."""
+    batches = _batches(items, size)
+    with ThreadPoolExecutor(threads) as pool:
+
+        def begin() -> tuple[list[Item], list[Any]]:
+            batch = next(batches, [])
+            return batch, [pool.submit(item.images) for item in batch]
+
+        batch, coming = begin()
+        while batch:
+            following = begin()
+            yield [(item, images.result()) for item, images in zip(batch, coming, strict=True)]
+            batch, coming = following
+
+
+def _image(row: str, path: str, sha256: str) -> Image.Image:
+    """One image, checked against its hash."""
+    name = f"row {row}: {path}"
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"{name}: cannot be read ({error.strerror}); ingest the seed again") from error
+    if sha256_bytes(content) != sha256:
+        raise UserError(f"{name}: is another file than the row was made with; ingest the seed again")
+    return open_image(content, name, _ANY_SIZE)
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of ``size``, the last one shorter."""
+    items = iter(items)
+    while batch := list(islice(items, size)):
+        yield batch

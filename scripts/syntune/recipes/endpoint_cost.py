@@ -1,0 +1,58 @@
+"""What an endpoint will be asked and what that will cost, before it is asked."""
+
+from dataclasses import dataclass
+from math import ceil
+
+from syntune.formats import count, plural
+from syntune.recipes.model_parameters import RecaptionParameters
+from syntune.settings.models import EndpointSettings
+
+_PATCH = 28
+"""Side, in pixels, of what vision-language models of today read as one token (Qwen2-VL and later)."""
+
+_CHARACTERS = 3
+"""Of a prompt's text for one token, at least, in English."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Upper bounds, but for models that split images into more tokens.
+
+    Attributes:
+        calls: requests, without retries.
+        input_tokens: of prompts and images.
+        output_tokens: of replies.
+        cost: in the currency of the settings' prices; None where no price is set.
+    """
+
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost: float | None
+
+    def told(self) -> str:
+        """One line for a log or a plan."""
+        price = "no price is set" if self.cost is None else f"cost about {self.cost:,.2f}"
+        return (
+            f"at most {plural(self.calls, 'call')}, about {count(self.input_tokens)} input and "
+            f"{count(self.output_tokens)} output tokens; {price}"
+        )
+
+
+def estimate(rows: int, parameters: RecaptionParameters, settings: EndpointSettings) -> Estimate:
+    """What captions for ``rows`` rows take, where no answer is cached.
+
+    A percentile in ``below`` lets that share of the rows through, so only they are counted.
+    """
+    shares = [float(limit.removesuffix("%")) / 100 for limit in parameters.below.values() if isinstance(limit, str)]
+    return estimate_calls(ceil(rows * min(shares, default=1.0)) * parameters.candidates, parameters, settings)
+
+
+def estimate_calls(calls: int, parameters: RecaptionParameters, settings: EndpointSettings) -> Estimate:
+    """What so many calls take."""
+    prompt = max(len(text) for text in parameters.prompts) // _CHARACTERS + 1
+    inputs = calls * (prompt + ceil(settings.max_image_side / _PATCH) ** 2)
+    outputs = calls * parameters.max_new_tokens
+    prices = settings.price_per_million_input_tokens, settings.price_per_million_output_tokens
+    cost = (inputs * prices[0] + outputs * prices[1]) / 1e6 if any(prices) else None
+    return Estimate(calls, inputs, outputs, cost)
