@@ -1,9 +1,11 @@
 """Importing this module registers the project's operators with Data-Juicer; a new operator's file is named here."""
 
 from syntune.operators import (  # noqa: F401
+    cluster_balanced_selector,
     image_text_deduplicator,
     qa_caption_mapper,
     qa_choice_mapper,
     qa_prompt_mapper,
+    repeat_to_budget_selector,
     text_only_mapper,
 )
