@@ -9,15 +9,16 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from datasets import Features, Image, List, Value
 from pyarrow import Table
 from pyarrow.parquet import ParquetWriter
 from tqdm import tqdm
 
-from syntune.artifacts.manifests import Manifest, Part, part_files, read_manifest, write_manifest
-from syntune.data.conversations import fault_of, pair_turns, to_messages
+from syntune.artifacts.manifests import Part, read_manifest, write_manifest
+from syntune.data.conversations import pair_turns, to_messages
+from syntune.data.mixing import Place, mix_rows
 from syntune.data.ordering import key_hash
 from syntune.errors import UserError
 from syntune.files import atomic_directory, sha256_bytes
@@ -34,30 +35,10 @@ FEATURES = Features(
 )
 """The shards' columns; stored in each file, so that ``load_dataset("parquet", ...)`` decodes the images."""
 
-OVER_LIMIT = "over the limit"
-
 _AGAIN = "read the seed again: snakemake --forcerun ingest_seed"
 
 _GROUP_ROWS, _GROUP_BYTES = 256, 2**20
 """A row group ends at either: small enough to read one row of it at random, as training does."""
-
-
-class RowSource(NamedTuple):
-    """Rows to take: all that a manifest names, or up to ``limit``; ``prefix`` keeps the ids of mixed rows apart."""
-
-    path: Path
-    manifest: Manifest
-    limit: int | None
-    prefix: str
-
-
-class Place(NamedTuple):
-    """Where a row stands: in the shards, sorted by ``order``, and in the file that it is read from."""
-
-    order: str
-    id: str
-    file: Path
-    offset: int
 
 
 class Figures:
@@ -90,13 +71,11 @@ def write_shards(
     Raises:
         UserError: an image changed since the seed was read, or there are fewer rows than shards.
     """
-    sources = {"rows": RowSource(rows_manifest, read_manifest(rows_manifest), settings.limit, "")}
-    for other, path in mix.items():
-        sources[f"mix.{other}"] = RowSource(path, read_manifest(path), settings.mix.get(other), f"{other}/")
-    dropped: Counter[str] = Counter()
-    places = sorted(place for source in sources.values() for place in choose_rows(source, dropped))
+    mixture = mix_rows(settings, rows_manifest, mix)
+    places = mixture.places
+    manifests = {"rows": rows_manifest, **{f"mix.{other}": path for other, path in mix.items()}}
     if not places:
-        why = ", ".join(f"{number} {reason}" for reason, number in dropped.most_common() if number)
+        why = ", ".join(f"{number} {reason}" for reason, number in mixture.dropped.most_common() if number)
         raise UserError(f"datasets.{name}: every row was dropped ({why or 'there was none'})")
     if len(places) < settings.shards:
         raise UserError(f"datasets.{name}: {len(places)} rows do not fill {settings.shards} shards; lower shards")
@@ -116,39 +95,14 @@ def write_shards(
         name=name,
         parts=[Part.from_file(shards / file, manifest.parent, count) for file, count in counts.items()],
         packages=("datasets", "pyarrow"),
-        rows_in=len(places) + dropped.total(),
+        rows_in=mixture.rows_in,
         rows_out=len(places),
-        dropped=dict(sorted((+dropped).items())),
-        inputs={key: source.manifest.content for key, source in sources.items()},
+        dropped=dict(sorted(mixture.dropped.items())),
+        added=mixture.added,
+        inputs={key: read_manifest(path).content for key, path in manifests.items()},
         settings=settings.model_dump(),
-        details=figures.as_details(),
+        details=figures.as_details() | {"sources": mixture.sources},
     )
-
-
-def choose_rows(source: RowSource, dropped: Counter[str]) -> list[Place]:
-    """The rows that a model can learn from, up to the source's limit; the others are counted by reason.
-
-    A limit keeps the rows with the lowest hashes of their ids: a higher one keeps the same rows and more. The shards'
-    order comes from another hash, so that a limit does not change it.
-    """
-    places = []
-    for file in part_files(source.path):
-        with file.open("rb") as lines:
-            offset = 0
-            for line in lines:
-                row = json.loads(line)
-                messages, _ = pair_turns(to_messages(row["text"], "prompt"))
-                fault = fault_of(messages, len(row["images"]))
-                if fault:
-                    dropped[fault] += 1
-                else:
-                    row_id = source.prefix + row["id"]
-                    places.append((key_hash("keep", row["id"]), Place(key_hash("order", row_id), row_id, file, offset)))
-                offset += len(line)
-    places.sort()
-    kept = places[: source.limit]
-    dropped[OVER_LIMIT] += len(places) - len(kept)
-    return [place for _, place in kept]
 
 
 def _write_shard(path: Path, places: list[Place], settings: DatasetSettings, figures: Figures) -> None:

@@ -5,9 +5,8 @@ from typing import Any
 from data_juicer.ops.base_op import OPERATORS, Mapper
 
 from syntune.data.ordering import key_hash
+from syntune.operators.choices import INSTRUCTION, LETTERS, with_options
 from syntune.operators.question_answer import QuestionAnswer, batch_of, parse, rows_of
-
-LETTERS = "ABCDEFGH"
 
 
 @OPERATORS.register_module("qa_choice_mapper")
@@ -24,7 +23,7 @@ class QaChoiceMapper(Mapper):
         self,
         pools: list[list[str]],
         max_options: int = 4,
-        instruction: str = "Answer with the option's letter from the given choices directly.",
+        instruction: str = INSTRUCTION,
         random_seed: int = 0,
         *args: Any,
         **kwargs: Any,
@@ -67,8 +66,5 @@ class QaChoiceMapper(Mapper):
         answer = pair.answer.lower()
         wrong = [option for option in self.pool_of[answer] if option.lower() != answer]
         wrong.sort(key=lambda option: key_hash(self.random_seed, "draw", row_id, option))
-        options = [pair.answer, *wrong[: self.max_options - 1]]
-        options.sort(key=lambda option: key_hash(self.random_seed, "order", row_id, option))
-        lines = [f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False)]
-        question = "\n".join([pair.question.splitlines()[0], *lines, self.instruction])
-        return QuestionAnswer(pair.images, question, LETTERS[options.index(pair.answer)])
+        asked = pair._replace(question=pair.question.splitlines()[0])
+        return with_options(asked, wrong[: self.max_options - 1], self.instruction, self.random_seed, "order", row_id)

@@ -21,14 +21,25 @@ class QuestionAnswer(NamedTuple):
 
     def text(self) -> str:
         """The row's text."""
-        turns = f"[[human]]: {self.question}\n[[gpt]]: {self.answer}"
-        return f"{JUICER_IMAGE_MARK}\n" * self.images + f"{turns} {JUICER_END_MARK}"
+        return conversation_text(self.images, [(self.question, self.answer)])
 
 
 def parse(text: str) -> QuestionAnswer | None:
     """The question and answer of a text with the images in front and one turn each; None for any other text."""
     match = _ONE_TURN.fullmatch(text)
     return match and QuestionAnswer(match["images"].count(JUICER_IMAGE_MARK), match["question"], match["answer"])
+
+
+def conversation_text(images: int, turns: list[tuple[str, str]]) -> str:
+    """The text of a row of questions and answers."""
+    written = "\n".join(f"[[human]]: {question}\n[[gpt]]: {answer}" for question, answer in turns)
+    return f"{JUICER_IMAGE_MARK}\n" * images + f"{written} {JUICER_END_MARK}"
+
+
+def parse_caption(text: str) -> tuple[int, str] | None:
+    """The number of images and the caption of a text without turns; None for any other text."""
+    caption = text.replace(JUICER_IMAGE_MARK, "").replace(JUICER_END_MARK, "").strip()
+    return None if "[[" in caption or not caption else (text.count(JUICER_IMAGE_MARK), caption)
 
 
 def caption_text(images: int, caption: str) -> str:

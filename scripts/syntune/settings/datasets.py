@@ -1,10 +1,44 @@
 """Settings of a dataset: a seed, the Data-Juicer recipe that synthesises from it, and what is mixed in."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from syntune.settings.strict import Name, Strict
+
+
+class MixSettings(Strict):
+    """How much of another dataset is mixed in: one of ``rows``, ``share`` and ``weight``; without one, all of it."""
+
+    rows: int | None = Field(default=None, ge=1, description="rows to take, repeats among them")
+    share: float | None = Field(
+        default=None, gt=0, lt=1, description="share of the finished dataset's rows that come from this one"
+    )
+    weight: float | None = Field(default=None, gt=0, description="rows to take for each row of the dataset's own")
+    repeat: int = Field(
+        default=1,
+        ge=1,
+        description="how often a row may stand in the dataset; no row stands twice before all have been taken",
+    )
+    cap: int | None = Field(default=None, ge=1, description="take no more rows than this, whatever share or weight say")
+
+    @model_validator(mode="after")
+    def _one_amount(self) -> "MixSettings":
+        """The amount is said once."""
+        said = [key for key in ("rows", "share", "weight") if getattr(self, key) is not None]
+        if len(said) > 1:
+            raise ValueError(f"{said[0]} and {said[1]} both say how much; keep one")
+        return self
+
+
+def _spelled_out(mix: Any) -> Any:
+    """A mix given as a plain number of rows, or as null for all of them."""
+    if isinstance(mix, int) and mix < 1:
+        raise ValueError("Input should be greater than or equal to 1")
+    return {"rows": mix} if isinstance(mix, int) else {} if mix is None else mix
+
+
+Mix = Annotated[MixSettings, BeforeValidator(_spelled_out, json_schema_input_type=int | MixSettings | None)]
 
 
 class DatasetSettings(Strict):
@@ -21,10 +55,10 @@ class DatasetSettings(Strict):
         description="how a recipe's mappers and filters are called: within each chunk's job, or through Data-Juicer's "
         "datasets on Ray (a cluster's where RAY_ADDRESS names one, else this machine's); the rows are the same",
     )
-    mix: dict[Name, Annotated[int, Field(ge=1)] | None] = Field(
+    mix: dict[Name, Mix] = Field(
         default_factory=dict,
-        description="other datasets whose rows are mixed in: rows to take (chosen by a hash of the "
-        "row id), null takes all",
+        description="other datasets whose rows are mixed in: a number of rows (chosen by a hash of the row id), null "
+        "for all, or keys that say how much and how often",
     )
     limit: int | None = Field(
         default=None, ge=1, description="keep this many rows, chosen by a hash of the row id; null keeps all"
@@ -40,3 +74,11 @@ class DatasetSettings(Strict):
         min_length=1,
         description="user turns for rows that are a bare caption; each row's is chosen by a hash of its id",
     )
+
+    @model_validator(mode="after")
+    def _room_for_own_rows(self) -> "DatasetSettings":
+        """Shares leave something to the rows that are no share."""
+        shares = sum(one.share or 0 for one in self.mix.values())
+        if shares >= 1:
+            raise ValueError(f"mix: shares add up to {shares:g}; below 1, the dataset's own rows have room")
+        return self

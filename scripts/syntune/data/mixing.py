@@ -1,0 +1,137 @@
+"""Which rows a dataset is made of: its own, and those of other datasets by number, share or weight, some repeated.
+
+A row's id decides everything. Of each source the rows with the lowest hashes of their ids are taken first: a higher
+number keeps the same rows and more. Only when all have been taken once does the second round begin.
+"""
+
+import json
+import logging
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from syntune.artifacts.manifests import part_files
+from syntune.data.conversations import fault_of, pair_turns, to_messages
+from syntune.data.ordering import key_hash
+from syntune.settings.datasets import DatasetSettings, MixSettings
+
+log = logging.getLogger("mixing")
+
+OVER_LIMIT = "over the limit"
+
+
+class Place(NamedTuple):
+    """Where a row stands: in the shards, sorted by ``order``, and in the file that it is read from."""
+
+    order: str
+    id: str
+    file: Path
+    offset: int
+
+
+class Candidate(NamedTuple):
+    """A row that a model can learn from; those with the lowest ``rank`` are taken first."""
+
+    rank: str
+    id: str
+    file: Path
+    offset: int
+
+
+class Mixture(NamedTuple):
+    """The rows of a dataset in the order of the shards: rows in + added = places + dropped."""
+
+    places: list[Place]
+    rows_in: int
+    added: int
+    dropped: Counter[str]
+    sources: dict[str, dict[str, int]]
+    """For ``rows`` and each ``mix.NAME``: rows that are available, wanted and taken, and repeats among the taken."""
+
+
+def mix_rows(settings: DatasetSettings, rows_manifest: Path, mix: dict[str, Path]) -> Mixture:
+    """Choose a dataset's rows; ``mix`` holds the manifests of the datasets that are mixed in.
+
+    Mixed rows get their dataset's name in front of their id, and a repeat ``#repeat-1`` behind it.
+    """
+    dropped: Counter[str] = Counter()
+    own = candidates(rows_manifest, dropped)
+    others = {name: candidates(path, dropped) for name, path in mix.items()}
+    amounts = {name: settings.mix.get(name, MixSettings()) for name in mix}
+    rows_in = len(own) + sum(map(len, others.values())) + dropped.total()
+    places = take_rows(own[: settings.limit])
+    sources = {"rows": _figures(own, settings.limit or len(own), places)}
+    wanted = wanted_rows(len(places), {name: len(rows) for name, rows in others.items()}, amounts)
+    for name, rows in others.items():
+        taken = take_rows(rows, min(wanted[name], len(rows) * amounts[name].repeat), f"{name}/")
+        sources[f"mix.{name}"] = _figures(rows, wanted[name], taken)
+        if len(taken) < wanted[name]:
+            log.warning("mix.%s: %d rows are wanted and %d taken: there are no more", name, wanted[name], len(taken))
+        places += taken
+    dropped[OVER_LIMIT] = sum(source["available"] + source["repeated"] - source["taken"] for source in sources.values())
+    added = sum(source["repeated"] for source in sources.values())
+    return Mixture(sorted(places), rows_in, added, +dropped, sources)
+
+
+def _figures(rows: list[Candidate], wanted: int, taken: list[Place]) -> dict[str, int]:
+    """What became of a source."""
+    repeated = max(0, len(taken) - len(rows))
+    return {"available": len(rows), "wanted": wanted, "taken": len(taken), "repeated": repeated}
+
+
+def candidates(manifest: Path, dropped: Counter[str]) -> list[Candidate]:
+    """The rows of a manifest's parts that a model can learn from, by rank; the others are counted by reason."""
+    rows = []
+    for file in part_files(manifest):
+        with file.open("rb") as lines:
+            offset = 0
+            for line in lines:
+                row = json.loads(line)
+                messages, _ = pair_turns(to_messages(row["text"], "prompt"))
+                fault = fault_of(messages, len(row["images"]))
+                if fault:
+                    dropped[fault] += 1
+                else:
+                    rows.append(Candidate(key_hash("keep", row["id"]), row["id"], file, offset))
+                offset += len(line)
+    return sorted(rows)
+
+
+def wanted_rows(own: int, available: dict[str, int], mix: dict[str, MixSettings]) -> dict[str, int]:
+    """How many rows of each mixed dataset are wanted, repeats among them.
+
+    Args:
+        own: rows of the dataset that they are mixed into.
+        available: rows that each mixed dataset has.
+        mix: what the config says of each.
+
+    A share is one of the whole mixture: with shares that add up to s, the rest, own rows among it, is 1 - s of it.
+    """
+    wanted = {}
+    for name, one in mix.items():
+        if one.share is None:
+            number = one.rows or (round(one.weight * own) if one.weight else available[name] * one.repeat)
+            wanted[name] = min(number, one.cap or number)
+    rest = own + sum(min(number, available[name] * mix[name].repeat) for name, number in wanted.items())
+    whole = rest / (1 - sum(one.share or 0 for one in mix.values()))
+    for name, one in mix.items():
+        if one.share is not None:
+            number = round(one.share * whole)
+            wanted[name] = min(number, one.cap or number)
+    return wanted
+
+
+def take_rows(rows: list[Candidate], number: int | None = None, prefix: str = "") -> list[Place]:
+    """The first ``number`` rows, or all; from the second round on they get ids of their own."""
+    number = len(rows) if number is None else number
+    taken = {row.id for row in rows} if number > len(rows) else set()
+    places = []
+    for index in range(number):
+        row = rows[index % len(rows)]
+        row_id = row.id
+        if index >= len(rows):
+            while row_id in taken:
+                row_id = f"{row_id}#repeat-{index // len(rows)}"
+            taken.add(row_id)
+        places.append(Place(key_hash("order", prefix + row_id), prefix + row_id, row.file, row.offset))
+    return places
