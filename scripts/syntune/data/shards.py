@@ -6,7 +6,6 @@ keep memory bounded: the first remembers where each row lies, the second writes 
 
 import json
 import logging
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,8 +16,11 @@ from pyarrow.parquet import ParquetWriter
 from tqdm import tqdm
 
 from syntune.artifacts.manifests import Manifest, Part, part_files, read_manifest, write_manifest
+from syntune.data.card import write_card
 from syntune.data.conversations import fault_of, to_messages
+from syntune.data.lineage import Lineage, open_lineage
 from syntune.data.ordering import key_hash
+from syntune.data.statistics import Statistics
 from syntune.errors import UserError
 from syntune.files import atomic_directory, sha256_bytes
 from syntune.settings.datasets import DatasetSettings
@@ -28,18 +30,22 @@ log = logging.getLogger("shard")
 FEATURES = Features(
     {
         "id": Value("string"),
+        "seed_id": Value("string"),
         "images": List(Image()),
         "messages": List({"role": Value("string"), "content": Value("string")}),
     }
 )
-"""The shards' columns; stored in each file, so that ``load_dataset("parquet", ...)`` decodes the images."""
+"""The shards' columns; stored in each file and in the dataset's card, so that ``load_dataset`` decodes the images."""
 
 OVER_LIMIT = "over the limit"
 
 _AGAIN = "read the seed again: snakemake --forcerun ingest_seed"
 
 _GROUP_ROWS, _GROUP_BYTES = 256, 2**20
-"""A row group ends at either: small enough to read one row of it at random, as training does."""
+"""A row group ends at either: small enough to read one row of it at random, as training does, and to stream.
+
+``load_dataset(..., streaming=True)`` holds one row group, or two with a shuffle buffer, of each shard that it reads.
+"""
 
 
 class RowSource(NamedTuple):
@@ -56,34 +62,33 @@ class Place(NamedTuple):
 
     order: str
     id: str
+    seed_id: str
     file: Path
     offset: int
 
 
-class Figures:
-    """What is counted while the shards are written."""
-
-    def __init__(self) -> None:
-        """Nothing counted yet."""
-        self.images: set[str] = set()
-        self.image_bytes = 0
-        self.answers = 0
-        self.words = 0
-
-    def as_details(self) -> dict[str, Any]:
-        """The manifest's details."""
-        return {
-            "images": len(self.images),
-            "image_bytes": self.image_bytes,
-            "answers": self.answers,
-            "mean_answer_words": round(self.words / self.answers, 2),
-        }
-
-
 def write_shards(
-    name: str, settings: DatasetSettings, rows_manifest: Path, mix: dict[str, Path], shards: Path, manifest: Path
+    name: str,
+    settings: DatasetSettings,
+    rows_manifest: Path,
+    mix: dict[str, Path],
+    shards: Path,
+    manifest: Path,
+    *,
+    lineage: Path,
+    synthesis_lineage: dict[str, Path],
 ) -> None:
-    """Write ``shard-00000-of-000NN.parquet`` ... into the folder ``shards``, then the manifest.
+    """Write ``shard-00000-of-000NN.parquet`` ... and the card into the folder ``shards``, lineage, then the manifest.
+
+    Args:
+        name: the dataset.
+        settings: the dataset's.
+        rows_manifest: of its own rows.
+        mix: manifests of the rows that are mixed in, by dataset.
+        shards: folder to write.
+        manifest: manifest to write.
+        lineage: lineage to write.
+        synthesis_lineage: lineages of the datasets that have a recipe, this one's and those mixed in, by dataset.
 
     Raises:
         UserError: an image changed since the seed was read, or there are fewer rows than shards.
@@ -91,37 +96,44 @@ def write_shards(
     sources = {"rows": RowSource(rows_manifest, read_manifest(rows_manifest), settings.limit, "")}
     for other, path in mix.items():
         sources[f"mix.{other}"] = RowSource(path, read_manifest(path), settings.mix.get(other), f"{other}/")
-    dropped: Counter[str] = Counter()
-    places = sorted(place for source in sources.values() for place in choose_rows(source, dropped))
-    if len(places) < settings.shards:
-        raise UserError(f"datasets.{name}: {len(places)} rows do not fill {settings.shards} shards; lower shards")
-    figures = Figures()
-    counts: dict[str, int] = {}
-    with atomic_directory(shards) as folder, tqdm(total=len(places), desc="rows", unit="", disable=None) as progress:
-        for index in range(settings.shards):
-            part = places[len(places) * index // settings.shards : len(places) * (index + 1) // settings.shards]
-            file = f"shard-{index:05d}-of-{settings.shards:05d}.parquet"
-            counts[file] = len(part)
-            _write_shard(folder / file, part, settings, figures)
-            progress.update(len(part))
-            log.info("%s: %d rows", file, len(part))
+    with open_lineage(lineage) as story:
+        for made, path in synthesis_lineage.items():
+            story.copy(path, "" if made == name else f"{made}/")
+        places = sorted(place for source in sources.values() for place in choose_rows(source, story))
+        dropped = dict(sorted((+story.dropped).items()))
+        if len(places) < settings.shards:
+            raise UserError(f"datasets.{name}: {len(places)} rows do not fill {settings.shards} shards; lower shards")
+        statistics = Statistics()
+        with atomic_directory(shards) as folder:
+            counts = _write_files(folder, places, settings, statistics)
+            card = write_card(
+                folder,
+                name=name,
+                settings=settings,
+                features=FEATURES,
+                sources={key: source.manifest for key, source in sources.items()},
+                details=statistics.as_details(),
+                rows=len(places),
+                dropped=dropped,
+            )
     write_manifest(
         manifest,
         stage="shard",
         name=name,
         parts=[Part.from_file(shards / file, manifest.parent, count) for file, count in counts.items()],
+        documents=[Part.from_file(shards / card.name, manifest.parent)],
         packages=("datasets", "pyarrow"),
-        rows_in=len(places) + dropped.total(),
+        rows_in=len(places) + sum(dropped.values()),
         rows_out=len(places),
-        dropped=dict(sorted((+dropped).items())),
+        dropped=dropped,
         inputs={key: source.manifest.content for key, source in sources.items()},
         settings=settings.model_dump(),
-        details=figures.as_details(),
+        details=statistics.as_details(),
     )
 
 
-def choose_rows(source: RowSource, dropped: Counter[str]) -> list[Place]:
-    """The rows that a model can learn from, up to the source's limit; the others are counted by reason.
+def choose_rows(source: RowSource, story: Lineage) -> list[Place]:
+    """The rows that a model can learn from, up to the source's limit; the lineage is told of the others.
 
     A limit keeps the rows with the lowest hashes of their ids: a higher one keeps the same rows and more. The shards'
     order comes from another hash, so that a limit does not change it.
@@ -133,22 +145,39 @@ def choose_rows(source: RowSource, dropped: Counter[str]) -> list[Place]:
             for line in lines:
                 row = json.loads(line)
                 fault = fault_of(to_messages(row["text"], "prompt"), len(row["images"]))
+                row_id, seed_id = source.prefix + row["id"], row.get("seed_id", row["id"])
                 if fault:
-                    dropped[fault] += 1
+                    story.drop(fault, seed_id, row_id)
                 else:
-                    row_id = source.prefix + row["id"]
-                    places.append((key_hash("keep", row["id"]), Place(key_hash("order", row_id), row_id, file, offset)))
+                    place = Place(key_hash("order", row_id), row_id, seed_id, file, offset)
+                    places.append((key_hash("keep", row["id"]), place))
                 offset += len(line)
     places.sort()
-    kept = places[: source.limit]
-    dropped[OVER_LIMIT] += len(places) - len(kept)
-    return [place for _, place in kept]
+    for _, place in places[len(places[: source.limit]) :]:
+        story.drop(OVER_LIMIT, place.seed_id, place.id)
+    return [place for _, place in places[: source.limit]]
 
 
-def _write_shard(path: Path, places: list[Place], settings: DatasetSettings, figures: Figures) -> None:
+def _write_files(
+    folder: Path, places: list[Place], settings: DatasetSettings, statistics: Statistics
+) -> dict[str, int]:
+    """Write the shards; returns the rows of each by its file's name."""
+    counts: dict[str, int] = {}
+    with tqdm(total=len(places), desc="rows", unit="", disable=None) as progress:
+        for index in range(settings.shards):
+            part = places[len(places) * index // settings.shards : len(places) * (index + 1) // settings.shards]
+            file = f"shard-{index:05d}-of-{settings.shards:05d}.parquet"
+            counts[file] = len(part)
+            _write_shard(folder / file, part, settings, statistics)
+            progress.update(len(part))
+            log.info("%s: %d rows", file, len(part))
+    return counts
+
+
+def _write_shard(path: Path, places: list[Place], settings: DatasetSettings, statistics: Statistics) -> None:
     """Write the rows of one shard, a row group at a time."""
     with ParquetWriter(path, FEATURES.arrow_schema, compression="zstd") as writer:
-        for group in _groups(_read_row(place, settings, figures) for place in places):
+        for group in _groups(_read_row(place, settings, statistics) for place in places):
             writer.write_table(Table.from_pylist(group, FEATURES.arrow_schema), row_group_size=len(group))
 
 
@@ -166,7 +195,7 @@ def _groups(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield group
 
 
-def _read_row(place: Place, settings: DatasetSettings, figures: Figures) -> dict[str, Any]:
+def _read_row(place: Place, settings: DatasetSettings, statistics: Statistics) -> dict[str, Any]:
     """A row in the shards' form."""
     with place.file.open("rb") as file:
         file.seek(place.offset)
@@ -174,12 +203,8 @@ def _read_row(place: Place, settings: DatasetSettings, figures: Figures) -> dict
     prompts = settings.caption_prompts
     messages = to_messages(row["text"], prompts[int(key_hash("prompt", row["id"]), 16) % len(prompts)])
     images = [_read_image(*image) for image in zip(row["images"], row["image_sha256"], strict=True)]
-    answers = [message["content"] for message in messages if message["role"] == "assistant"]
-    figures.images.update(row["image_sha256"])
-    figures.image_bytes += sum(len(image["bytes"]) for image in images)
-    figures.answers += len(answers)
-    figures.words += sum(len(answer.split()) for answer in answers)
-    return {"id": place.id, "images": images, "messages": messages}
+    statistics.add(messages, [image["bytes"] for image in images], row["image_sha256"])
+    return {"id": place.id, "seed_id": place.seed_id, "images": images, "messages": messages}
 
 
 def _read_image(path: str, sha256: str) -> dict[str, Any]:
