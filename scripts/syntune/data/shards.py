@@ -18,7 +18,7 @@ from tqdm import tqdm
 from syntune.artifacts.manifests import Manifest, Part, part_files, read_manifest, write_manifest
 from syntune.data.card import write_card
 from syntune.data.conversations import fault_of, to_messages
-from syntune.data.lineage import Lineage, open_lineage
+from syntune.data.dataset_lineage import DatasetLineage, open_lineage
 from syntune.data.ordering import key_hash
 from syntune.data.statistics import Statistics
 from syntune.errors import UserError
@@ -132,7 +132,7 @@ def write_shards(
     )
 
 
-def choose_rows(source: RowSource, story: Lineage) -> list[Place]:
+def choose_rows(source: RowSource, story: DatasetLineage) -> list[Place]:
     """The rows that a model can learn from, up to the source's limit; the lineage is told of the others.
 
     A limit keeps the rows with the lowest hashes of their ids: a higher one keeps the same rows and more. The shards'

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from syntune.artifacts.lineage import LINEAGE
-from syntune.data.lineage import open_lineage
+from syntune.data.dataset_lineage import open_lineage
 from syntune.data.shards import write_shards
 from syntune.errors import UserError
 from syntune.settings.datasets import DatasetSettings
@@ -82,7 +82,7 @@ def test_a_foreign_file_is_no_lineage(ingested):
 
 
 def test_many_drops_are_written_in_batches(work, monkeypatch):
-    monkeypatch.setattr("syntune.data.lineage._BATCH", 10)
+    monkeypatch.setattr("syntune.data.dataset_lineage._BATCH", 10)
     with open_lineage(Path("lineage.parquet")) as lineage:
         for number in range(25):
             lineage.drop("over the limit", str(number), str(number))

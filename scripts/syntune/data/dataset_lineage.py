@@ -19,7 +19,7 @@ _BATCH = 20_000
 """Entries in memory at a time."""
 
 
-class Lineage:
+class DatasetLineage:
     """An open lineage table. ``dropped`` counts, by reason, the rows that :meth:`drop` was told of."""
 
     def __init__(self, writer: ParquetWriter) -> None:
@@ -63,9 +63,9 @@ class Lineage:
 
 
 @contextmanager
-def open_lineage(path: Path) -> Iterator[Lineage]:
+def open_lineage(path: Path) -> Iterator[DatasetLineage]:
     """A lineage table that appears at ``path`` only if the block ends well."""
     with atomic_file(path) as temporary, ParquetWriter(temporary, LINEAGE, compression="zstd") as writer:
-        lineage = Lineage(writer)
+        lineage = DatasetLineage(writer)
         yield lineage
         lineage.flush()
