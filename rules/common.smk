@@ -225,6 +225,7 @@ TIMED = {
     "synthesize": [f"{name}.{chunk}" for name in WITH_RECIPE for chunk in chunks_of(name)],
     "gather_synthesis": WITH_RECIPE,
     "shard": settings.datasets,
+    "data_page": settings.datasets,
     "decontaminate": SEARCHED,
     "prepare_base": settings.models,
     "rehearse_training": TRAINED,

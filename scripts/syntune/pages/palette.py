@@ -5,6 +5,8 @@ reader's light or dark scheme. Hues are Okabe and Ito's (2008) and a few between
 are dashed as well.
 """
 
+from pathlib import Path
+
 INK = {
     "ink": ("#1c1f24", "#e8eaed"),
     "soft": ("#5c6570", "#a3acb8"),
@@ -57,3 +59,8 @@ def themed(svg: str) -> str:
     for name, (colour, _) in COLOURS.items():
         svg = svg.replace(colour, f"var(--{name})")
     return svg
+
+
+def page_style() -> str:
+    """The CSS that pages share."""
+    return Path(__file__).with_name("page.css").read_text(encoding="utf-8")
