@@ -38,7 +38,7 @@ def draw_flow(steps: Sequence[Step]) -> Markup:
     return _SVG.format(_NAME + _BAND + _FIGURES, max(1, len(steps)) * _ROW, told, Markup(size), Markup("").join(parts))
 
 
-def draw_scores(bins: Bins, thresholds: Sequence[float], name: str) -> Markup:
+def draw_scores(bins: Bins, name: str) -> Markup:
     """Kept and dropped rows by score, stacked; a dashed line at each threshold."""
     width, height, base = 520, 150, 118
     step = width / len(bins.kept)
@@ -50,22 +50,21 @@ def draw_scores(bins: Bins, thresholds: Sequence[float], name: str) -> Markup:
             _bar("rows-out", index * step, low, step, base - low) if kept else "",
             _bar("rows-dropped", index * step, high, step, low - high) if dropped else "",
         ]
-    for number, value in enumerate(sorted(thresholds)):
-        x = (value - bins.low) / (bins.high - bins.low) * width
+    for number, (place, value) in enumerate(bins.thresholds):
+        x = (place - bins.low) / (bins.high - bins.low) * width
         anchor = "end" if x > width / 2 else "start"
         parts += [
             Markup(_LIMIT).format(x, base),
-            _label(
-                x + (-5 if anchor == "end" else 5), 14 + 13 * (number % 2), formats.number(value), "ink", anchor, 12
-            ),
+            _label(x + (-5 if anchor == "end" else 5), 14 + 13 * (number % 2), score_text(value), "ink", anchor, 12),
         ]
     axis = Markup('<line x1="0" x2="{}" y1="{}" y2="{}" stroke="var(--rule)"/>').format(width, base, base)
     ends = [
-        _label(0, base + 17, formats.number(bins.low), "soft", size=12),
+        _label(0, base + 17, score_text(bins.ends[0]), "soft", size=12),
         _label(width / 2, base + 17, name, "soft", "middle", 12),
-        _label(width, base + 17, formats.number(bins.high), "soft", "end", 12),
+        _label(width, base + 17, score_text(bins.ends[1]), "soft", "end", 12),
     ]
-    told = f"{name}: {sum(bins.kept)} kept and {sum(bins.dropped)} dropped values, thresholds {list(thresholds)}"
+    limits = [value for _, value in bins.thresholds]
+    told = f"{name}: {sum(bins.kept)} kept and {sum(bins.dropped)} dropped values, thresholds {limits}"
     return _SVG.format(width, height, told, Markup('class="scores"'), Markup("").join([*parts, axis, *ends]))
 
 
@@ -100,6 +99,11 @@ def _change(step: Step) -> str:
     if step.changed:
         parts.append(f"{formats.count(step.changed)} changed")
     return ", ".join(parts) or "no change"
+
+
+def score_text(value: float) -> str:
+    """A score as it is shown; whole ones without decimals."""
+    return formats.count(value) if float(value).is_integer() else formats.number(value)
 
 
 def _short(count: int) -> str:

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from syntune import formats
-from syntune.data_page.drawings import draw_counts, draw_flow, draw_scores
+from syntune.data_page.drawings import draw_counts, draw_flow, draw_scores, score_text
 from syntune.data_page.records import COMMON, DataRecords, Dropped, Step
 from syntune.data_page.remarks import remarks
 from syntune.data_page.thumbnails import Thumbnails
@@ -129,7 +129,7 @@ def _sample(records: DataRecords, seed_id: str, thumbnails: Thumbnails) -> Sampl
 def _event(entry: dict[str, Any], seed_id: str) -> str:
     """What was done to a row, in a line."""
     which = "" if entry["row_id"] == seed_id else f" {entry['row_id']}"
-    score = f": {entry['score']} {formats.number(entry['value'])}" if entry["score"] else ""
+    score = f": {entry['score']} {score_text(entry['value'])}" if entry["score"] else ""
     limit = f" ({entry['limit']})" if entry["limit"] else ""
     return f"{entry['operator']} {entry['event']}{which}{score}{limit}"
 
@@ -151,15 +151,14 @@ def _operators(records: DataRecords, thumbnails: Thumbnails) -> Iterator[Operato
 
 def _histogram(records: DataRecords, key: tuple[str, str]) -> Markup:
     """The scores of kept and dropped rows."""
-    sample = records.scores[key]
-    bins = sample.bins()
-    return draw_scores(bins, sorted(sample.thresholds), key[1]) if bins else Markup("")
+    bins = records.scores[key].bins()
+    return draw_scores(bins, key[1]) if bins else Markup("")
 
 
 def _dropped(records: DataRecords, row: Dropped, thumbnails: Thumbnails) -> Example:
     """A dropped row, shown as the seed row that it came from."""
     seed = records.seed_rows.get(row.seed_id)
-    score = f"{row.score} {formats.number(row.value)}" if row.score else ""
+    score = f"{row.score} {score_text(row.value)}" if row.score else ""
     note = ", ".join(part for part in (score, row.limit or "") if part)
     return Example(row.row_id, _text(seed) if seed else "", _pictures(seed, thumbnails), note)
 

@@ -9,7 +9,7 @@ def test_thresholds_come_from_the_limits():
     sample = ScoreSample()
     for limit in ("min_score 0.28 (25%)", "max_num 24", "min_ratio 1e-3", "over the limit", None):
         sample.add_limit(limit)
-    assert sample.thresholds == {0.28, 24.0, 0.001}
+    assert sample.thresholds == {("min", 0.28), ("max", 24.0), ("min", 0.001)}
 
 
 def test_a_large_sample_is_halved_by_the_hash_of_the_ids():
@@ -37,6 +37,8 @@ def test_whole_numbers_have_a_bin_each():
     sample = ScoreSample()
     for value in (3, 4, 4, 6):
         sample.add("a", [value], kept=True)
+    sample.add_limit("min_num 4")
     bins = sample.bins()
     assert (bins.low, bins.high, bins.kept) == (2.5, 6.5, [1, 2, 0, 1])
+    assert bins.thresholds == [(3.5, 4.0)]
     assert ScoreSample().bins() is None
