@@ -132,6 +132,11 @@ def lineage_arguments(wildcards, input) -> list[str]:
     return [f"{name}={lineage}" for name, lineage in zip(synthesized(wildcards.dataset), input.lineages)]
 
 
+def shown_seed(wildcards) -> dict[str, list[str]]:
+    """The seed that a dataset's page shows beside its rows."""
+    return made([f"results/seed/{settings.datasets[wildcards.dataset].seed}"], "seed", "seed_rows")
+
+
 def ingredients(wildcards) -> dict[str, list[str]]:
     """What a base model is made of: local files, the dataset of its tokenizer, the base of an adapter."""
     model = settings.models[wildcards.model]

@@ -4,7 +4,7 @@
 rule data_page:
     """Write a page of a dataset: samples before and after, what each operator dropped, scores, texts and images."""
     input:
-        unpack(dataset_seed),
+        unpack(shown_seed),
         unpack(rows_to_shard),
         dataset="results/data/{dataset}.manifest.json",
         shards=ancient("results/data/{dataset}"),
