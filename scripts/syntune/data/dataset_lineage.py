@@ -1,4 +1,4 @@
-"""A dataset's lineage as it is written: that of its synthesis, then the rows that sharding leaves out."""
+"""A dataset's lineage as it is written: that of its synthesis, then the rows that sharding leaves out or repeats."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -50,7 +50,15 @@ class DatasetLineage:
     def drop(self, reason: str, seed_id: str, row_id: str) -> None:
         """Add a row that is left out, and count it."""
         self.dropped[reason] += 1
-        entry = {"seed_id": seed_id, "row_id": row_id, "operator": OPERATOR, "event": "dropped", "limit": reason}
+        self._add(seed_id, row_id, "dropped", reason)
+
+    def repeat(self, seed_id: str, row_id: str) -> None:
+        """Add a row that is another one again, under an id of its own."""
+        self._add(seed_id, row_id, "added", "repeated")
+
+    def _add(self, seed_id: str, row_id: str, event: str, limit: str) -> None:
+        """Add an entry of sharding."""
+        entry = {"seed_id": seed_id, "row_id": row_id, "operator": OPERATOR, "event": event, "limit": limit}
         self._waiting.append(entry)
         if len(self._waiting) == _BATCH:
             self.flush()

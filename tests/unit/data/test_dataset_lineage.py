@@ -88,3 +88,13 @@ def test_many_drops_are_written_in_batches(work, monkeypatch):
             lineage.drop("over the limit", str(number), str(number))
     assert lineage.dropped == {"over the limit": 25}
     assert [entry["row_id"] for entry in read("lineage.parquet")] == [str(number) for number in range(25)]
+
+
+def test_a_repeated_row_is_added(work):
+    with open_lineage(Path("lineage.parquet")) as lineage:
+        lineage.repeat("r1", "raw/r1#repeat-1")
+    (entry,) = read("lineage.parquet")
+    assert (entry["seed_id"], entry["row_id"], entry["event"], entry["limit"]) == (
+        "r1", "raw/r1#repeat-1", "added", "repeated",
+    )  # fmt: skip
+    assert not lineage.dropped
