@@ -169,7 +169,12 @@ def _pair(records: DataRecords, row: Dropped, thumbnails: Thumbnails) -> tuple[E
     twin = records.made_rows.get(kept) or records.seed_rows.get(kept) or records.seed_rows.get(kept.split("#")[0])
     return (
         _dropped(records, row, thumbnails),
-        Example(kept, _text(twin) if twin else "", _pictures(twin, thumbnails), "kept"),
+        Example(
+            kept,
+            _text(twin) if twin else "",
+            _pictures(twin, thumbnails),
+            "kept; of all kept rows most like it" if row.is_guess else "kept",
+        ),
     )
 
 

@@ -19,6 +19,7 @@ from pyarrow.parquet import ParquetFile
 from syntune.artifacts.manifests import Manifest, part_files, read_manifest
 from syntune.artifacts.shards import shard_files
 from syntune.data_page.scores import ScoreSample
+from syntune.data_page.twins import TwinSearch
 from syntune.files import read_jsonl, sha256_bytes
 
 SAMPLES = 8
@@ -59,19 +60,20 @@ class Step:
 
 @dataclass
 class Dropped:
-    """A row that an operator dropped."""
+    """A row that an operator dropped; ``duplicate_of`` is the row that was kept in its place, where one is known."""
 
     seed_id: str
     row_id: str
     score: str | None
     value: float | None
     limit: str | None
+    duplicate_of: str | None = None
+    is_guess: bool = False
 
-    @property
-    def duplicate_of(self) -> str | None:
-        """The row that was kept in its place, where the limit names one."""
-        found = _KEPT.search(self.limit or "")
-        return found[1] if found else None
+    def __post_init__(self) -> None:
+        """Find the row that the limit names."""
+        if found := _KEPT.search(self.limit or ""):
+            self.duplicate_of = found[1]
 
 
 @dataclass
@@ -138,7 +140,15 @@ def read_data_records(shards_manifest: Path, rows_manifest: Path, seed_manifest:
     for row in _rows(seed_files):
         if row["id"] in shown or row["id"] in twins:
             records.seed_rows[row["id"]] = row
-    _read_made(records, part_files(rows_manifest), shown | twins)
+    unpaired = [
+        row
+        for name, rows in records.dropped.items()
+        for row in rows
+        if name.endswith("_deduplicator") and not row.duplicate_of and row.seed_id in records.seed_rows
+    ]
+    search = TwinSearch({row.row_id: records.seed_rows[row.seed_id] | {"id": row.row_id} for row in unpaired})
+    _read_made(records, part_files(rows_manifest), shown | twins, search)
+    _pair_up(records, unpaired, search.twins())
     _read_final(records, shard_files(shards_manifest))
     _read_events(records, lineage)
     _read_quarantine(records, seed_manifest.with_name(f"{seed.name}.quarantine.jsonl"))
@@ -216,12 +226,21 @@ def _entries(lineage: Path) -> Iterator[dict[str, Any]]:
             yield from batch.to_pylist()
 
 
-def _read_made(records: DataRecords, files: list[Path], shown: set[str]) -> None:
+def _pair_up(records: DataRecords, dropped: list[Dropped], twins: dict[str, dict[str, Any]]) -> None:
+    """Set beside each dropped near-duplicate the kept row that is most like it."""
+    for row in dropped:
+        if twin := twins.get(row.row_id):
+            row.duplicate_of, row.is_guess = twin["id"], True
+            records.made_rows[twin["id"]] = twin
+
+
+def _read_made(records: DataRecords, files: list[Path], shown: set[str], search: TwinSearch) -> None:
     """The scores of the rows that were kept, and the rows before sharding of those that are shown."""
     by_name: dict[str, list[ScoreSample]] = {}
     for (_, name), sample in records.scores.items():
         by_name.setdefault(name, []).append(sample)
     for row in _rows(files):
+        search.see(row)
         if row["id"] in shown or row.get("seed_id", row["id"]) in shown:
             records.made_rows[row["id"]] = row
         for name, value in row.get("stats", {}).items():
