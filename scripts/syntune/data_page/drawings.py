@@ -40,7 +40,7 @@ def draw_flow(steps: Sequence[Step]) -> Markup:
 
 def draw_scores(bins: Bins, name: str) -> Markup:
     """Kept and dropped rows by score, stacked; a dashed line at each threshold."""
-    width, height, base = 520, 150, 118
+    width, height, base = min(520, 65 * len(bins.kept)), 150, 118
     step = width / len(bins.kept)
     top = max(kept + dropped for kept, dropped in zip(bins.kept, bins.dropped, strict=True)) or 1
     parts = []
@@ -65,7 +65,7 @@ def draw_scores(bins: Bins, name: str) -> Markup:
     ]
     limits = [value for _, value in bins.thresholds]
     told = f"{name}: {sum(bins.kept)} kept and {sum(bins.dropped)} dropped values, thresholds {limits}"
-    return _SVG.format(width, height, told, Markup('class="scores"'), Markup("").join([*parts, axis, *ends]))
+    return _SVG.format(520, height, told, Markup('class="scores"'), Markup("").join([*parts, axis, *ends]))
 
 
 def draw_counts(up_to: Sequence[int], counts: Sequence[int], name: str) -> Markup:

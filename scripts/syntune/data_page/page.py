@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from syntune import formats
 from syntune.data_page.drawings import draw_counts, draw_flow, draw_scores, score_text
-from syntune.data_page.records import COMMON, DataRecords, Dropped, Step
+from syntune.data_page.records import DataRecords, Dropped, Step
 from syntune.data_page.remarks import remarks
 from syntune.data_page.thumbnails import Thumbnails
 from syntune.data_page.visible import visible
@@ -55,8 +55,8 @@ class Sample:
 class Operator:
     """What an operator dropped: figures, histograms, examples, and near-duplicates beside the rows that were kept."""
 
-    step: Step | None
     name: str
+    figures: str
     limits: list[tuple[str, int]]
     histograms: list[Markup]
     examples: list[Example]
@@ -90,7 +90,7 @@ def render_data_page(records: DataRecords, output: Path) -> None:
         operators=list(_operators(records, thumbnails)),
         other_scores=[_histogram(records, key) for key in sorted(records.scores) if not key[0]],
         lengths=_lengths(records.shards.details),
-        words=[pair for pair in records.words.words.most_common(200) if pair[0] not in COMMON][:40],
+        words={"answers": records.words.answered.most_common(40), "users' turns": records.words.asked.most_common(40)},
         answers=records.words.answers.most_common(15),
         figures=_figures(records),
         formats=formats,
@@ -136,17 +136,23 @@ def _event(entry: dict[str, Any], seed_id: str) -> str:
 
 def _operators(records: DataRecords, thumbnails: Thumbnails) -> Iterator[Operator]:
     """Each operator that dropped rows, in the order of the steps."""
-    steps = {step.name: step for step in records.steps}
-    for name in sorted(records.dropped, key=[*steps, *records.dropped].index):
+    order = [step.name for step in records.steps]
+    for name in sorted(records.dropped, key=[*order, *records.dropped].index):
+        steps = [step for step in records.steps if step.name == name]  # a recipe may call an operator again
         examples = [row for row in records.dropped[name] if not row.duplicate_of]
         yield Operator(
-            step=steps.get(name),
             name=name,
+            figures=formats.listing([_share(step) for step in steps if step.dropped]),
             limits=[pair for pair in records.limits.get(name, {}).items() if pair[0]],
             histograms=[_histogram(records, key) for key in records.scores if key[0] == name],
             examples=[_dropped(records, row, thumbnails) for row in examples],
             pairs=[_pair(records, row, thumbnails) for row in records.dropped[name] if row.duplicate_of],
         )
+
+
+def _share(step: Step) -> str:
+    """How many rows a step dropped."""
+    return f"{formats.plural(step.dropped, 'row')}, {formats.percent(step.dropped / max(1, step.rows_in))}"
 
 
 def _histogram(records: DataRecords, key: tuple[str, str]) -> Markup:
@@ -199,8 +205,13 @@ def _figures(records: DataRecords) -> list[tuple[str, str]]:
         for key, value in manifest.details.items():
             if isinstance(value, dict) and "up_to" in value or value in ({}, None):
                 continue
-            text = formats.size(value) if key.endswith("_bytes") else formats.plain(value)
-            if isinstance(value, int) and not key.endswith("_bytes"):
-                text = formats.count(value)
+            text = formats.size(value) if key.endswith("_bytes") else _plain(value)
             lines.append((f"{manifest.stage.split('_')[0]}: {key.replace('_', ' ')}", formats.words(text, 300)))
     return lines
+
+
+def _plain(value: Any) -> str:
+    """A figure, or several by name."""
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_plain(item)}" for key, item in value.items())
+    return formats.count(value) if isinstance(value, int) and not isinstance(value, bool) else formats.plain(value)

@@ -17,7 +17,7 @@ from pyarrow import array, compute, dataset
 from pyarrow.parquet import ParquetFile
 
 from syntune.artifacts.manifests import Manifest, part_files, read_manifest
-from syntune.artifacts.shards import shard_files
+from syntune.artifacts.shards import IMAGE_MARK, shard_files
 from syntune.data_page.scores import ScoreSample
 from syntune.data_page.twins import TwinSearch
 from syntune.files import read_jsonl, sha256_bytes
@@ -81,7 +81,8 @@ class Words:
     """What is written most, among ``rows`` rows."""
 
     rows: int = 0
-    words: Counter[str] = field(default_factory=Counter)
+    asked: Counter[str] = field(default_factory=Counter)
+    answered: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
 
 
@@ -265,8 +266,11 @@ def _read_final(records: DataRecords, files: list[Path]) -> None:
     for messages in _first_messages(files):
         records.words.rows += 1
         for message in messages:
-            records.words.words.update(_WORD.findall(message["content"].replace("<image>", " ").lower()))
-            if message["role"] == "assistant":
+            is_answer = message["role"] == "assistant"
+            counts = records.words.answered if is_answer else records.words.asked
+            words = _WORD.findall(message["content"].replace(IMAGE_MARK, " ").lower())
+            counts.update(word for word in words if word not in COMMON)
+            if is_answer:
                 records.words.answers[message["content"][:80]] += 1
 
 

@@ -46,11 +46,13 @@ def _steps(records: DataRecords) -> Iterator[Remark]:
             yield Remark("bad", f"{step.name} drops {formats.percent(share)} of what reaches it.")
         elif share > _MOST:
             yield Remark("look", f"{step.name} drops {formats.percent(share)} of what reaches it: more than it keeps.")
-        filters = step.name.endswith(("_filter", "_deduplicator", "_selector"))
-        if filters and step.rows_in and not (step.dropped or step.changed):
-            yield Remark("look", f"{step.name} drops nothing: is its limit what you mean?")
-        elif step.name.endswith("_mapper") and step.rows_in and not (step.changed or step.added or step.dropped):
+        if step.name.endswith("_mapper") and step.rows_in and not (step.changed or step.added or step.dropped):
             yield Remark("look", f"{step.name} changes nothing, by its counts.")
+
+    filters = [step for step in records.steps if step.name.endswith(("_filter", "_deduplicator", "_selector"))]
+    idle = [step.name for step in filters if step.rows_in and not (step.dropped or step.changed or step.added)]
+    if idle:
+        yield Remark("look", f"{formats.listing(idle)}: nothing dropped. Is the limit what you mean?")
 
 
 def _content(records: DataRecords) -> Iterator[Remark]:

@@ -10,7 +10,7 @@ from syntune.data_page.remarks import remarks
 def records(steps, details=None, answers=None):
     seed = Manifest(stage="ingest_seed", name="s", content="0", parts=[], rows_out=100)
     shards = Manifest(stage="shard", name="d", content="0", parts=[], rows_out=100, details=details or {})
-    return DataRecords(shards, seed, seed, steps, words=Words(100, Counter(), Counter(answers or {})))
+    return DataRecords(shards, seed, seed, steps, words=Words(100, answers=Counter(answers or {})))
 
 
 def told(*args, **more):
@@ -23,11 +23,12 @@ def test_an_operator_that_drops_most_or_nothing_stands_out():
         Step("recipe", "b_filter", 40, 0, 39, 1),
         Step("recipe", "c_filter", 1, 0, 0, 1),
         Step("recipe", "d_filter", 100, 0, 20, 80),
+        Step("recipe", "e_filter", 80, 0, 0, 80),
     ]
     assert told(steps) == [
         ("look", "a_filter drops 60.0% of what reaches it: more than it keeps."),
         ("bad", "b_filter drops 97.5% of what reaches it."),
-        ("look", "c_filter drops nothing: is its limit what you mean?"),
+        ("look", "c_filter and e_filter: nothing dropped. Is the limit what you mean?"),
     ]
 
 
