@@ -15,7 +15,7 @@ from syntune.data_page.remarks import remarks
 from syntune.data_page.thumbnails import Thumbnails
 from syntune.data_page.visible import visible
 from syntune.files import atomic_file
-from syntune.pages.palette import css_variables, page_style
+from syntune.pages.colours import css_variables, page_style
 
 HERE = Path(__file__).parent
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from syntune import formats
 from syntune.artifacts.predictions import Prediction
 from syntune.files import sha256_bytes
-from syntune.pages.palette import run_colours
+from syntune.reporting.palette import run_colours
 from syntune.reporting.records import Records
 
 PATTERNS = 6

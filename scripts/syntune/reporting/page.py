@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from syntune import formats
 from syntune.files import atomic_file
-from syntune.pages.palette import css_variables, page_style, themed
+from syntune.pages.colours import css_variables, page_style, themed
 from syntune.reporting import tables, verdict
 from syntune.reporting.examples import examples
 from syntune.reporting.figures import Drawing, smoothing

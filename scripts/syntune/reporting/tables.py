@@ -9,8 +9,8 @@ from syntune.artifacts.findings import FoundQuestion
 from syntune.artifacts.manifests import Manifest
 from syntune.artifacts.scores import CategoryScore
 from syntune.artifacts.training_records import TrainingSummary
-from syntune.pages.palette import run_colours
 from syntune.reporting.figures import data_stages
+from syntune.reporting.palette import run_colours
 from syntune.reporting.records import Records, Timing
 from syntune.reporting.verdict import OUTCOMES, outcome, passed
 from syntune.settings.flattening import flat

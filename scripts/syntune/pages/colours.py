@@ -1,8 +1,7 @@
-"""Colours: one for each run, the same in every figure and table; safe for colour-blind readers, light and dark.
+"""The pages' colours and style: safe for colour-blind readers, light and dark.
 
-A figure's file has the light colours. On the page the same figure names CSS variables instead, so that it follows the
-reader's light or dark scheme. Hues are Okabe and Ito's (2008) and a few between them; lines beyond the first eight runs
-are dashed as well.
+A figure's file has the light colours. On a page the same figure names CSS variables instead, so that it follows the
+reader's light or dark scheme. Hues are Okabe and Ito's (2008) and a few between them.
 """
 
 from pathlib import Path
@@ -35,18 +34,6 @@ COLOURS = {**INK, **RUNS, **ROWS}
 def light(name: str) -> str:
     """The colour as figures' files have it."""
     return COLOURS[name][0]
-
-
-def run_colours(runs: list[str]) -> dict[str, str]:
-    """The colour's name for each run."""
-    names = list(RUNS)
-    return {run: names[index % len(names)] for index, run in enumerate(runs)}
-
-
-def run_dashes(runs: list[str]) -> dict[str, str]:
-    """The line style for each run: solid until the colours repeat."""
-    styles = ("solid", (0, (5, 2)), (0, (1, 1.5)))
-    return {run: styles[index // len(RUNS) % len(styles)] for index, run in enumerate(runs)}
 
 
 def css_variables(scheme: int) -> str:
