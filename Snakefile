@@ -18,6 +18,7 @@ include: "rules/demo.smk"
 include: "rules/seed.smk"
 include: "rules/synthesis.smk"
 include: "rules/shards.smk"
+include: "rules/data_page.smk"
 include: "rules/contamination.smk"
 include: "rules/models.smk"
 include: "rules/rehearsal.smk"
@@ -40,10 +41,11 @@ rule all:
 
 
 rule data:
-    """Target: every dataset, sharded."""
+    """Target: every dataset, sharded, with a page that shows it."""
     input:
         manifests=expand("results/data/{dataset}.manifest.json", dataset=settings.datasets),
         shards=ancient(expand("results/data/{dataset}", dataset=settings.datasets)),
+        pages=expand("results/report/data/{dataset}.html", dataset=settings.datasets),
 
 
 rule rehearsal:

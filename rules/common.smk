@@ -146,6 +146,26 @@ def mix_arguments(wildcards, input) -> list[str]:
     return [f"{name}={manifest}" for name, manifest in zip(names, input.mix_manifests)]
 
 
+def synthesized(dataset: str) -> list[str]:
+    """Those of a dataset and the datasets that are mixed into it that have a recipe."""
+    return [name for name in (dataset, *settings.datasets[dataset].mix) if settings.datasets[name].recipe]
+
+
+def synthesis_lineages(wildcards) -> list[str]:
+    """What synthesis did to the rows that a dataset is sharded from."""
+    return expand("results/synth/{name}.lineage.parquet", name=synthesized(wildcards.dataset))
+
+
+def lineage_arguments(wildcards, input) -> list[str]:
+    """``NAME=LINEAGE`` for each of these."""
+    return [f"{name}={lineage}" for name, lineage in zip(synthesized(wildcards.dataset), input.lineages)]
+
+
+def shown_seed(wildcards) -> dict[str, list[str]]:
+    """The seed that a dataset's page shows beside its rows."""
+    return made([f"results/seed/{settings.datasets[wildcards.dataset].seed}"], "seed", "seed_rows")
+
+
 def ingredients(wildcards) -> dict[str, list[str]]:
     """What a base model is made of: local files, the dataset of its tokenizer, the base of an adapter."""
     model = settings.models[wildcards.model]
@@ -244,6 +264,7 @@ TIMED = {
     "select_rows": GLOBAL_STAGES,
     "gather_synthesis": WITH_RECIPE,
     "shard": settings.datasets,
+    "data_page": settings.datasets,
     "decontaminate": SEARCHED,
     "prepare_base": settings.checkpoints,
     "rehearse_training": TRAINED,

@@ -11,6 +11,7 @@ rule report:
         runs=expand("results/checkpoints/{run}.manifest.json", run=TRAINED),
         checkpoints=[ancient(f"results/checkpoints/{run}") for run in TRAINED],
         shards=[ancient(f"results/data/{dataset}") for dataset in settings.datasets],
+        data_pages=[ancient(f"results/report/data/{dataset}.html") for dataset in settings.datasets],
         predictions=expand(
             "results/predictions/{run}/{benchmark}.jsonl", run=settings.runs, benchmark=settings.benchmarks
         ),
@@ -19,7 +20,7 @@ rule report:
         contamination=expand("results/contamination/{dataset}.json", dataset=SEARCHED),
         timings=TIMINGS,
         templates=[
-            "scripts/syntune/reporting/page.css",
+            "scripts/syntune/pages/page.css",
             "scripts/syntune/reporting/page.html.j2",
             "scripts/syntune/reporting/parts.html.j2",
         ],

@@ -1,12 +1,14 @@
-"""Shards: a dataset's rows as Parquet files with the images inside."""
+"""Shards: a dataset's rows as Parquet files with the images inside, a card, and what became of every seed row."""
 
 
 rule shard:
-    """Write a fixed number of Parquet shards that load_dataset("parquet", ...) reads with images decoded."""
+    """Write a fixed number of Parquet shards and a card: a folder that load_dataset reads with images decoded."""
     input:
         unpack(rows_to_shard),
+        lineages=synthesis_lineages,
     output:
         shards=directory("results/data/{dataset}"),
+        lineage="results/data/{dataset}.lineage.parquet",
         manifest="results/data/{dataset}.manifest.json",
     log:
         "results/logs/shard/{dataset}.log",
@@ -22,7 +24,9 @@ rule shard:
         *code("shard"),
         settings=lookup(dpath="datasets/{dataset}", within=JSON),
         mix=mix_arguments,
+        lineages=lineage_arguments,
     shell:
         "python scripts/shard.py --dataset {wildcards.dataset:q} --settings {params.settings:q} "
         "--rows-manifest {input.rows_manifest:q} --mix {params.mix:q} "
-        "--shards {output.shards:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
+        "--synthesis-lineage {params.lineages:q} --shards {output.shards:q} --lineage {output.lineage:q} "
+        "--manifest {output.manifest:q} 2>&1 | tee {log:q}"

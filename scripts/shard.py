@@ -13,14 +13,23 @@ def main(args: argparse.Namespace) -> None:
     from syntune.settings.reading import read_params
 
     settings = read_params(args.settings, DatasetSettings)
-    write_shards(args.dataset, settings, args.rows_manifest, dict(args.mix), args.shards, args.manifest)
+    write_shards(
+        args.dataset,
+        settings,
+        args.rows_manifest,
+        dict(args.mix),
+        args.shards,
+        args.manifest,
+        lineage=args.lineage,
+        synthesis_lineage=dict(args.synthesis_lineage),
+    )
 
 
 def named_path(argument: str) -> tuple[str, Path]:
     """``NAME=PATH`` taken apart."""
     name, equals, path = argument.partition("=")
     if not (name and equals and path):
-        raise argparse.ArgumentTypeError(f"{argument!r} is not NAME=MANIFEST")
+        raise argparse.ArgumentTypeError(f"{argument!r} is not NAME=FILE")
     return name, Path(path)
 
 
@@ -34,6 +43,15 @@ def parser() -> argparse.ArgumentParser:
         "--mix", type=named_path, nargs="*", default=[], metavar="NAME=MANIFEST", help="datasets that are mixed in"
     )
     parser.add_argument("--shards", type=Path, required=True, help="folder for the shards")
+    parser.add_argument(
+        "--synthesis-lineage",
+        type=named_path,
+        nargs="*",
+        default=[],
+        metavar="NAME=LINEAGE",
+        help="lineages of the datasets with a recipe, this one's and those mixed in",
+    )
+    parser.add_argument("--lineage", type=Path, required=True, help="lineage to write (Parquet)")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest to write")
     return parser
 

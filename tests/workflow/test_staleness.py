@@ -84,7 +84,7 @@ EDITS = {
     "a docstring and the layout of a module": (
         "scripts/syntune/benchmarks/statistics.py", '"""Error bars', '"""\n\nEdited error bars', set(),
     ),
-    "a template of the report": ("scripts/syntune/reporting/page.css", "", "/* edited */", {"report"}),
+    "a template of the report": ("scripts/syntune/pages/page.css", "", "/* edited */", {"report"}),
     "a module of the report": ("scripts/syntune/reporting/palette.py", "", "EDITED = True\n", {"report"}),
     "the command of training": (
         "scripts/train.py", "settings = read_params(", "edited = settings = read_params(",

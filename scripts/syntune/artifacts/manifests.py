@@ -38,7 +38,7 @@ class Manifest(Schema):
 
     stage: str = Field(description="the rule that wrote it")
     name: str = Field(description="the seed, dataset, model, run or benchmark")
-    content: str = Field(description="SHA-256 over the parts' hashes: the identity of the output")
+    content: str = Field(description="SHA-256 over the hashes of the parts, save documents: the identity of the output")
     parts: list[Part]
     rows_in: int | None = None
     rows_out: int | None = None
@@ -69,15 +69,25 @@ def training_inputs(dataset: Manifest, starts: Sequence[Manifest]) -> dict[str, 
 
 
 def write_manifest(
-    path: str | Path, *, stage: str, name: str, parts: list[Part], packages: tuple[str, ...] = (), **fields: Any
+    path: str | Path,
+    *,
+    stage: str,
+    name: str,
+    parts: list[Part],
+    documents: Sequence[Part] = (),
+    packages: tuple[str, ...] = (),
+    **fields: Any,
 ) -> Manifest:
-    """Compute the content hash, record the interpreter with the versions of ``packages``, and write the manifest."""
+    """Compute the content hash, record the interpreter with the versions of ``packages``, and write the manifest.
+
+    ``documents`` are parts that describe the others and are no content: other words in them change no identity.
+    """
     content = sha256_bytes(canonical_json([[part.path, part.sha256] for part in parts]).encode())
     manifest = Manifest(
         stage=stage,
         name=name,
         content=content,
-        parts=parts,
+        parts=[*parts, *documents],
         interpreter=describe_interpreter(packages),
         **fields,
     )

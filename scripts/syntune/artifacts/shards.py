@@ -1,4 +1,17 @@
-"""A row of a dataset's shards: ``id``, ``images`` (bytes and path of each) and ``messages`` (role and content)."""
+"""A row of a dataset's shards: ``id``, ``seed_id``, ``images`` (bytes and path of each) and ``messages``."""
+
+from pathlib import Path
+
+from syntune.artifacts.manifests import part_files
 
 IMAGE_MARK = "<image>"
 """What stands for an image in a message, as in LLaVA's conversations."""
+
+
+def shard_files(manifest: Path) -> list[Path]:
+    """The Parquet files that a dataset's manifest names, in order; its folder also holds the dataset's card.
+
+    Raises:
+        UserError: a file is missing or is not the one that the manifest describes.
+    """
+    return [file for file in part_files(manifest) if file.suffix == ".parquet"]

@@ -8,8 +8,7 @@ from PIL import Image
 from pyarrow.parquet import ParquetFile, read_metadata
 from tqdm import tqdm
 
-from syntune.artifacts.manifests import part_files
-from syntune.artifacts.shards import IMAGE_MARK
+from syntune.artifacts.shards import IMAGE_MARK, shard_files
 from syntune.contamination.parallel import in_order
 from syntune.contamination.questions import QuestionIndex
 from syntune.files import sha256_bytes
@@ -71,7 +70,7 @@ def search_shards(manifest: Path, index: QuestionIndex, processes: int = 1) -> S
     Raises:
         UserError: a shard is missing or has changed, or an image in it is damaged.
     """
-    groups = [(file, group, rows) for file in part_files(manifest) for group, rows in enumerate(_groups(file))]
+    groups = [(file, group, rows) for file in shard_files(manifest) for group, rows in enumerate(_groups(file))]
     sightings = Sightings()
     with tqdm(total=sum(rows for _, _, rows in groups), desc="rows", unit="", disable=None) as progress:
         for found in in_order(_search_group, groups, processes, _prepare, index):

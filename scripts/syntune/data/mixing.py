@@ -6,12 +6,12 @@ number keeps the same rows and more. Only when all have been taken once does the
 
 import json
 import logging
-from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 from syntune.artifacts.manifests import part_files
 from syntune.data.conversations import fault_of, pair_turns, to_messages
+from syntune.data.dataset_lineage import DatasetLineage
 from syntune.data.ordering import key_hash
 from syntune.settings.datasets import DatasetSettings, MixSettings
 
@@ -25,6 +25,7 @@ class Place(NamedTuple):
 
     order: str
     id: str
+    seed_id: str
     file: Path
     offset: int
 
@@ -34,43 +35,49 @@ class Candidate(NamedTuple):
 
     rank: str
     id: str
+    seed_id: str
     file: Path
     offset: int
 
 
 class Mixture(NamedTuple):
-    """The rows of a dataset in the order of the shards: rows in + added = places + dropped."""
+    """The rows of a dataset in the order of the shards: rows in + added = places + those dropped."""
 
     places: list[Place]
     rows_in: int
     added: int
-    dropped: Counter[str]
     sources: dict[str, dict[str, int]]
     """For ``rows`` and each ``mix.NAME``: rows that are available, wanted and taken, and repeats among the taken."""
 
 
-def mix_rows(settings: DatasetSettings, rows_manifest: Path, mix: dict[str, Path]) -> Mixture:
+def mix_rows(settings: DatasetSettings, rows_manifest: Path, mix: dict[str, Path], story: DatasetLineage) -> Mixture:
     """Choose a dataset's rows; ``mix`` holds the manifests of the datasets that are mixed in.
 
-    Mixed rows get their dataset's name in front of their id, and a repeat ``#repeat-1`` behind it.
+    Mixed rows get their dataset's name in front of their id, and a repeat ``#repeat-1`` behind it. The lineage is told
+    of each row that is left out or repeated.
     """
-    dropped: Counter[str] = Counter()
-    own = candidates(rows_manifest, dropped)
-    others = {name: candidates(path, dropped) for name, path in mix.items()}
+    own = candidates(rows_manifest, "", story)
+    others = {name: candidates(path, f"{name}/", story) for name, path in mix.items()}
     amounts = {name: settings.mix.get(name, MixSettings()) for name in mix}
-    rows_in = len(own) + sum(map(len, others.values())) + dropped.total()
-    places = take_rows(own[: settings.limit])
+    rows_in = len(own) + sum(map(len, others.values())) + story.dropped.total()
+    places = take_rows(own[: settings.limit], story=story)
     sources = {"rows": _figures(own, settings.limit or len(own), places)}
+    _leave_out(own[len(places) :], "", story)
     wanted = wanted_rows(len(places), {name: len(rows) for name, rows in others.items()}, amounts)
     for name, rows in others.items():
-        taken = take_rows(rows, min(wanted[name], len(rows) * amounts[name].repeat), f"{name}/")
+        taken = take_rows(rows, min(wanted[name], len(rows) * amounts[name].repeat), f"{name}/", story)
         sources[f"mix.{name}"] = _figures(rows, wanted[name], taken)
+        _leave_out(rows[len(taken) :], f"{name}/", story)
         if len(taken) < wanted[name]:
             log.warning("mix.%s: %d rows are wanted and %d taken: there are no more", name, wanted[name], len(taken))
         places += taken
-    dropped[OVER_LIMIT] = sum(source["available"] + source["repeated"] - source["taken"] for source in sources.values())
-    added = sum(source["repeated"] for source in sources.values())
-    return Mixture(sorted(places), rows_in, added, +dropped, sources)
+    return Mixture(sorted(places), rows_in, sum(source["repeated"] for source in sources.values()), sources)
+
+
+def _leave_out(rows: list[Candidate], prefix: str, story: DatasetLineage) -> None:
+    """Tell of the rows that were not wanted."""
+    for row in rows:
+        story.drop(OVER_LIMIT, row.seed_id, prefix + row.id)
 
 
 def _figures(rows: list[Candidate], wanted: int, taken: list[Place]) -> dict[str, int]:
@@ -79,8 +86,8 @@ def _figures(rows: list[Candidate], wanted: int, taken: list[Place]) -> dict[str
     return {"available": len(rows), "wanted": wanted, "taken": len(taken), "repeated": repeated}
 
 
-def candidates(manifest: Path, dropped: Counter[str]) -> list[Candidate]:
-    """The rows of a manifest's parts that a model can learn from, by rank; the others are counted by reason."""
+def candidates(manifest: Path, prefix: str, story: DatasetLineage) -> list[Candidate]:
+    """The rows of a manifest's parts that a model can learn from, by rank; the lineage is told of the others."""
     rows = []
     for file in part_files(manifest):
         with file.open("rb") as lines:
@@ -89,10 +96,11 @@ def candidates(manifest: Path, dropped: Counter[str]) -> list[Candidate]:
                 row = json.loads(line)
                 messages, _ = pair_turns(to_messages(row["text"], "prompt"))
                 fault = fault_of(messages, len(row["images"]))
+                seed_id = row.get("seed_id", row["id"])
                 if fault:
-                    dropped[fault] += 1
+                    story.drop(fault, seed_id, prefix + row["id"])
                 else:
-                    rows.append(Candidate(key_hash("keep", row["id"]), row["id"], file, offset))
+                    rows.append(Candidate(key_hash("keep", row["id"]), row["id"], seed_id, file, offset))
                 offset += len(line)
     return sorted(rows)
 
@@ -121,8 +129,10 @@ def wanted_rows(own: int, available: dict[str, int], mix: dict[str, MixSettings]
     return wanted
 
 
-def take_rows(rows: list[Candidate], number: int | None = None, prefix: str = "") -> list[Place]:
-    """The first ``number`` rows, or all; from the second round on they get ids of their own."""
+def take_rows(
+    rows: list[Candidate], number: int | None = None, prefix: str = "", story: DatasetLineage | None = None
+) -> list[Place]:
+    """The first ``number`` rows, or all; from the second round on they get ids of their own, and are told of."""
     number = len(rows) if number is None else number
     taken = {row.id for row in rows} if number > len(rows) else set()
     places = []
@@ -133,5 +143,7 @@ def take_rows(rows: list[Candidate], number: int | None = None, prefix: str = ""
             while row_id in taken:
                 row_id = f"{row_id}#repeat-{index // len(rows)}"
             taken.add(row_id)
-        places.append(Place(key_hash("order", prefix + row_id), prefix + row_id, row.file, row.offset))
+            if story:
+                story.repeat(row.seed_id, prefix + row_id)
+        places.append(Place(key_hash("order", prefix + row_id), prefix + row_id, row.seed_id, row.file, row.offset))
     return places

@@ -6,7 +6,6 @@ keep memory bounded: the first remembers where each row lies, the second writes 
 
 import json
 import logging
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,12 @@ from pyarrow.parquet import ParquetWriter
 from tqdm import tqdm
 
 from syntune.artifacts.manifests import Part, read_manifest, write_manifest
+from syntune.data.card import write_card
 from syntune.data.conversations import pair_turns, to_messages
+from syntune.data.dataset_lineage import open_lineage
 from syntune.data.mixing import Place, mix_rows
 from syntune.data.ordering import key_hash
+from syntune.data.statistics import Statistics
 from syntune.errors import UserError
 from syntune.files import atomic_directory, sha256_bytes
 from syntune.settings.datasets import DatasetSettings
@@ -29,86 +31,109 @@ log = logging.getLogger("shard")
 FEATURES = Features(
     {
         "id": Value("string"),
+        "seed_id": Value("string"),
         "images": List(Image()),
         "messages": List({"role": Value("string"), "content": Value("string")}),
     }
 )
-"""The shards' columns; stored in each file, so that ``load_dataset("parquet", ...)`` decodes the images."""
+"""The shards' columns; stored in each file and in the dataset's card, so that ``load_dataset`` decodes the images."""
 
 _AGAIN = "read the seed again: snakemake --forcerun ingest_seed"
 
 _GROUP_ROWS, _GROUP_BYTES = 256, 2**20
-"""A row group ends at either: small enough to read one row of it at random, as training does."""
+"""A row group ends at either: small enough to read one row of it at random, as training does, and to stream.
 
-
-class Figures:
-    """What is counted while the shards are written."""
-
-    def __init__(self) -> None:
-        """Nothing counted yet."""
-        self.images: set[str] = set()
-        self.image_bytes = 0
-        self.answers = 0
-        self.words = 0
-        self.left_out: Counter[str] = Counter()
-
-    def as_details(self) -> dict[str, Any]:
-        """The manifest's details."""
-        return {
-            "images": len(self.images),
-            "image_bytes": self.image_bytes,
-            "answers": self.answers,
-            "mean_answer_words": round(self.words / self.answers, 2),
-            "turns_left_out": dict(sorted(self.left_out.items())),
-        }
+``load_dataset(..., streaming=True)`` holds one row group, or two with a shuffle buffer, of each shard that it reads.
+"""
 
 
 def write_shards(
-    name: str, settings: DatasetSettings, rows_manifest: Path, mix: dict[str, Path], shards: Path, manifest: Path
+    name: str,
+    settings: DatasetSettings,
+    rows_manifest: Path,
+    mix: dict[str, Path],
+    shards: Path,
+    manifest: Path,
+    *,
+    lineage: Path,
+    synthesis_lineage: dict[str, Path],
 ) -> None:
-    """Write ``shard-00000-of-000NN.parquet`` ... into the folder ``shards``, then the manifest.
+    """Write ``shard-00000-of-000NN.parquet`` ... and the card into the folder ``shards``, lineage, then the manifest.
+
+    Args:
+        name: the dataset.
+        settings: the dataset's.
+        rows_manifest: of its own rows.
+        mix: manifests of the rows that are mixed in, by dataset.
+        shards: folder to write.
+        manifest: manifest to write.
+        lineage: lineage to write.
+        synthesis_lineage: lineages of the datasets that have a recipe, this one's and those mixed in, by dataset.
 
     Raises:
         UserError: an image changed since the seed was read, or there are fewer rows than shards.
     """
-    mixture = mix_rows(settings, rows_manifest, mix)
-    places = mixture.places
-    manifests = {"rows": rows_manifest, **{f"mix.{other}": path for other, path in mix.items()}}
-    if not places:
-        why = ", ".join(f"{number} {reason}" for reason, number in mixture.dropped.most_common() if number)
-        raise UserError(f"datasets.{name}: every row was dropped ({why or 'there was none'})")
-    if len(places) < settings.shards:
-        raise UserError(f"datasets.{name}: {len(places)} rows do not fill {settings.shards} shards; lower shards")
-    figures = Figures()
-    counts: dict[str, int] = {}
-    with atomic_directory(shards) as folder, tqdm(total=len(places), desc="rows", unit="", disable=None) as progress:
-        for index in range(settings.shards):
-            part = places[len(places) * index // settings.shards : len(places) * (index + 1) // settings.shards]
-            file = f"shard-{index:05d}-of-{settings.shards:05d}.parquet"
-            counts[file] = len(part)
-            _write_shard(folder / file, part, settings, figures)
-            progress.update(len(part))
-            log.info("%s: %d rows", file, len(part))
+    manifests = {"rows": read_manifest(rows_manifest), **{f"mix.{key}": read_manifest(mix[key]) for key in mix}}
+    with open_lineage(lineage) as story:
+        for made, path in synthesis_lineage.items():
+            story.copy(path, "" if made == name else f"{made}/")
+        mixture = mix_rows(settings, rows_manifest, mix, story)
+        places, dropped = mixture.places, dict(sorted(story.dropped.items()))
+        if not places:
+            why = ", ".join(f"{number} {reason}" for reason, number in story.dropped.most_common())
+            raise UserError(f"datasets.{name}: every row was dropped ({why or 'there was none'})")
+        if len(places) < settings.shards:
+            raise UserError(f"datasets.{name}: {len(places)} rows do not fill {settings.shards} shards; lower shards")
+        statistics = Statistics()
+        with atomic_directory(shards) as folder:
+            counts = _write_files(folder, places, settings, statistics)
+            card = write_card(
+                folder,
+                name=name,
+                settings=settings,
+                features=FEATURES,
+                sources=manifests,
+                details=statistics.as_details(),
+                rows=len(places),
+                dropped=dropped,
+            )
     write_manifest(
         manifest,
         stage="shard",
         name=name,
         parts=[Part.from_file(shards / file, manifest.parent, count) for file, count in counts.items()],
+        documents=[Part.from_file(shards / card.name, manifest.parent)],
         packages=("datasets", "pyarrow"),
         rows_in=mixture.rows_in,
         rows_out=len(places),
-        dropped=dict(sorted(mixture.dropped.items())),
+        dropped=dropped,
         added=mixture.added,
-        inputs={key: read_manifest(path).content for key, path in manifests.items()},
+        inputs={key: source.content for key, source in manifests.items()},
         settings=settings.model_dump(),
-        details=figures.as_details() | {"sources": mixture.sources},
+        details=statistics.as_details() | {"sources": mixture.sources},
     )
 
 
-def _write_shard(path: Path, places: list[Place], settings: DatasetSettings, figures: Figures) -> None:
+def _write_files(
+    folder: Path, places: list[Place], settings: DatasetSettings, statistics: Statistics
+) -> dict[str, int]:
+    """Write the shards; returns the rows of each by its file's name."""
+    counts: dict[str, int] = {}
+    with tqdm(total=len(places), desc="rows", unit="", disable=None) as progress:
+        for index in range(settings.shards):
+            part = places[len(places) * index // settings.shards : len(places) * (index + 1) // settings.shards]
+            file = f"shard-{index:05d}-of-{settings.shards:05d}.parquet"
+            counts[file] = len(part)
+            _write_shard(folder / file, part, settings, statistics)
+            progress.update(len(part))
+            log.info("%s: %d rows", file, len(part))
+    return counts
+
+
+def _write_shard(path: Path, places: list[Place], settings: DatasetSettings, statistics: Statistics) -> None:
     """Write the rows of one shard, a row group at a time."""
     with ParquetWriter(path, FEATURES.arrow_schema, compression="zstd") as writer:
-        for group in _groups(_read_row(place, settings, figures) for place in places):
+        for group in _groups(_read_row(place, settings, statistics) for place in places):
             writer.write_table(Table.from_pylist(group, FEATURES.arrow_schema), row_group_size=len(group))
 
 
@@ -126,7 +151,7 @@ def _groups(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield group
 
 
-def _read_row(place: Place, settings: DatasetSettings, figures: Figures) -> dict[str, Any]:
+def _read_row(place: Place, settings: DatasetSettings, statistics: Statistics) -> dict[str, Any]:
     """A row in the shards' form."""
     with place.file.open("rb") as file:
         file.seek(place.offset)
@@ -136,13 +161,9 @@ def _read_row(place: Place, settings: DatasetSettings, figures: Figures) -> dict
         to_messages(row["text"], prompts[int(key_hash("prompt", row["id"]), 16) % len(prompts)])
     )
     images = [_read_image(*image) for image in zip(row["images"], row["image_sha256"], strict=True)]
-    answers = [message["content"] for message in messages if message["role"] == "assistant"]
-    figures.left_out.update(left_out)
-    figures.images.update(row["image_sha256"])
-    figures.image_bytes += sum(len(image["bytes"]) for image in images)
-    figures.answers += len(answers)
-    figures.words += sum(len(answer.split()) for answer in answers)
-    return {"id": place.id, "images": images, "messages": messages}
+    statistics.left_out.update(left_out)
+    statistics.add(messages, [image["bytes"] for image in images], row["image_sha256"])
+    return {"id": place.id, "seed_id": place.seed_id, "images": images, "messages": messages}
 
 
 def _read_image(path: str, sha256: str) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from syntune.artifacts.manifests import Manifest
 from syntune.artifacts.scores import Interval
 from syntune.artifacts.training_records import StepMetrics
 from syntune.files import atomic_file
-from syntune.reporting.palette import light, run_colours, run_dashes
+from syntune.pages.colours import light
+from syntune.reporting.palette import run_colours, run_dashes
 from syntune.reporting.records import Records
 
 WIDTH = 8.6  # inches

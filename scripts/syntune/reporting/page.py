@@ -8,10 +8,10 @@ from markupsafe import Markup
 
 from syntune import formats
 from syntune.files import atomic_file
+from syntune.pages.colours import css_variables, page_style, themed
 from syntune.reporting import tables, verdict
 from syntune.reporting.examples import examples
 from syntune.reporting.figures import Drawing, smoothing
-from syntune.reporting.palette import css_variables, themed
 from syntune.reporting.records import Records
 from syntune.reporting.suspicions import suspicions
 
@@ -35,7 +35,7 @@ def render_page(records: Records, drawings: dict[str, Drawing], *, title: str, d
     page = environment.get_template("page.html.j2").render(
         title=title,
         description=description,
-        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
+        style=Markup(page_style()),
         light=Markup(css_variables(0)),
         dark=Markup(css_variables(1)),
         figures={name: inline_svg(drawing) for name, drawing in drawings.items()},

@@ -74,6 +74,11 @@ class DatasetSettings(Strict):
         min_length=1,
         description="user turns for rows that are a bare caption; each row's is chosen by a hash of its id",
     )
+    license: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9][a-z0-9.\-]*$",
+        description="the data's licence for the dataset's card, as the Hugging Face Hub names it, such as cc-by-4.0",
+    )
 
     @model_validator(mode="after")
     def _room_for_own_rows(self) -> "DatasetSettings":

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pyarrow import Table
 from pyarrow.parquet import ParquetFile
 
-from syntune.artifacts.manifests import part_files
+from syntune.artifacts.shards import shard_files
 
 _BYTES_KEPT = 64 * 2**20
 """Memory for row groups that were read: a small dataset is read once."""
@@ -34,7 +34,7 @@ class Shards:
         Raises:
             UserError: a shard is missing or is not the manifest's.
         """
-        self.paths = part_files(manifest)
+        self.paths = shard_files(manifest)
         self._open: OrderedDict[int, ParquetFile] = OrderedDict()
         self._groups: OrderedDict[tuple[int, int], Table] = OrderedDict()
         self._bytes = 0  # of the groups; adding them up anew for each row would cost as much as reading one

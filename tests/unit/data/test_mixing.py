@@ -3,8 +3,10 @@
 from collections import Counter
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
+from syntune.data.dataset_lineage import open_lineage
 from syntune.data.mixing import Candidate, mix_rows, take_rows, wanted_rows
 from syntune.errors import UserError
 from syntune.settings.datasets import DatasetSettings, MixSettings
@@ -18,8 +20,11 @@ def mixed(ingested):
     def mix(rows=40, limit=None, **amount):
         manifest = ingested(rows)
         settings = DatasetSettings(seed="s", limit=limit, mix={"raw": amount})
-        mixture = mix_rows(settings, manifest, {"raw": manifest})
-        assert mixture.rows_in + mixture.added == len(mixture.places) + mixture.dropped.total()
+        with open_lineage(Path("lineage.parquet")) as story:
+            mixture = mix_rows(settings, manifest, {"raw": manifest}, story)
+        assert mixture.rows_in + mixture.added == len(mixture.places) + story.dropped.total()
+        events = Counter(row["event"] for row in pq.read_table("lineage.parquet").to_pylist())
+        assert events == +Counter(dropped=story.dropped.total(), added=mixture.added)
         assert len({place.id for place in mixture.places}) == len(mixture.places)
         return mixture
 
@@ -70,7 +75,7 @@ def test_shares_beside_numbers():
 
 
 def test_repeats_of_rows_that_are_repeats_have_ids_of_their_own():
-    rows = [Candidate(str(index), name, Path("rows"), index) for index, name in enumerate(["a", "a#repeat-1"])]
+    rows = [Candidate(str(index), name, "s", Path("rows"), index) for index, name in enumerate(["a", "a#repeat-1"])]
     assert len({place.id for place in take_rows(rows, 6)}) == 6
 
 

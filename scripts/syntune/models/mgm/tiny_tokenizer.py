@@ -6,8 +6,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from syntune.artifacts.manifests import part_files
-from syntune.artifacts.shards import IMAGE_MARK
+from syntune.artifacts.shards import IMAGE_MARK, shard_files
 from syntune.errors import UserError
 from syntune.models.mgm.tokenizer import SPECIAL_IDS, SPECIAL_NAMES, TURN_TOKENS
 
@@ -46,7 +45,7 @@ def _texts(dataset_manifest: Path) -> Iterator[str]:
     from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 
-    for path in part_files(dataset_manifest):
+    for path in shard_files(dataset_manifest):
         try:
             with ParquetFile(path) as shard:
                 for batch in shard.iter_batches(_BATCH_ROWS, columns=["messages"]):

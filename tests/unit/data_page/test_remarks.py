@@ -1,0 +1,51 @@
+"""What stands out."""
+
+from collections import Counter
+
+from syntune.artifacts.manifests import Manifest
+from syntune.data_page.records import DataRecords, Step, Words
+from syntune.data_page.remarks import remarks
+
+
+def records(steps, details=None, answers=None):
+    seed = Manifest(stage="ingest_seed", name="s", content="0", parts=[], rows_out=100)
+    shards = Manifest(stage="shard", name="d", content="0", parts=[], rows_out=100, details=details or {})
+    return DataRecords(shards, seed, seed, steps, words=Words(100, answers=Counter(answers or {})))
+
+
+def told(*args, **more):
+    return [(remark.level, remark.text) for remark in remarks(records(*args, **more))][1:]
+
+
+def test_an_operator_that_drops_most_or_nothing_stands_out():
+    steps = [
+        Step("recipe", "a_filter", 100, 0, 60, 40),
+        Step("recipe", "b_filter", 40, 0, 39, 1),
+        Step("recipe", "c_filter", 1, 0, 0, 1),
+        Step("recipe", "d_filter", 100, 0, 20, 80),
+        Step("recipe", "e_filter", 80, 0, 0, 80),
+    ]
+    assert told(steps) == [
+        ("look", "a_filter drops 60.0% of what reaches it: more than it keeps."),
+        ("bad", "b_filter drops 97.5% of what reaches it."),
+        ("look", "c_filter and e_filter: nothing dropped. Is the limit what you mean?"),
+    ]
+
+
+def test_what_the_rows_hold_stands_out():
+    details = {
+        "duplicate_rows": 5,
+        "images_per_row": {"0": 10, "1": 90},
+        "longer_side": {"up_to": [64, 224, 448], "counts": [30, 30, 20, 20]},
+    }
+    lines = [text for _, text in told([], details=details, answers={"yes": 80, "no": 20})]
+    assert lines == [
+        "5.0% of the rows are equal to an earlier one, images and text.",
+        "10 rows (10.0%) have no image.",
+        "80.0% of the answers are “yes”.",
+        "60.0% of the images have at most 224 pixels a side.",
+    ]
+
+
+def test_nothing_stands_out():
+    assert told([Step("recipe", "a_filter", 100, 0, 10, 90)]) == [("good", "Nothing stands out. Look at the samples.")]
