@@ -56,6 +56,7 @@ def jobs(config: dict) -> set[str]:
         "synthesize": [f"{name}.{chunk:05d}" for name, count in chunks.items() for chunk in range(count)],
         "gather_synthesis": recipes,
         "shard": datasets,
+        "data_page": datasets,
         "decontaminate": {config["runs"][run]["dataset"] for run in trained},
         "prepare_base": config["models"],
         "rehearse_training": trained,
