@@ -63,6 +63,7 @@ def jobs(config: dict) -> set[str]:
         "rehearse_recipe": recipes,
         "gather_synthesis": recipes,
         "shard": datasets,
+        "data_page": datasets,
         "decontaminate": {config["runs"][run]["dataset"] for run in trained},
         "prepare_base": config["models"],
         "rehearse_training": trained,

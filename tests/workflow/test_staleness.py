@@ -30,7 +30,7 @@ def rehearsed(*runs: str) -> set[str]:
 
 AFTER_CAPTIONS = (
     {"select_rows captions.2.", "select_rows captions.2.-sample", "gather_synthesis captions", "shard captions"}
-    | {"decontaminate captions", "clear_for_training pretrained"}
+    | {"data_page captions", "decontaminate captions", "clear_for_training pretrained"}
     | rehearsed("pretrained")
     | trained("pretrained", "raw", "synthetic")
 )
@@ -84,7 +84,14 @@ EDITS = {
     "a docstring and the layout of a module": (
         "scripts/syntune/benchmarks/statistics.py", '"""Error bars', '"""\n\nEdited error bars', set(),
     ),
-    "a template of the report": ("scripts/syntune/pages/page.css", "", "/* edited */", {"report"}),
+    "the style of all pages": (
+        "scripts/syntune/pages/page.css", "", "/* edited */", {f"data_page {name}" for name in DATASETS} | {"report"},
+    ),
+    "a template of the report": ("scripts/syntune/reporting/parts.html.j2", "", "{# edited #}", {"report"}),
+    "what stands out in a dataset": (
+        "scripts/syntune/data_page/remarks.py", "_MOST = 0.5", "_MOST = 0.6",
+        {f"data_page {name}" for name in DATASETS} | {"report"},
+    ),
     "a module of the report": ("scripts/syntune/reporting/palette.py", "", "EDITED = True\n", {"report"}),
     "the command of training": (
         "scripts/train.py", "settings = read_params(", "edited = settings = read_params(",

@@ -1,4 +1,4 @@
-"""Colours of runs: one for each, the same in every figure and table; lines beyond the first eight are dashed as well."""
+"""Colours of runs: one for each, the same in every figure and table; lines beyond the first eight are also dashed."""
 
 from syntune.pages.colours import RUNS
 

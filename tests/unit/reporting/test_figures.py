@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from syntune.pages.palette import COLOURS, RUNS, light
+from syntune.pages.colours import COLOURS, RUNS, light
 from syntune.reporting.figures import LONGEST_LINE, running_mean, smoothing_window, thinned
 
 NAMES = {"loss", "learning-rate", "gradient-norm", "throughput", "data", "scores"}
