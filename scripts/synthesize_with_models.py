@@ -21,6 +21,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--chunk", type=Path, required=True, help="rows to read (JSONL)")
     parser.add_argument("--percentiles", default="", help="values of percentiles that the first operator names")
     parser.add_argument("--cache", type=Path, required=True, help="folder of scores and captions made before")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     parser.add_argument("--output", type=Path, required=True, help="rows to write (JSONL)")
     parser.add_argument("--report", type=Path, required=True, help="report to write (JSON)")
     parser.add_argument("--lineage", type=Path, required=True, help="lineage to write (Parquet)")
