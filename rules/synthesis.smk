@@ -82,7 +82,7 @@ rule synthesize_with_models:
     shell:
         "python scripts/synthesize_with_models.py --dataset {wildcards.dataset:q} --operators {params.operators:q} "
         "--models {params.models:q} --chunk {params.rows:q} --percentiles={input.percentiles:q} "
-        "--cache results/cache/synthesis-models --output {output.rows:q} --report {output.report:q} "
+        "--cache results/cache/synthesis-models --threads {threads} --output {output.rows:q} --report {output.report:q} "
         "--lineage {output.lineage:q} --scores {output.scores:q} 2>&1 | tee {log:q}"
 
 

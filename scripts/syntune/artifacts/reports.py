@@ -1,5 +1,7 @@
 """The report of a chunk of a stage: the small file that is its edge in the graph of jobs."""
 
+from typing import Any
+
 from syntune.artifacts.schema import Schema
 
 
@@ -18,8 +20,10 @@ class ChunkReport(Schema):
 
     rows_in: int
     rows_out: int
-    rows_sha256: str
+    rows_sha256: str | None = None
     """The hash of the rows' file: the report changes when they do."""
     steps: list[ReportedStep]
+    models: list[dict[str, Any]] = []
+    """What a models stage tells of its operators."""
     stats_of: dict[str, list[str]] = {}
     """The statistics that a filter computes whose thresholds are percentiles."""

@@ -6,6 +6,8 @@ What an operator must offer, Data-Juicer's and ours alike:
 - ``process(dataset)``: gets ``id``, these columns and, a selector, ``__dj__stats__``, of all rows in their order. It
   returns ``dataset.select(indices)``, or ``dataset.filter(...)``; a deduplicator returns that and a second value. An
   index may repeat: the row is repeated, each copy under an id of its own (``parent#NAME-1``). Order says nothing.
+- ``pairs`` and ``limit``, where a deduplicator can say which row stayed for which: ``(kept_id, dropped_id, distance)``
+  and what the distance was compared with. The lineage then tells it.
 """
 
 import logging
@@ -45,9 +47,9 @@ class _Choice(NamedTuple):
     name: str
     before: np.ndarray
     after: np.ndarray
-    stat: str | None
+    score: str | None
     values: dict[int, float]
-    limit: str | None
+    limits: dict[int, str] | str | None
 
     def step(self, part: slice) -> Step:
         """The account of a chunk's rows."""
@@ -109,18 +111,40 @@ def _choose(
     except Exception as error:  # whatever fails inside an operator
         raise UserError(f"operator {name} failed: {type(error).__name__}: {error}") from error
     after = np.bincount(left, minlength=len(counts)).astype(np.int32)
-    gone = set(np.flatnonzero((counts > 0) & (after == 0)).tolist())
-    values = {}
-    if stat:
-        scores = zip(table[POSITION].to_pylist(), table[STATS].to_pylist(), strict=True)
-        values = {place: found[0] for place, row in scores if place in gone and (found := numbers(row[stat]))}
-    limit = ", ".join(f"{key} {value}" for key, value in parameters.items() if _is_limit(value)) or None
-    return _Choice(name, counts, after, stat, values, limit if is_selector else None)
+    told = _choices_of_selector(table, after, stat, parameters) if is_selector else _duplicates(table, after, operator)
+    return _Choice(name, counts, after, *told)
 
 
-def _is_limit(value: Any) -> bool:
-    """Whether a parameter of a selector is a number."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+_Told = tuple[str | None, dict[int, float], dict[int, str] | str | None]
+"""A choice's score, the values and the limits of the rows that went."""
+
+
+def _choices_of_selector(table: pa.Table, after: np.ndarray, stat: str | None, parameters: dict[str, Any]) -> _Told:
+    """What a selector ranked by, and its numbers: ``topk 100``."""
+    limit = ", ".join(f"{key} {value}" for key, value in parameters.items() if numbers(value)) or None
+    if not stat:
+        return None, {}, limit
+    scores = zip(table[POSITION].to_pylist(), table[STATS].to_pylist(), strict=True)
+    return stat, {place: found[0] for place, row in scores if not after[place] and (found := numbers(row[stat]))}, limit
+
+
+def _duplicates(table: pa.Table, after: np.ndarray, operator: Any) -> _Told:
+    """The row that stayed for each that went: as the operator tells in its ``pairs``, or the one of the same hash."""
+    places, ids = table[POSITION].to_pylist(), table["id"].to_pylist()
+    if hasattr(operator, "pairs"):
+        place_of = dict(zip(ids, places, strict=True))
+        pairs = [(place_of[pair.dropped_id], pair) for pair in operator.pairs]
+        limits = {place: f"{operator.limit}, duplicate of {pair.kept_id}" for place, pair in pairs}
+        return "distance", {place: pair.distance for place, pair in pairs}, limits
+    columns = [name for name in table.column_names if name not in ("id", POSITION)]
+    if len(columns) != 1 or not pa.types.is_string(table.schema.field(columns[0]).type):
+        return None, {}, None
+    hashes = table[columns[0]].to_pylist()
+    wanted = {value for value, place in zip(hashes, places, strict=True) if not after[place]}
+    rows = list(zip(hashes, places, ids, strict=True))
+    kept = {value: row_id for value, place, row_id in rows if after[place] and value in wanted}
+    limits = {place: f"duplicate of {kept[value]}" for value, place, _ in rows if not after[place] and value in kept}
+    return None, {}, limits
 
 
 def _dataset(nested: type, plain: type, table: pa.Table) -> Any:
@@ -174,8 +198,9 @@ def _write_chunk(
             gone = np.flatnonzero((choice.before[part] > 0) & (choice.after[part] == 0))
             rows = ids.take(pa.array(gone)).to_pylist()
             for place, row in zip(gone.tolist(), rows, strict=True):
-                value = choice.values.get(start + place)
-                decided = (choice.stat if value is not None else None, value, choice.limit)
+                value, limits = choice.values.get(start + place), choice.limits
+                limit = limits.get(start + place) if isinstance(limits, dict) else limits
+                decided = (choice.score if value is not None else None, value, limit)
                 told.tell([Event(row["seed_id"], row["id"], choice.name, DROPPED, *decided)])
         for row, often in zip(read_rows(chunk.rows), counts.tolist(), strict=True):
             if often:

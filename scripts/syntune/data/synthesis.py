@@ -45,7 +45,7 @@ def check_chunk(rows: Path, edge: Path) -> str:
         vouched = {Path(part.path).name: part.sha256 for part in read_manifest(edge).parts}.get(rows.name)
     else:
         vouched = read_report(edge).rows_sha256
-    if sha256 != vouched:
+    if not sha256 or sha256 != (vouched or sha256):
         raise UserError(f"{rows}: missing, or not the file that {edge} describes; delete {edge} and run again")
     return sha256
 

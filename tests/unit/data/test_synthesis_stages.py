@@ -123,6 +123,9 @@ def test_data_juicers_deduplicators_compare_columns(run, operator):
         pytest.importorskip("simhash")
     rows = run(f"process: [{{{operator if ':' in operator else operator + ': {}'}}}]", words=(3, 9, 3, 9, 3))
     assert len(rows) == (1 if "minhash" in operator else 2)
+    if operator == "document_deduplicator":
+        gone = [(seed_id, limit) for seed_id, limit in events("seed_id", "limit")]
+        assert all(limit.removeprefix("duplicate of ") in rows for _, limit in gone) and len(gone) == 3
 
 
 MARKED = """
