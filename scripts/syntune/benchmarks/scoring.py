@@ -1,6 +1,6 @@
 """A run's score on a benchmark, from its predictions and the annotations."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from syntune.artifacts.predictions import Prediction
@@ -61,6 +61,7 @@ def score_run(
             adapter=first.adapter,
             questions_hash=first.benchmark,
             decoding=first.decoding,
+            orientation=dict(Counter(line.orientation for line in predictions if line.orientation)),
         ),
     )
 

@@ -5,7 +5,6 @@ from the working folder where they lie in it, and their content hashes. A change
 everything made from it.
 """
 
-import io
 import logging
 import os
 from collections import Counter
@@ -15,14 +14,13 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
 from tqdm import tqdm
 
 from syntune.artifacts.manifests import Part, write_manifest
 from syntune.data.records import Record, read_records
 from syntune.errors import UserError
 from syntune.files import atomic_directory, canonical_json, sha256_bytes, write_jsonl
-from syntune.images import FORMATS, open_image
+from syntune.images import UPRIGHT, format_of, open_image, orientation_of, read_image
 from syntune.settings.seeds import SeedSettings
 
 log = logging.getLogger("ingest_seed")
@@ -32,12 +30,16 @@ _BATCH = 512
 
 
 class Checked(NamedTuple):
-    """What decoding an image found: its hash and path in the rows or, of a bad image, the reason and the message."""
+    """What decoding an image found: its hash and path in the rows or, of a bad image, the reason and the message.
+
+    ``is_turned``: it carries an orientation tag that asks for it.
+    """
 
     sha256: str = ""
     path: str = ""
     reason: str = ""
     message: str = ""
+    is_turned: bool = False
 
 
 def ingest_seed(name: str, settings: SeedSettings, rows: Path, manifest: Path) -> None:
@@ -69,7 +71,11 @@ def ingest_seed(name: str, settings: SeedSettings, rows: Path, manifest: Path) -
         rows_out=sum(counts),
         dropped=dict(ingestion.dropped),
         settings=settings.model_dump(),
-        details={"images": len(ingestion.images), "unused_keys": dict(sorted(ingestion.unused.items()))},
+        details={
+            "images": len(ingestion.images),
+            "images_with_orientation_tag": len(ingestion.turned),
+            "unused_keys": dict(sorted(ingestion.unused.items())),
+        },
     )
 
 
@@ -84,6 +90,7 @@ class _Ingestion:
         self.dropped: Counter[str] = Counter()
         self.unused: Counter[str] = Counter()
         self.images: set[str] = set()
+        self.turned: set[str] = set()
         self._seen: dict[str, str] = {}
         self._paths: dict[Path, Checked] = {}
 
@@ -129,10 +136,9 @@ class _Ingestion:
     def _check_file(self, path: Path) -> Checked:
         """Decode an image file whole."""
         try:
-            data = path.read_bytes()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            return Checked(reason="missing image", message=f"{path}: cannot be read ({reason})")
+            data = read_image(path, self.settings.max_bytes)
+        except UserError as error:
+            return Checked(reason="bad image" if path.is_file() else "missing image", message=str(error))
         return self._check_bytes(data, str(path), str(path))
 
     def _store(self, data: bytes, where: str, folder: Path) -> Checked:
@@ -142,8 +148,7 @@ class _Ingestion:
         checked = self._check_bytes(data, f"{where}: image", str(self.rows / name))
         if checked.reason:
             return checked
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            suffix = f".{(image.format or 'png').lower()}"
+        suffix = f".{format_of(data)}"
         file = folder / f"{name}{suffix}"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
@@ -152,10 +157,10 @@ class _Ingestion:
     def _check_bytes(self, data: bytes, name: str, path: str) -> Checked:
         """Decode an image's bytes whole."""
         try:
-            open_image(data, name, self.settings.max_pixels)
+            open_image(data, name, self.settings.max_pixels, self.settings.max_bytes)
         except UserError as error:
             return Checked(reason="bad image", message=str(error))
-        return Checked(sha256_bytes(data), path)
+        return Checked(sha256_bytes(data), path, is_turned=orientation_of(data) != UPRIGHT)
 
     def _row(self, record: Record, images: list[Checked]) -> dict | None:
         """The canonical row of a record; None where an image is bad and such rows are dropped."""
@@ -167,6 +172,7 @@ class _Ingestion:
                 self._drop(record, image)
                 return None
         self.images.update(image.sha256 for image in images)
+        self.turned.update(image.sha256 for image in images if image.is_turned)
         return {
             "id": row_id,
             "images": [image.path for image in images],

@@ -1,12 +1,14 @@
 """A model answers questions: batches of prompts, each image encoded once, images decoded ahead by other threads."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 import torch
+from PIL import Image
 
+from syntune.benchmarks.protocol import Question
 from syntune.errors import UserError
 from syntune.models.checkpoints import Loaded
 from syntune.models.family import Row
@@ -26,18 +28,20 @@ class Answerer:
     with the batch, may have decided it is answered again, alone. In bfloat16 such choices are left as they are.
     """
 
-    def __init__(self, loaded: Loaded, max_new_tokens: int, max_pixels: int, threads: int) -> None:
+    def __init__(
+        self, loaded: Loaded, max_new_tokens: int, open_image: Callable[[Question], Image.Image], threads: int
+    ) -> None:
         """Prepare.
 
         Args:
             loaded: the model, on its device.
             max_new_tokens: longest answer, in tokens.
-            max_pixels: largest image that is decoded, in pixels.
+            open_image: decodes a question's image.
             threads: threads that decode images.
         """
         self.model, self.processor, self.family = loaded.model, loaded.processor, loaded.family
         self.max_new_tokens = max_new_tokens
-        self.max_pixels = max_pixels
+        self.open_image = open_image
         self.threads = threads
 
     def answer(self, groups: Sequence[Sequence[HashedQuestion]], batch_size: int) -> Iterator[list[AnsweredQuestion]]:
@@ -83,7 +87,7 @@ class Answerer:
         for asked in group:
             question = asked.question
             try:
-                image = image or question.open_image(self.max_pixels)
+                image = image or self.open_image(question)
                 row = self.processor.encode_prompt(question.prompt, [image])
             except UserError as error:
                 raise UserError(f"question {question.id}: {error}") from error

@@ -18,7 +18,9 @@ class _BenchmarkSettings(Strict):
     max_pixels: int = Field(
         default=50_000_000, ge=1, description="largest image that is decoded, in pixels; a larger one is an error"
     )
-
+    max_bytes: int = Field(
+        default=100_000_000, ge=1, description="largest image file that is read, in bytes; a larger one is an error"
+    )
     empty_answers: Literal["refuse", "wrong"] = Field(
         default="refuse", description="an answer without text: stop before scoring, or count it as wrong"
     )

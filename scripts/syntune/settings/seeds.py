@@ -34,3 +34,6 @@ class SeedSettings(Strict):
     max_pixels: int = Field(
         default=50_000_000, ge=1, description="largest image that is decoded, in pixels; above it the image is bad"
     )
+    max_bytes: int = Field(
+        default=100_000_000, ge=1, description="largest image file that is read, in bytes; above it the image is bad"
+    )
