@@ -25,7 +25,7 @@ def read_text(path: str | Path, advice: str = "") -> str:
         UserError: the file is missing or not UTF-8.
     """
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
     except OSError as error:
         raise _refusal(f"{path}: cannot be read ({error.strerror})", advice) from error
     except UnicodeDecodeError as error:
@@ -62,6 +62,8 @@ def _parse(text: str, kind: type[T], where: str, advice: str) -> T:
         value: Any = json.loads(text)
     except json.JSONDecodeError as error:
         raise _refusal(f"{where}: not JSON ({error.msg} at character {error.pos})", advice) from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets in thousands of brackets
+        raise _refusal(f"{where}: cannot be read as JSON ({error})", advice) from error
     try:
         return read_settings(value, kind, where)
     except UserError as error:

@@ -28,6 +28,7 @@ class Question:
         group: what the question shares with others whose scores hang together: its image, its base question.
         categories: the parts of the benchmark that it belongs to, by kind.
         options: the answers that it offers, by letter.
+        notes: what is unusual about it; the score file counts each.
     """
 
     id: QuestionId
@@ -37,6 +38,7 @@ class Question:
     group: QuestionId = ""
     categories: dict[str, str] = field(default_factory=dict)
     options: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def image_bytes(self) -> bytes:
         """The image file's content."""

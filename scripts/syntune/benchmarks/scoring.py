@@ -61,6 +61,7 @@ def score_run(
             adapter=first.adapter,
             questions_hash=first.benchmark,
             decoding=first.decoding,
+            notes=dict(Counter(note for question in asked for note in question.notes)),
             orientation=dict(Counter(line.orientation for line in predictions if line.orientation)),
         ),
     )

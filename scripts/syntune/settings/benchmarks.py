@@ -75,6 +75,11 @@ class MmBenchSettings(_BenchmarkSettings):
     protocol: Literal["mmbench"]
     table: str = Field(description="the published table (TSV with base64 images)")
     language: Literal["en", "cn"] = Field(default="en", description="language of the instruction after the options")
+    none_options: Literal["offer", "cut"] = Field(
+        default="offer",
+        description="an option that reads None, NA, null, nan or n/a: offer it as any other, or end the options there, "
+        "as LLaVA's and MGM's script does (pandas takes it for an empty cell); the score file counts such questions",
+    )
     max_new_tokens: int = Field(default=1024, ge=1, description="longest answer, in tokens")
 
     def files(self) -> list[str]:
