@@ -5,7 +5,6 @@ Every cell is read as it is written, or the table is refused: ``None``, ``NA`` a
 
 import binascii
 import csv
-import io
 import json
 import re
 import sys
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from syntune.artifacts.reading import read_text
+from syntune.artifacts.reading import read_lines
 from syntune.benchmarks.letters import LETTERS
 from syntune.benchmarks.names import listed, repeated
 from syntune.errors import UserError
@@ -29,7 +28,7 @@ _PANDAS_EMPTY = frozenset(
     + ["-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN"]
 )
 
-_DATA_URI = re.compile(r"\s*data:[^,]{0,200};base64,", re.I)
+_DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.I)
 _BETWEEN_IMAGES = re.compile(r"[\s,;|]+")
 _BEGINNINGS = ("iVBORw0KGgo", "/9j/4", "/9j/2w", "R0lGOD", "UklGR")
 """How PNG, JPEG, GIF and WEBP begin in base64."""
@@ -157,11 +156,10 @@ def _read(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     In a table without quotation, a cell that begins with a mark would swallow the rows up to the next such mark. So if
     anything speaks against quotation, every line must be a whole record; otherwise the table is refused.
     """
-    text = read_text(path)
     try:
-        records = _quoted(text)
+        records = _quoted(read_lines(path))
     except ValueError as fault:
-        records = [line.split("\t") for line in text.split("\n") if line.strip()]
+        records = [line.rstrip("\n").split("\t") for line in read_lines(path) if line.strip()]
         uneven = [place for place, record in enumerate(records, 1) if len(record) != len(records[0])]
         if uneven:
             raise UserError(
@@ -174,12 +172,14 @@ def _read(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     return columns, [dict(zip(columns, row, strict=True)) for row in rows]
 
 
-def _quoted(text: str) -> list[list[str]]:
+def _quoted(lines: Iterator[str]) -> list[list[str]]:
     """The records of a table that quotes its cells; what speaks against that is a :class:`ValueError`."""
     csv.field_size_limit(sys.maxsize)
     records = []
     try:
-        for number, record in enumerate(_lines_of(text), 1):
+        for number, record in enumerate(csv.reader(lines, delimiter="\t", strict=True), 1):
+            if not record:
+                continue
             records.append(record)
             if len(record) != len(records[0]):
                 raise ValueError(f"row {number} has {len(record)} cells, the first row {len(records[0])}")
@@ -191,11 +191,6 @@ def _quoted(text: str) -> list[list[str]]:
     return records
 
 
-def _lines_of(text: str) -> Iterator[list[str]]:
-    """The records, without blank lines."""
-    return (record for record in csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True) if record)
-
-
 def _is_reference(cell: str) -> bool:
     """Whether a cell of the column ``image`` names another row."""
     return cell.isascii() and cell.isdigit() and len(cell) <= LONGEST_REFERENCE
@@ -204,17 +199,19 @@ def _is_reference(cell: str) -> bool:
 def _decode(cell: str) -> bytes:
     """The one image of a cell: base64, also with line breaks, as a data URI or as a list of one; else ValueError."""
     if not cell or _is_reference(cell):
-        raise ValueError("empty" if not cell else "names a row that names another")
+        raise ValueError("names a row that names another" if cell else "empty")
+    try:
+        return binascii.a2b_base64(cell, strict_mode=True)
+    except ValueError:
+        return binascii.a2b_base64(_plain_base64(cell), strict_mode=True)
+
+
+def _plain_base64(cell: str) -> str:
+    """The base64 of the one image of a cell, without all that may be written around it or in between."""
     if cell.startswith("["):
         images = json.loads(cell.replace("'", '"'))
-        if len(images) > 1:
-            raise ValueError("several images, and a question has one")
-        cell = "".join(map(str, images))
-    cell = _DATA_URI.sub("", cell, count=1)
-    if any(part.startswith(_BEGINNINGS) for part in _BETWEEN_IMAGES.split(cell)[1:]) or _DATA_URI.search(cell):
+        cell = " ".join(map(str, images))
+    parts = _BETWEEN_IMAGES.split(_DATA_URI.sub("", cell).strip())
+    if any(part.startswith(_BEGINNINGS) for part in parts[1:]):
         raise ValueError("several images, and a question has one")
-    packed = "".join(cell.split()).translate(str.maketrans("-_", "+/"))
-    try:
-        return binascii.a2b_base64(packed, strict_mode=True)
-    except (ValueError, UnicodeError) as error:
-        raise ValueError(str(error)) from error
+    return _DATA_URI.sub("", "".join(cell.split())).translate(str.maketrans("-_", "+/"))
