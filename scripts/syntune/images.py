@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 from typing import Literal
 
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from PIL.ExifTags import Base
 from PIL.Image import Transpose
 
@@ -44,7 +44,10 @@ _PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _PNG_TAGS = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
 """The texts of a PNG that may hold an orientation."""
 _PNG_LONGEST_TAGS = 2**20
-"""Longest such text, in bytes, unpacked: Pillow's own limit."""
+"""Longest such text, in bytes, unpacked."""
+
+# For libraries that open images by themselves, such as Data-Juicer: a PNG that is good here must open there.
+PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = 2**26, 2**28
 
 # open_image counts the pixels itself, so the warning would only repeat that
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from datasets import Image as HfImage
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image, ImageOps
 
 from syntune.errors import UserError
 from syntune.images import UPRIGHT, open_image, orientation_of, read_image
@@ -142,8 +142,11 @@ def test_max_pixels_counts_alone(monkeypatch):
     assert open_image(stream.getvalue(), "x", max_pixels=None).size == (70, 50)
 
 
-def test_pillow_itself_still_refuses_such_png():
-    """Else this file's care is no longer needed."""
+def test_other_libraries_open_such_png_too():
+    """Data-Juicer's operators and ``load_dataset`` open images by themselves, within Pillow's limits."""
+    content = png_with(chunk(b"iCCP", b"profile\0\0" + LONG), chunk(b"zTXt", b"note\0\0" + LONG))
+    assert HfImage().decode_example({"bytes": content, "path": None}).size == (48, 32)
+    huge = png_with(chunk(b"iCCP", b"profile\0\0" + zlib.compress(bytes(2**26 + 1))))
     with pytest.raises(ValueError, match="too large"):
-        Image.open(io.BytesIO(png_with(chunk(b"iCCP", b"profile\0\0" + LONG)))).load()
-    assert PngImagePlugin.MAX_TEXT_CHUNK == 2**20
+        Image.open(io.BytesIO(huge))
+    assert open_image(huge, "x").size == (48, 32)
