@@ -20,7 +20,7 @@ def main(args: argparse.Namespace) -> None:
     device, dtype = choose_device(args.gpus, args.threads)
     benchmarks = read_params(args.benchmarks, dict[str, BenchmarkSettings])
     protocols = [load_benchmark(settings, name) for name, settings in benchmarks.items()]
-    checked = rehearse(protocols, args.checkpoints, device, dtype, args.threads)
+    checked = rehearse(protocols, args.checkpoints, device, dtype, args.threads, args.orientation)
     interpreter = describe_interpreter(PACKAGES)
     write_json(args.output, {"run": args.run, "dtype": dtype_name(dtype), **checked, "interpreter": interpreter})
 
@@ -39,6 +39,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--benchmarks", required=True, help="the settings of every benchmark, as JSON or @FILE")
     parser.add_argument("--gpus", type=int, choices=(0, 1), default=1, help="1: the GPU, bfloat16; 0: the CPU, float32")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
+    parser.add_argument(
+        "--orientation", choices=("apply", "ignore"), default="apply", help="what becomes of images' orientation tags"
+    )
     parser.add_argument("--output", type=Path, required=True, help="what was checked (JSON)")
     return parser
 

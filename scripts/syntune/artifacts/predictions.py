@@ -22,6 +22,7 @@ class Prediction(Schema):
         adapter: content hash of the chain of checkpoints that answered.
         benchmark: content hash of all questions and images of the benchmark.
         decoding: how the answer was decoded, and in which arithmetic.
+        orientation: what became of the orientation tag of the image, ``apply`` or ``ignore``; None where it has none.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -34,3 +35,4 @@ class Prediction(Schema):
     adapter: str | None = None
     benchmark: str | None = None
     decoding: dict[str, Any] | None = None
+    orientation: str | None = None

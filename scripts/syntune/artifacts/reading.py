@@ -24,8 +24,14 @@ def read_text(path: str | Path, advice: str = "") -> str:
     Raises:
         UserError: the file is missing or not UTF-8.
     """
+    return "".join(read_lines(path, advice))
+
+
+def read_lines(path: str | Path, advice: str = "") -> Iterator[str]:
+    """Yield the lines of a text file, line ends included; arguments and errors are those of :func:`read_text`."""
     try:
-        return Path(path).read_text(encoding="utf-8")
+        with open(path, encoding="utf-8-sig") as file:  # some editors begin a file with a byte order mark
+            yield from file
     except OSError as error:
         raise _refusal(f"{path}: cannot be read ({error.strerror})", advice) from error
     except UnicodeDecodeError as error:
@@ -49,8 +55,7 @@ def read_json_lines(path: str | Path, kind: type[T], advice: str = "") -> Iterat
     Raises:
         UserError: as :func:`read_json_file`; the message also names the line.
     """
-    # not splitlines(): a JSON string may hold Unicode's other line ends as they are
-    for number, line in enumerate(read_text(path, advice).split("\n"), start=1):
+    for number, line in enumerate(read_lines(path, advice), start=1):
         if line.strip():
             where = f"{path}: line {number}"
             yield where, _parse(line, kind, where, advice)
@@ -62,6 +67,8 @@ def _parse(text: str, kind: type[T], where: str, advice: str) -> T:
         value: Any = json.loads(text)
     except json.JSONDecodeError as error:
         raise _refusal(f"{where}: not JSON ({error.msg} at character {error.pos})", advice) from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets in thousands of brackets
+        raise _refusal(f"{where}: cannot be read as JSON ({error})", advice) from error
     try:
         return read_settings(value, kind, where)
     except UserError as error:

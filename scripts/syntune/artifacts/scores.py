@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from syntune.artifacts.questions import QuestionId
 from syntune.artifacts.schema import Schema
@@ -86,6 +86,8 @@ class ScoreMetadata(Schema):
         adapter: content hash of the chain of checkpoints that answered.
         questions_hash: content hash of the benchmark.
         decoding: how the answers were decoded.
+        notes: questions of which something unusual is to be told, by what it is.
+        orientation: answers about images with an orientation tag, by what became of it: ``apply`` or ``ignore``.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -97,6 +99,8 @@ class ScoreMetadata(Schema):
     adapter: str | None
     questions_hash: str | None
     decoding: dict[str, Any] | None
+    notes: dict[str, int] = Field(default_factory=dict)
+    orientation: dict[str, int] = Field(default_factory=dict)
 
 
 class Score(Schema):

@@ -11,7 +11,7 @@ from PIL import Image
 from syntune.artifacts.questions import QuestionId
 from syntune.benchmarks.names import listed, repeated
 from syntune.errors import UserError
-from syntune.images import open_image
+from syntune.images import Orientation, open_image
 
 S = TypeVar("S")
 
@@ -28,6 +28,7 @@ class Question:
         group: what the question shares with others whose scores hang together: its image, its base question.
         categories: the parts of the benchmark that it belongs to, by kind.
         options: the answers that it offers, by letter.
+        notes: what is unusual about it; the score file counts each.
     """
 
     id: QuestionId
@@ -37,15 +38,18 @@ class Question:
     group: QuestionId = ""
     categories: dict[str, str] = field(default_factory=dict)
     options: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def image_bytes(self) -> bytes:
         """The image file's content."""
         return self.image if isinstance(self.image, bytes) else self.image.read_bytes()
 
-    def open_image(self, max_pixels: int) -> Image.Image:
+    def open_image(
+        self, max_pixels: int, max_bytes: int | None = None, orientation: Orientation = "apply"
+    ) -> Image.Image:
         """The image, decoded (RGB); a damaged or oversized one is a :class:`UserError`."""
         name = f"question {self.id}" if isinstance(self.image, bytes) else str(self.image)
-        return open_image(self.image, name, max_pixels=max_pixels)
+        return open_image(self.image, name, max_pixels, max_bytes, orientation)
 
 
 class Protocol(ABC, Generic[S]):
@@ -115,12 +119,22 @@ class Protocol(ABC, Generic[S]):
         """The question and its raw answer as the reference's answer files hold them."""
         return {"question_id": question.id, "prompt": question.prompt, "text": text}
 
+    def open_image(self, question: Question, orientation: Orientation = "apply") -> Image.Image:
+        """A question's image, decoded (RGB) within the benchmark's limits."""
+        return question.open_image(self.settings.max_pixels, self.settings.max_bytes, orientation)
+
     def check_images(self, questions: Sequence[Question]) -> None:
-        """Refuse questions whose image file is not there."""
+        """Refuse questions whose image file is not there or too large."""
         files = {question.image for question in questions if isinstance(question.image, Path)}
         missing = sorted(file for file in files if not file.is_file())
         if missing:
             raise UserError(
                 f"benchmark {self.name}: {len(missing)} of {len(files)} images are missing ({listed(missing)}); "
                 "put them there or correct the benchmark's images"
+            )
+        large = sorted(file for file in files if file.stat().st_size > self.settings.max_bytes)
+        if large:
+            raise UserError(
+                f"benchmark {self.name}: {len(large)} of {len(files)} images are larger than max_bytes "
+                f"{self.settings.max_bytes} ({listed(large)}); raise it or shrink them"
             )

@@ -1,6 +1,6 @@
 """A run's score on a benchmark, from its predictions and the annotations."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from syntune.artifacts.predictions import Prediction
@@ -61,6 +61,8 @@ def score_run(
             adapter=first.adapter,
             questions_hash=first.benchmark,
             decoding=first.decoding,
+            notes=dict(Counter(note for question in asked for note in question.notes)),
+            orientation=dict(Counter(line.orientation for line in predictions if line.orientation)),
         ),
     )
 

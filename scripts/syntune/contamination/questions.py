@@ -14,6 +14,7 @@ from syntune.contamination.texts import TextIndex
 from syntune.images import open_image
 from syntune.matching.hamming_index import HammingIndex
 from syntune.matching.looks import Fingerprint, fingerprint
+from syntune.settings.benchmarks import BenchmarkSettings
 from syntune.settings.contamination import ContaminationSettings
 
 
@@ -84,7 +85,7 @@ def index_questions(benchmarks: list[Protocol], settings: ContaminationSettings,
         asked += [(benchmark, question) for question in questions]
     sources = {question.image: (benchmark, question) for benchmark, question in asked}
     tasks = [
-        (source, _image_name(benchmark, question), benchmark.settings.max_pixels, settings.hash_size)
+        (source, _image_name(benchmark, question), benchmark.settings, settings.hash_size)
         for source, (benchmark, question) in sources.items()
     ]
     fingerprints = dict(zip(sources, _fingerprints(tasks, processes), strict=True))
@@ -104,10 +105,10 @@ def _fingerprints(tasks: list[tuple], processes: int) -> Iterator[Fingerprint]:
     return tqdm(in_order(_fingerprint, tasks, processes), "benchmark images", len(tasks), unit="", disable=None)
 
 
-def _fingerprint(task: tuple[Path | bytes, str, int, int]) -> Fingerprint:
+def _fingerprint(task: tuple[Path | bytes, str, BenchmarkSettings, int]) -> Fingerprint:
     """Decode one image."""
-    source, name, max_pixels, hash_size = task
-    return fingerprint(open_image(source, name, max_pixels), hash_size)
+    source, name, limits, hash_size = task
+    return fingerprint(open_image(source, name, limits.max_pixels, limits.max_bytes), hash_size)
 
 
 def _image_name(benchmark: Protocol, question: Question) -> str:

@@ -4,7 +4,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from PIL import Image
 from pyarrow.parquet import ParquetFile, read_metadata
 from tqdm import tqdm
 
@@ -129,7 +128,7 @@ class _Searcher:
         if key not in self._fingerprints:
             if len(self._fingerprints) == _REMEMBERED:
                 self._fingerprints.clear()
-            decoded = open_image(content, name, max_pixels=Image.MAX_IMAGE_PIXELS)
+            decoded = open_image(content, name, max_pixels=None)
             self._fingerprints[key] = fingerprint(decoded, self.index.hash_size)
         return self._fingerprints[key]
 

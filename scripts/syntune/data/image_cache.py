@@ -22,7 +22,9 @@ log = logging.getLogger("ingest_seed")
 
 _TABLES = """
     CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, state TEXT NOT NULL, sha256 BLOB NOT NULL) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS decoded (sha256 BLOB, decoder BLOB, PRIMARY KEY (sha256, decoder)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS decoded (
+        sha256 BLOB, decoder BLOB, is_turned INTEGER NOT NULL, PRIMARY KEY (sha256, decoder)
+    ) WITHOUT ROWID;
 """
 
 _WAIT = 60
@@ -46,6 +48,13 @@ class FileState(NamedTuple):
         """
         status = os.stat(path)
         return cls(status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+class Known(NamedTuple):
+    """An image that could be decoded: its hash, and whether it carries an orientation tag that turns it."""
+
+    sha256: str
+    is_turned: bool
 
 
 class ImageCache:
@@ -83,32 +92,34 @@ class ImageCache:
         if self._database:
             self._database.close()
 
-    def hash_of(self, path: Path, state: FileState) -> str | None:
-        """The hash of a file that is still as it was, and can be decoded."""
+    def of_file(self, path: Path, state: FileState) -> Known | None:
+        """What is known of a file that is still as it was."""
         found = self._ask(
-            "SELECT hashes.sha256 FROM hashes JOIN decoded USING (sha256) WHERE path = ? AND state = ? AND decoder = ?",
+            "SELECT sha256, is_turned FROM hashes JOIN decoded USING (sha256) WHERE path = ? AND state = ? "
+            "AND decoder = ?",
             (str(path), canonical_json(state), self._decoder),
         )
-        return found[0].hex() if found else None
+        return Known(found[0].hex(), bool(found[1])) if found else None
 
-    def is_decodable(self, sha256: str) -> bool:
-        """Whether the content of this hash was decoded before."""
+    def of_content(self, sha256: str) -> Known | None:
+        """What is known of the content of this hash."""
         key = (bytes.fromhex(sha256), self._decoder)
-        return self._ask("SELECT 1 FROM decoded WHERE sha256 = ? AND decoder = ?", key) is not None
+        found = self._ask("SELECT is_turned FROM decoded WHERE sha256 = ? AND decoder = ?", key)
+        return Known(sha256, bool(found[0])) if found else None
 
-    def add(self, images: Iterable[tuple[str, Path | None, FileState | None]]) -> None:
-        """Remember images that could be decoded: hash, path and state; of images that came as bytes, the hash alone."""
+    def add(self, images: Iterable[tuple[Known, Path | None, FileState | None]]) -> None:
+        """Remember images, each with path and state; of one that came as bytes, None and None."""
         files, contents = [], []
-        for sha256, path, state in images:
-            contents.append((bytes.fromhex(sha256), self._decoder))
+        for known, path, state in images:
+            contents.append((bytes.fromhex(known.sha256), self._decoder, known.is_turned))
             if path and state:
-                files.append((str(path), canonical_json(state), bytes.fromhex(sha256)))
+                files.append((str(path), canonical_json(state), bytes.fromhex(known.sha256)))
         if self._database is None or not contents:
             return
         try:
             with self._database:
                 self._database.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", files)
-                self._database.executemany("INSERT OR IGNORE INTO decoded VALUES (?, ?)", contents)
+                self._database.executemany("INSERT OR IGNORE INTO decoded VALUES (?, ?, ?)", contents)
         except sqlite3.DatabaseError as error:
             self._give_up(error)
 

@@ -1,28 +1,29 @@
 """A seed's images, each decoded whole and hashed; those that are known from before are not decoded again."""
 
-import io
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
-
 from syntune.data.formats.records import BAD_IMAGE, MISSING_IMAGE
-from syntune.data.image_cache import FileState, ImageCache
+from syntune.data.image_cache import FileState, ImageCache, Known
 from syntune.errors import UserError
 from syntune.files import sha256_bytes
-from syntune.images import FORMATS, open_image
+from syntune.images import UPRIGHT, format_of, open_image, orientation_of, read_image
 
 
 class Checked(NamedTuple):
-    """What decoding an image found: its hash and path in the rows or, of a bad image, the reason and the message."""
+    """What decoding an image found: its hash and path in the rows or, of a bad image, the reason and the message.
+
+    ``is_turned``: it carries an orientation tag that asks for it.
+    """
 
     sha256: str = ""
     path: str = ""
     reason: str = ""
     message: str = ""
+    is_turned: bool = False
 
 
 class _Read(NamedTuple):
@@ -63,9 +64,9 @@ class ImageChecks:
         checked: dict[Path, Checked] = {}
         new = []
         for path in sorted(set(paths)):
-            sha256 = self._known(path)
-            if sha256:
-                checked[path] = Checked(sha256, str(path))
+            known = self._known(path)
+            if known:
+                checked[path] = Checked(known.sha256, str(path), is_turned=known.is_turned)
             else:
                 new.append(path)
         found = self._remember(self._pool.map(self._check_file, new))
@@ -75,25 +76,31 @@ class ImageChecks:
         """Write each content to ``images/``, named by its hash; messages call it by the second."""
         return self._remember(self._pool.map(lambda pair: self._store(*pair), images))
 
-    def _known(self, path: Path) -> str | None:
-        """The hash of a file that is known from before."""
+    def _known(self, path: Path) -> Known | None:
+        """What is known of a file from before."""
         try:
-            return self._cache.hash_of(path, FileState.of(path))
+            return self._cache.of_file(path, FileState.of(path))
         except (OSError, ValueError):
             return None
 
     def _remember(self, found: Iterable[_Read]) -> list[Checked]:
         """Add what was decoded to the cache."""
         found = list(found)
-        self._cache.add((read.checked.sha256, read.path, read.state) for read in found if read.checked.sha256)
+        self._cache.add(
+            (Known(read.checked.sha256, read.checked.is_turned), read.path, read.state)
+            for read in found
+            if read.checked.sha256
+        )
         return [read.checked for read in found]
 
     def _check_file(self, path: Path) -> _Read:
         """Read and decode an image file."""
         try:
             before = FileState.of(path)
-            data = path.read_bytes()
+            data = read_image(path, self._limits["max_bytes"])
             is_settled = before == FileState.of(path)
+        except UserError as error:
+            return _Read(Checked(reason=BAD_IMAGE if path.is_file() else MISSING_IMAGE, message=str(error)))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             return _Read(Checked(reason=MISSING_IMAGE, message=f"{path}: cannot be read ({reason})"))
@@ -106,8 +113,7 @@ class ImageChecks:
         if checked.reason:
             return _Read(checked)
         sha256 = checked.sha256
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            name = f"images/{sha256[:2]}/{sha256}.{(image.format or 'png').lower()}"
+        name = f"images/{sha256[:2]}/{sha256}.{format_of(data)}"
         file = self._folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
@@ -116,9 +122,11 @@ class ImageChecks:
     def _check_bytes(self, data: bytes, name: str, path: str) -> Checked:
         """Decode an image's bytes whole."""
         sha256 = sha256_bytes(data)
-        if not self._cache.is_decodable(sha256):
+        known = self._cache.of_content(sha256)
+        if known is None:
             try:
                 open_image(data, name, **self._limits)
             except UserError as error:
                 return Checked(reason=BAD_IMAGE, message=str(error))
-        return Checked(sha256, path)
+            known = Known(sha256, orientation_of(data) != UPRIGHT)
+        return Checked(sha256, path, is_turned=known.is_turned)

@@ -55,7 +55,7 @@ def ingest_seed(
         UserError: records or images are bad (unless these are dropped), an id repeats, or no row is left.
     """
     quarantine = quarantine or manifest.with_name(f"{name}.quarantine.jsonl")
-    limits = {"max_pixels": settings.max_pixels}
+    limits = {"max_pixels": settings.max_pixels, "max_bytes": settings.max_bytes}
     with atomic_file(quarantine) as listed, listed.open("w", encoding="utf-8") as file:
         faults = Faults(settings, file)
         ingestion = _Ingestion(settings, faults)
@@ -82,6 +82,7 @@ def ingest_seed(
         settings=settings.model_dump(),
         details={
             "images": len(ingestion.images),
+            "images_with_orientation_tag": len(ingestion.turned),
             "unused_keys": dict(sorted(ingestion.unused.items())),
             "read_otherwise": dict(sorted(ingestion.notes.items())),
         },
@@ -98,6 +99,7 @@ class _Ingestion:
         self.unused: Counter[str] = Counter()
         self.notes: Counter[str] = Counter()
         self.images = DistinctCount()
+        self.turned = DistinctCount()
         self._ids = Ids(settings.repeated_ids)
 
     def rows(self, checks: ImageChecks) -> Iterator[dict]:
@@ -125,8 +127,10 @@ class _Ingestion:
             return None
         self.unused.update(record.unused)
         self.notes.update(record.notes)
-        for sha256 in hashes:
-            self.images.add(sha256)
+        for image in images:
+            self.images.add(image.sha256)
+            if image.is_turned:
+                self.turned.add(image.sha256)
         return {"id": row_id, "images": [image.path for image in images], "image_sha256": hashes, "text": record.text}
 
 

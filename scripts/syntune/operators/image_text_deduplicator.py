@@ -16,7 +16,7 @@ _HASH = "__dj__imagehash"
 @lru_cache(maxsize=100_000)
 def look_of(path: str, hash_size: int) -> str:
     """The perceptual hash of each color channel of an image; seeds ask much about one image, so it is remembered."""
-    channels = open_image(Path(path), path).split()
+    channels = open_image(Path(path), path, max_pixels=None).split()
     return ",".join(str(imagehash.phash(channel, hash_size)) for channel in channels)
 
 

@@ -1,10 +1,13 @@
 """A model answers questions: batches of prompts, each image encoded once, images decoded ahead by other threads."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
+from PIL import Image
+
+from syntune.benchmarks.protocol import Question
 from syntune.errors import UserError
 from syntune.models.checkpoints import Loaded
 from syntune.models.family import Row
@@ -15,18 +18,20 @@ from syntune.prediction.plan import AnsweredQuestion, GeneratedAnswer, HashedQue
 class Answerer:
     """Answers greedily; in float32 an answer depends on nothing but the question."""
 
-    def __init__(self, loaded: Loaded, max_new_tokens: int, max_pixels: int, threads: int) -> None:
+    def __init__(
+        self, loaded: Loaded, max_new_tokens: int, open_image: Callable[[Question], Image.Image], threads: int
+    ) -> None:
         """Prepare.
 
         Args:
             loaded: the model, on its device.
             max_new_tokens: longest answer, in tokens.
-            max_pixels: largest image that is decoded, in pixels.
+            open_image: decodes a question's image.
             threads: threads that decode images.
         """
         self.loaded = loaded
         self.max_new_tokens = max_new_tokens
-        self.max_pixels = max_pixels
+        self.open_image = open_image
         self.threads = threads
 
     def answer(self, groups: Sequence[Sequence[HashedQuestion]], batch_size: int) -> Iterator[list[AnsweredQuestion]]:
@@ -72,7 +77,7 @@ class Answerer:
         for asked in group:
             question = asked.question
             try:
-                image = image or question.open_image(self.max_pixels)
+                image = image or self.open_image(question)
                 row = self.loaded.processor.encode_prompt(question.prompt, [image])
             except UserError as error:
                 raise UserError(f"question {question.id}: {error}") from error

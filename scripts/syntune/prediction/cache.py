@@ -73,5 +73,6 @@ class AnswerCache:
 
 
 def _key(asked: HashedQuestion) -> str:
-    """SHA-256 over prompt and image."""
-    return sha256_bytes(canonical_json([asked.question.prompt, asked.image]).encode())
+    """SHA-256 over prompt and image, and over its orientation tag being ignored."""
+    ignored = ["orientation ignored"] if asked.orientation == "ignore" else []
+    return sha256_bytes(canonical_json([asked.question.prompt, asked.image, *ignored]).encode())

@@ -5,14 +5,22 @@ from dataclasses import dataclass
 
 from syntune.benchmarks.protocol import Question
 from syntune.files import canonical_json, sha256_bytes
+from syntune.images import UPRIGHT, Orientation, orientation_of
 
 
 @dataclass(frozen=True)
 class HashedQuestion:
-    """A question and the SHA-256 of its image's file, which questions may share."""
+    """A question and what is known of its image's file, which questions may share.
+
+    Attributes:
+        question: the question.
+        image: SHA-256 of the image's file.
+        orientation: what becomes of the image's orientation tag; None where it has none.
+    """
 
     question: Question
     image: str
+    orientation: Orientation | None = None
 
 
 @dataclass(frozen=True)
@@ -26,13 +34,15 @@ class GeneratedAnswer:
 AnsweredQuestion = tuple[HashedQuestion, GeneratedAnswer]
 
 
-def hash_images(questions: Sequence[Question]) -> list[HashedQuestion]:
+def hash_images(questions: Sequence[Question], orientation: Orientation = "apply") -> list[HashedQuestion]:
     """The questions with the hashes of their images; each file is read once."""
-    hashes: dict[object, str] = {}
+    images: dict[object, tuple[str, Orientation | None]] = {}
     for question in questions:
-        if question.image not in hashes:
-            hashes[question.image] = sha256_bytes(question.image_bytes())
-    return [HashedQuestion(question, hashes[question.image]) for question in questions]
+        if question.image not in images:
+            content = question.image_bytes()
+            tag = orientation if orientation_of(content) != UPRIGHT else None
+            images[question.image] = sha256_bytes(content), tag
+    return [HashedQuestion(question, *images[question.image]) for question in questions]
 
 
 def content_hash(questions: Sequence[HashedQuestion]) -> str:

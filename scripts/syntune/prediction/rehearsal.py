@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from syntune.benchmarks.names import listed
 from syntune.benchmarks.protocol import Protocol, Question
 from syntune.errors import UserError
+from syntune.images import Orientation
 from syntune.models.adapters import ADAPTER_CONFIG, apply_adapter
 from syntune.models.checkpoints import Loaded, load_chain
 from syntune.models.family import Processor, Row
@@ -35,7 +37,7 @@ def check_benchmark(protocol: Protocol, threads: int) -> list[Question]:
 
     def fault(question: Question) -> str | None:
         try:
-            question.open_image(protocol.settings.max_pixels)
+            protocol.open_image(question)
         except UserError as error:
             return f"question {question.id}: {error}"
         return None
@@ -50,12 +52,15 @@ def check_benchmark(protocol: Protocol, threads: int) -> list[Question]:
     return questions
 
 
-def answer_two(loaded: Loaded, protocol: Protocol, questions: Sequence[Question], threads: int) -> int:
+def answer_two(
+    loaded: Loaded, protocol: Protocol, questions: Sequence[Question], threads: int, orientation: Orientation = "apply"
+) -> int:
     """Answer the first question and the one with the longest prompt, as prediction does; returns how many that were."""
     longest = max(questions, key=lambda question: len(question.prompt))
     two = {question.id: question for question in (questions[0], longest)}
-    answerer = Answerer(loaded, protocol.decoding()["max_new_tokens"], protocol.settings.max_pixels, threads)
-    groups = by_image(hash_images(list(two.values())))
+    open_image = partial(protocol.open_image, orientation=orientation)
+    answerer = Answerer(loaded, protocol.decoding()["max_new_tokens"], open_image, threads)
+    groups = by_image(hash_images(list(two.values()), orientation))
     answers = [pair for batch in answerer.answer(groups, batch_size=2) for pair in batch]
     for hashed, answer in answers:
         protocol.extract(hashed.question, answer.text)
@@ -88,6 +93,7 @@ def rehearse(
     device: torch.device,
     dtype: torch.dtype,
     threads: int,
+    orientation: Orientation = "apply",
 ) -> dict[str, Any]:
     """Check every benchmark, load the checkpoints and ask two questions of each; returns what was checked.
 
@@ -100,6 +106,7 @@ def rehearse(
         device: where the model answers.
         dtype: in which arithmetic.
         threads: threads that decode images.
+        orientation: what becomes of images' orientation tags.
 
     Raises:
         UserError: anything is not as prediction will need it.
@@ -126,7 +133,7 @@ def rehearse(
             "protocol": protocol.label(),
             "questions": len(questions),
             "images": len({question.image for question in questions}),
-            "answered": answer_two(loaded, protocol, questions, threads),
+            "answered": answer_two(loaded, protocol, questions, threads, orientation),
         }
     return checked
 
@@ -134,4 +141,4 @@ def rehearse(
 def _first_row(asked: dict[Protocol, list[Question]], processor: Processor) -> Row:
     """The model inputs of the first question of all."""
     protocol, questions = next(iter(asked.items()))
-    return processor.encode_prompt(questions[0].prompt, [questions[0].open_image(protocol.settings.max_pixels)])
+    return processor.encode_prompt(questions[0].prompt, [protocol.open_image(questions[0])])

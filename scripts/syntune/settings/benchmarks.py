@@ -18,7 +18,9 @@ class _BenchmarkSettings(Strict):
     max_pixels: int = Field(
         default=50_000_000, ge=1, description="largest image that is decoded, in pixels; a larger one is an error"
     )
-
+    max_bytes: int = Field(
+        default=100_000_000, ge=1, description="largest image file that is read, in bytes; a larger one is an error"
+    )
     empty_answers: Literal["refuse", "wrong"] = Field(
         default="refuse", description="an answer without text: stop before scoring, or count it as wrong"
     )
@@ -73,6 +75,11 @@ class MmBenchSettings(_BenchmarkSettings):
     protocol: Literal["mmbench"]
     table: str = Field(description="the published table (TSV with base64 images)")
     language: Literal["en", "cn"] = Field(default="en", description="language of the instruction after the options")
+    none_options: Literal["offer", "cut"] = Field(
+        default="offer",
+        description="an option that reads None, NA, null, nan or n/a: offer it as any other, or end the options there, "
+        "as LLaVA's and MGM's script does (pandas takes it for an empty cell); the score file counts such questions",
+    )
     max_new_tokens: int = Field(default=1024, ge=1, description="longest answer, in tokens")
 
     def files(self) -> list[str]:

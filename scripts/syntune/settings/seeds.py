@@ -72,3 +72,7 @@ class SeedSettings(Strict):
     def paths(self) -> list[str]:
         """``path``, as a list."""
         return self.path if isinstance(self.path, list) else [self.path]
+
+    max_bytes: int = Field(
+        default=100_000_000, ge=1, description="largest image file that is read, in bytes; above it the image is bad"
+    )

@@ -62,6 +62,8 @@ class Settings(Strict):
             self._trainable(f"runs.{name}.start", run.start)
             if not isinstance(run, BaseRunSettings):
                 _known(f"runs.{name}.dataset", run.dataset, self.datasets, "datasets")
+            if run.start in self.runs and self.runs[run.start].orientation != run.orientation:
+                raise ValueError(f"runs.{name}.orientation: its start, run '{run.start}', has another; set both alike")
             self.ancestry(name)
         if self.compare is not None:
             _known("compare", self.compare, self.runs, "runs")

@@ -101,3 +101,20 @@ def test_submission_and_reference_answer(textvqa, tmp_path):
     protocol.submission(questions, ["acme ", "blue", ""], tmp_path / "submission.json")
     assert json.loads((tmp_path / "submission.json").read_text())[0] == {"question_id": 10, "answer": "acme"}
     assert protocol.reference_answer(questions[0], "acme")["question_id"] == "i1"
+
+
+def test_files_may_begin_with_a_byte_order_mark(textvqa, tmp_path):
+    protocol = textvqa()
+    asked = protocol.questions()
+    for name in ("annotations.json", "questions.jsonl"):
+        (tmp_path / name).write_text((tmp_path / name).read_text(), encoding="utf-8-sig")
+    assert protocol.questions() == asked
+
+
+@pytest.mark.parametrize("value", ["1" * 5001, "[" * 100_000])
+def test_json_that_python_does_not_take_is_refused(textvqa, tmp_path, value):
+    protocol = textvqa()
+    with (tmp_path / "questions.jsonl").open("a") as file:
+        file.write(f'\n{{"question_id": {value}}}\n')
+    with pytest.raises(UserError, match=r"questions.jsonl: line 4: (cannot be read as|not) JSON"):
+        protocol.questions()

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from PIL import Image
 
 from syntune.benchmarks.findings import read_contaminated
 from syntune.benchmarks.registry import load_benchmark
@@ -102,3 +103,13 @@ def test_a_missing_shard_and_a_damaged_image_are_named(decontaminate, shards, be
 def test_a_missing_benchmark_image_is_named(decontaminate, data, textvqa):
     with pytest.raises(UserError, match=r"benchmark bench: 1 of 1 images are missing .*z\.jpg"):
         decontaminate(data, textvqa([(1, "z", "What?")], {}))
+
+
+def test_an_image_is_found_however_it_is_stored(decontaminate, shards, textvqa, images, encode):
+    """Stored on its side with a tag that turns it, it is the same picture."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = encode(images["a"].transpose(Image.Transpose.ROTATE_90), exif=exif)
+    data = shards([("turned", [stored], [ASKED]), ("other", [encode(images["b"])], ["Hello."])])
+    found = json.loads(decontaminate(data, textvqa(QUESTIONS[:1], {"a": images["a"]}), max_share=1).read_text())
+    assert (found["benchmarks"]["bench"]["image_exact"], found["benchmarks"]["bench"]["both"]) == (1, 1)

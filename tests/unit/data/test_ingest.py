@@ -39,7 +39,12 @@ def test_jsonl_rows_carry_paths_and_hashes(seed):
     assert {row["id"] for row in rows()} == {f"r{index}" for index in range(6)}
     for row in rows():
         assert row["image_sha256"] == [sha256_file(path) for path in row["images"]]
-    assert manifest.details == {"images": 6, "unused_keys": {}, "read_otherwise": {}}
+    assert manifest.details == {
+        "images": 6,
+        "images_with_orientation_tag": 0,
+        "unused_keys": {},
+        "read_otherwise": {},
+    }
 
 
 def test_the_same_seed_gives_the_same_bytes(seed):
@@ -224,3 +229,18 @@ def test_a_wrong_parquet_file_is_named(work):
 
 def test_no_rows(seed):
     refused(seed(rows=0), "seeds.s: no row is left of the 0 records in seed.jsonl")
+
+
+def test_images_with_an_orientation_tag_are_counted(seed):
+    settings = seed()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 30)).save("seed/2.png", exif=exif)
+    assert ingest(settings).details["images_with_orientation_tag"] == 1
+
+
+def test_a_file_that_is_too_large_is_a_bad_image(seed):
+    settings = seed()
+    Path("seed/2.png").write_bytes(bytes(5000))
+    refused(settings.model_copy(update={"max_bytes": 4999}), "seed/2.png: 5000 bytes are more than max_bytes 4999")
+    assert ingest(settings, max_bytes=4999, bad_image="drop").dropped == {"bad image": 1}

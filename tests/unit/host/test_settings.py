@@ -73,6 +73,7 @@ def test_every_config_that_ships_is_valid(file):
         ),
         ("runs/raw/micro_batch_tokens", 100, "100 cannot hold a row of max_length 2048"),
         ("datasets/raw/seed", "none", "datasets.raw.seed: 'none' is not one of the seeds (easy-vqa)"),
+        ("runs/raw/orientation", "ignore", "runs.raw.orientation: its start, run 'pretrained', has another"),
         ("compare", "nobody", "compare: 'nobody' is not one of the runs"),
         *((section, {}, f"config.yaml: {section}: must not be empty") for section in SECTIONS),
         (

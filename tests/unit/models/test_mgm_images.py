@@ -75,7 +75,7 @@ def test_bad_images_are_refused_by_name(tmp_path):
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     bad = {
         "cut.png": (tmp_path / "cut.png", "damaged"),
-        "gone.png": (tmp_path / "gone.png", "there is no such image"),
+        "gone.png": (tmp_path / "gone.png", "cannot be read .No such file"),
         "text.png": (b"not an image", "not an image of a known format"),
         "empty.png": (b"", "not an image of a known format"),
         "icon.ppm": (encoded(Image.new("RGB", (4, 4)), "PPM"), "not an image of a known format"),

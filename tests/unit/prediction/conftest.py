@@ -132,7 +132,7 @@ def answer(checkpoints, tmp_path) -> Callable[..., list[dict]]:
     """Predict on the CPU in float32 and return the lines; each call has a cache of its own unless one is given."""
     calls = []
 
-    def run(protocol, folders=None, cache=None, slice_index=0, **settings) -> list[dict]:
+    def run(protocol, folders=None, cache=None, slice_index=0, orientation="apply", **settings) -> list[dict]:
         folders = folders or checkpoints
         calls.append(folders)
         output = tmp_path / "out" / f"{len(calls)}.jsonl"
@@ -148,6 +148,7 @@ def answer(checkpoints, tmp_path) -> Callable[..., list[dict]]:
             slice_index=slice_index,
             cache=cache or tmp_path / f"cache{len(calls)}",
             output=output,
+            orientation=orientation,
         )
         return [json.loads(line) for line in output.read_text().splitlines()]
 

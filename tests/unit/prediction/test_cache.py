@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from syntune.errors import UserError
 from syntune.models.mgm.family import MgmFamily
@@ -83,6 +84,23 @@ def test_a_manifest_of_another_checkpoint_is_refused(checkpoints):
         chain_content(checkpoints, manifests[::-1])
     with pytest.raises(UserError, match="2 checkpoints, but 1 manifests"):
         chain_content(checkpoints, manifests[:1])
+
+
+def test_an_ignored_orientation_is_asked_where_there_is_one(answer, textvqa, tmp_path, asked):
+    turned = Path(textvqa.settings.images) / "i1.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(turned).save(turned, exif=exif)
+    of_it = [q.id for q in textvqa.questions() if q.image == turned]
+    upright = answer(textvqa, cache=tmp_path / "cache")
+    assert sum(asked) == 11
+    stored = answer(textvqa, cache=tmp_path / "cache", orientation="ignore")
+    assert sum(asked) == 11 + len(of_it)
+    for lines, orientation in ((upright, "apply"), (stored, "ignore")):
+        tags = {line["question_id"]: line["orientation"] for line in lines if "orientation" in line}
+        assert tags == dict.fromkeys(of_it, orientation)
+    assert answer(textvqa, cache=tmp_path / "cache") == upright
+    assert sum(asked) == 11 + len(of_it)
 
 
 def test_other_prompts_images_and_lengths_are_asked(answer, textvqa, tmp_path, asked):

@@ -103,6 +103,9 @@ def test_what_cannot_be_answered_is_named(answer, textvqa, checkpoints, tmp_path
     (images / "i1.jpg").write_bytes((images / "i1.jpg").read_bytes()[:300])
     with pytest.raises(UserError, match=r"question \d+: .*i1.jpg: the image is damaged"):
         answer(textvqa)
+    textvqa.settings = textvqa.settings.model_copy(update={"max_bytes": 300})
+    with pytest.raises(UserError, match="4 of 5 images are larger than max_bytes 300"):
+        answer(textvqa)
     (images / "i1.jpg").unlink()
     with pytest.raises(UserError, match="1 of 5 images are missing .*i1.jpg"):
         answer(textvqa)

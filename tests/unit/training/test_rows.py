@@ -1,7 +1,10 @@
 """Rows that are trained on: tokenised once, counted, judged by what they can teach."""
 
+import io
+
 import pytest
 import torch
+from PIL import Image
 from training_samples import picture, sample_rows, talk, write_dataset
 
 from syntune.errors import UserError
@@ -79,3 +82,34 @@ def test_a_missing_shard_is_named(dataset, tmp_path):
     copy.write_bytes(dataset.read_bytes())
     with pytest.raises(UserError, match="shard-0.parquet: missing"):
         Shards(copy)
+
+
+def turned(orientation: int) -> dict:
+    """A picture that is upright once its tag is applied: 32 wide, 48 high, white at the top right."""
+    image = Image.new("RGB", (48, 32), "red")
+    image.paste("white", (0, 0, 16, 16))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", exif=exif)
+    return {"bytes": buffer.getvalue(), "path": "turned.png"}
+
+
+def test_images_are_turned_as_their_tags_ask_unless_that_is_ignored(processor, tmp_path):
+    rows = [{"id": "a", "images": [turned(6)], "messages": talk("<image>\nWhere is it white?", "Top right.")}]
+    manifest = write_dataset(tmp_path, rows, shards=1)
+    index = index_of(processor, manifest, tmp_path / "tokens")
+    upright, stored = (
+        TrainingRows(Shards(manifest), index, processor, orientation)[0] for orientation in ("apply", "ignore")
+    )
+    plain = Image.open(io.BytesIO(turned(1)["bytes"]))
+    for row, image in ((upright, plain.transpose(Image.Transpose.ROTATE_270)), (stored, plain)):
+        wanted = processor.encode_conversation(rows[0]["messages"], [image])
+        for name, tensor in row.items():
+            assert torch.equal(tensor, wanted[name])
+
+
+def test_an_image_that_the_seed_let_in_is_decoded_whatever_its_size(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    row = {"id": "a", "images": [picture("red", (48, 40))]}
+    assert decode_images(row)[0].size == (48, 40)
