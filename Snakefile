@@ -42,7 +42,7 @@ rule data:
 rule rehearsal:
     """Target: every run rehearsed, from the first training step to an answered question."""
     input:
-        expand("results/rehearsal/{run}/passed.json", run=settings.runs),
+        expand("results/rehearsal/{run}/passed.json", run=TRAININGS),
 
 
 rule checkpoints:
