@@ -36,7 +36,7 @@ rule all:
         models=expand("results/models/{model}.manifest.json", model=MADE_FROM[0]),
         datasets=expand("results/data/{dataset}.manifest.json", dataset=MADE_FROM[1]),
         seeds=expand("results/seed/{seed}.manifest.json", seed=MADE_FROM[2]),
-        rehearsals=expand("results/rehearsal/{run}/passed.json", run=settings.runs),
+        rehearsals=expand("results/rehearsal/{run}/passed.json", run=TRAININGS),
         checkpoints=expand("results/checkpoints/{run}.manifest.json", run=TRAINED),
 
 
@@ -51,7 +51,7 @@ rule data:
 rule rehearsal:
     """Target: every run rehearsed, from the first training step to an answered question."""
     input:
-        expand("results/rehearsal/{run}/passed.json", run=settings.runs),
+        expand("results/rehearsal/{run}/passed.json", run=TRAININGS),
 
 
 rule checkpoints:

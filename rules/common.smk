@@ -13,14 +13,16 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 try:
     from syntune.errors import UserError
-    from syntune.planned import read_plan, require_planned_recipes, write_plan
     from syntune.files import canonical_json
+    from syntune.planned import read_plan, require_planned_recipes, write_plan
     from syntune.recipes.model_parameters import MODEL_OPERATORS, check_models
     from syntune.recipes.reading import read_recipe
     from syntune.recipes.stages import Stage, stages_of
+    from syntune.settings.comparisons import baseline_run, pairs_to_compare
     from syntune.settings.methods import METHODS
     from syntune.settings.paths import check_paths
     from syntune.settings.reading import read_settings
+    from syntune.settings.replicates import write_out
     from syntune.settings.seed_files import hub_path, watched_files
     from syntune.settings.seed_state import seed_state
     from syntune.settings.tree import Settings, as_params
@@ -38,6 +40,13 @@ try:
     check_paths(settings, config_name, made_by_rules="results/easy-vqa")
 except UserError as error:
     sys.exit(f"error: {error}")
+
+TRAININGS = {run: settings.trainings(run) for run in settings.runs}
+REHEARSED_AS = {training: run for run, trainings in TRAININGS.items() for training in trainings}
+BASELINE, COMPARED_PAIRS = baseline_run(settings), pairs_to_compare(settings)
+settings = write_out(settings)
+"""Each run of the config with its trainings, and each training with its run, which is rehearsed for all of them; what
+is compared with what. From here on, each training is a run of the settings."""
 
 
 onstart:
@@ -224,9 +233,19 @@ def training_env_spec(wildcards) -> str:
     return f"../envs/{training_environment(wildcards)}.yaml"
 
 
+def rehearsed(wildcards) -> str:
+    """What the rehearsal of a run's first training trained a few steps of; the others differ in their seeds alone."""
+    return f"results/rehearsal/{REHEARSED_AS[wildcards.run]}/rehearsed.json"
+
+
+def rehearsed_settings(wildcards) -> str:
+    """The settings that were rehearsed for a run: those of its first training."""
+    return JSON["runs"][REHEARSED_AS[wildcards.run]]
+
+
 def rehearsals_before(wildcards) -> list[str]:
     """The rehearsals of a run and of every run that builds on it."""
-    names = [name for name in settings.runs if wildcards.run in settings.ancestry(name)]
+    names = [name for name in TRAININGS if REHEARSED_AS[wildcards.run] in settings.ancestry(name)]
     return expand("results/rehearsal/{run}/passed.json", run=names)
 
 
@@ -267,8 +286,8 @@ TIMED = {
     "data_page": settings.datasets,
     "decontaminate": SEARCHED,
     "prepare_base": settings.checkpoints,
-    "rehearse_training": TRAINED,
-    "rehearse_evaluation": settings.runs,
+    "rehearse_training": [run for run in TRAININGS if run in TRAINED],
+    "rehearse_evaluation": TRAININGS,
     "train": TRAINED,
     "predict": expand("{pair}.{slice}", pair=PAIRS, slice=SLICES) if SLICES else PAIRS,
     "gather_predictions": PAIRS if SLICES else [],

@@ -60,7 +60,7 @@ def is_settled(run: str) -> bool:
         base, *_ = ancestry = settings.ancestry(run)
         starts = [read_manifest(f"{checkpoint_of(name)}.manifest.json") for name in settings.answering(ancestry[:-1])]
         rehearsed = rehearsed_fingerprint(
-            settings.runs[run], dataset, read_manifest(f"{checkpoint_of(base)}.manifest.json")
+            settings.runs[REHEARSED_AS[run]], dataset, read_manifest(f"{checkpoint_of(base)}.manifest.json")
         )
         given = read_json_file(f"{checkpoint_of(run)}/cleared.json", Clearance)
     except UserError:
@@ -87,9 +87,10 @@ def unsettled_clearances(runs: list[str]) -> list[str]:
 def withdrawn_by_rehearsal(wildcards, input) -> list[str]:
     """The clearances that a run's rehearsal takes back as it starts, for it may fail: its own and its ancestors'.
 
-    The parameter ``input`` keeps Snakemake from taking another list for a reason to run.
+    Those of all their trainings. The parameter ``input`` keeps Snakemake from taking another list for a reason to run.
     """
-    return unsettled_clearances(settings.ancestry(wildcards.run))
+    rehearsed = settings.ancestry(wildcards.run)
+    return unsettled_clearances([run for run in TRAINED if REHEARSED_AS[run] in rehearsed])
 
 
 def withdrawn_by_search(wildcards, input) -> list[str]:

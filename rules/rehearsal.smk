@@ -71,7 +71,7 @@ rule rehearse_evaluation:
 rule clear_for_training:
     """Let a run be trained: it and all that builds on it passed, its data were searched for benchmarks."""
     input:
-        rehearsed="results/rehearsal/{run}/rehearsed.json",
+        rehearsed=rehearsed,
         rehearsals=rehearsals_before,
         findings=contamination_of,
     output:

@@ -1,5 +1,7 @@
 """Scores: from prediction files and annotations alone, without a model."""
 
+import json
+
 
 rule score:
     """Score a run's answers to a benchmark, with error bars, with and without the questions in its training data."""
@@ -29,7 +31,7 @@ rule score:
 
 
 rule compare:
-    """Set every run beside the baseline run, question by question."""
+    """Set every run beside the baseline run, and further pairs side by side, question by question."""
     input:
         scores=expand("results/scores/{run}/{benchmark}.json", run=settings.runs, benchmark=settings.benchmarks),
     output:
@@ -48,7 +50,10 @@ rule compare:
         runtime=30,
     params:
         *code("compare"),
-        baseline=settings.compare or next(iter(settings.runs)),
+        baseline=BASELINE,
+        trainings=json.dumps(TRAININGS),
+        pairs=json.dumps([pair.model_dump() for pair in COMPARED_PAIRS]),
     shell:
         "python scripts/compare.py --scores {input.scores:q} --baseline {params.baseline:q} "
+        "--trainings {params.trainings:q} --pairs {params.pairs:q} "
         "--output {output.comparison:q} --table {output.table:q} --text {output.text:q} 2>&1 | tee {log:q}"

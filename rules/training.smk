@@ -26,11 +26,13 @@ rule train:
         *code("train"),
         settings=lookup(dpath="runs/{run}", within=JSON),
         environment=training_environment,
-        rehearsed="results/rehearsal/{run}/rehearsed.json",
+        rehearsed=rehearsed,
+        rehearsed_settings=rehearsed_settings,
         work="results/work/{run}",
         finished="results/finished/{run}",
     shell:
         "python scripts/train.py --run {wildcards.run:q} --settings {params.settings:q} "
+        "--rehearsed-settings {params.rehearsed_settings:q} "
         "--dataset-manifest {input.dataset:q} --start {input.folders:q} --start-manifests {input.start:q} "
         "--base-manifest {input.base:q} --cleared {input.cleared:q} --rehearsed {params.rehearsed:q} "
         "--work {params.work:q} --finished {params.finished:q} --checkpoint {output.checkpoint:q} --manifest {output.manifest:q} "

@@ -38,13 +38,16 @@ def take_or_train(args: argparse.Namespace, settings: "TrainedRunSettings") -> N
     from syntune.artifacts.reading import REMAKE, read_json_file
     from syntune.errors import UserError
     from syntune.files import write_json
+    from syntune.settings.reading import read_params
+    from syntune.settings.runs import TrainedRunSettings
     from syntune.training.finished_checkpoints import FinishedCheckpoints
 
     dataset = read_manifest(args.dataset_manifest)
     starts = [read_manifest(path).content for path in args.start_manifests]
     fingerprint = training_fingerprint(settings, dataset.content, starts)
     finished = FinishedCheckpoints(args.finished, settings.keep_finished)
-    rehearsed = rehearsed_fingerprint(settings, dataset, read_manifest(args.base_manifest))
+    as_rehearsed = read_params(args.rehearsed_settings or args.settings, TrainedRunSettings)
+    rehearsed = rehearsed_fingerprint(as_rehearsed, dataset, read_manifest(args.base_manifest))
     clearance = read_json_file(args.cleared, Clearance, REMAKE)
     if not finished.take(fingerprint, settings, args.checkpoint, args.manifest):
         if clearance.fingerprint != rehearsed:
@@ -88,6 +91,9 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", required=True, help="name of the run")
     parser.add_argument("--settings", required=True, help="the run's settings, as JSON or @FILE")
+    parser.add_argument(
+        "--rehearsed-settings", help="the settings that were rehearsed, where another seed of theirs is trained"
+    )
     parser.add_argument("--dataset-manifest", type=Path, required=True, help="manifest of the shards to train on")
     parser.add_argument(
         "--start", type=Path, nargs="+", required=True, help="folders to start from: a full checkpoint, then adapters"

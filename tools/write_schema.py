@@ -20,7 +20,7 @@ def kind(value: dict) -> str:
         name = value["$ref"].split("/")[-1]
         return f"[{name}](#{name.lower()})"
     if value.get("type") == "array":
-        return f"list of {kind(value.get('items', {}))}"
+        return f"list of {kind(value.get('items', value.get('prefixItems', [{}])[0]))}"
     if value.get("type") == "object" and "additionalProperties" in value:
         return f"names to {kind(value['additionalProperties'])}"
     if "oneOf" in value:

@@ -1,7 +1,7 @@
 """What each config plans: every config of the project, and the choices that change the rules themselves."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -46,12 +46,18 @@ def trained_runs(config: dict) -> list[str]:
     return [name for name, run in config["runs"].items() if run["method"] != "none"]
 
 
+def trainings(config: dict, runs: Iterable[str]) -> list[str]:
+    """The trainings of runs: ``raw``, ``raw-2``, ``raw-3``."""
+    numbers = {run: range(2, config["runs"][run].get("replicates", 1) + 1) for run in runs}
+    return [name for run, further in numbers.items() for name in (run, *(f"{run}-{number}" for number in further))]
+
+
 def jobs(config: dict) -> set[str]:
     """Every job of a config of which nothing has run."""
     seeds, datasets, trained = config["seeds"], config["datasets"], trained_runs(config)
     recipes = {name: dataset for name, dataset in datasets.items() if "recipe" in dataset}
     stages = {name: stages_of(read_recipe(ROOT / dataset["recipe"]), "") for name, dataset in recipes.items()}
-    pairs = [f"{run}.{benchmark}" for run in config["runs"] for benchmark in config["benchmarks"]]
+    pairs = [f"{run}.{benchmark}" for run in trainings(config, config["runs"]) for benchmark in config["benchmarks"]]
     slices = config.get("prediction", {}).get("slices", 1)
     predicted = [f"{pair}.{number:03d}" for pair in pairs for number in range(slices)] if slices > 1 else pairs
     names = {
@@ -68,8 +74,8 @@ def jobs(config: dict) -> set[str]:
         "prepare_base": config["models"],
         "rehearse_training": trained,
         "rehearse_evaluation": config["runs"],
-        "clear_for_training": trained,
-        "train": trained,
+        "clear_for_training": trainings(config, trained),
+        "train": trainings(config, trained),
         "predict": predicted,
         "gather_predictions": pairs if slices > 1 else [],
         "score": pairs,

@@ -1,33 +1,54 @@
-"""The comparison file: every run's score beside the baseline run's. Scores and differences are shares of 1."""
+"""The comparison file: every run's score, and pairs of runs compared. Scores and differences are shares of 1."""
 
 from syntune.artifacts.schema import Schema
 from syntune.artifacts.scores import Interval, MajorityAnswer
 
 
 class ComparedRun(Schema):
-    """A run's score on a benchmark and its paired difference to the baseline run, which itself has none.
+    """A run's score on a benchmark, the mean over its trainings.
 
     Attributes:
         value: the primary metric.
-        stderr: its standard error.
-        interval: its 95% interval.
-        difference: the mean paired difference.
-        difference_stderr: its standard error.
-        difference_interval: its 95% interval.
-        p_value: of a two-sided test.
-        questions_needed: questions at which a difference of this size would be seen; None where there is none.
-        detectable_difference: the smallest difference that the questions show.
+        stderr: its standard error, over questions and, with several trainings, over trainings.
+        interval: its 95% interval, over the same.
+        trainings: each training's score, by its name.
+        spread: standard deviation between the trainings' scores; None where there is one.
+        spread_interval: its 95% interval, for normal scores.
     """
 
     value: float
     stderr: float | None
     interval: Interval | None
-    difference: float | None = None
-    difference_stderr: float | None = None
-    difference_interval: Interval | None = None
-    p_value: float | None = None
-    questions_needed: int | None = None
-    detectable_difference: float | None = None
+    trainings: dict[str, float] = {}
+    spread: float | None = None
+    spread_interval: Interval | None = None
+
+
+class Difference(Schema):
+    """A run's mean difference to another, question by question.
+
+    Attributes:
+        run: the one.
+        beside: the other, whose score is subtracted.
+        difference: the mean difference.
+        stderr: its standard error, over questions and, for runs with several trainings, over trainings.
+        interval: its 95% interval, over the same.
+        p_value: of a two-sided test.
+        questions_needed: questions at which these trainings would show a difference of this size; None where none do.
+        detectable_difference: the smallest difference that the questions and trainings show.
+        trained_once: runs of which one side alone saw a single training: the interval doesn't cover what another
+            training of theirs would change.
+    """
+
+    run: str
+    beside: str
+    difference: float
+    stderr: float | None
+    interval: Interval | None
+    p_value: float | None
+    questions_needed: int | None
+    detectable_difference: float | None
+    trained_once: list[str]
 
 
 class ComparedBenchmark(Schema):
@@ -36,12 +57,13 @@ class ComparedBenchmark(Schema):
     Attributes:
         label: the protocol in a few words.
         metric: the primary metric's name.
-        n: scores.
+        n: scores of a training.
         clusters: groups of scores that are not independent.
         clustered_by: what the questions of a cluster share, in the plural.
         questions_in_benchmark: scores that all questions would come to.
         majority: what the most frequent answer alone scores.
         runs: every run by name.
+        differences: of each pair that is compared.
     """
 
     label: str
@@ -52,16 +74,26 @@ class ComparedBenchmark(Schema):
     questions_in_benchmark: int
     majority: MajorityAnswer
     runs: dict[str, ComparedRun]
+    differences: list[Difference]
+
+    def differences_of(self, run: str) -> list[Difference]:
+        """The differences of ``run`` to others."""
+        return [difference for difference in self.differences if difference.run == run]
 
 
 class Comparison(Schema):
-    """The whole file; ``baseline`` is the run that the others are compared with."""
+    """The whole file.
+
+    Attributes:
+        baseline: the run that all others are compared with.
+        trainings: each run's trainings by name, its own first.
+        benchmarks: by name.
+    """
 
     baseline: str
+    trainings: dict[str, list[str]]
     benchmarks: dict[str, ComparedBenchmark]
 
-    def beside_baseline(self, run: str, benchmark: str) -> ComparedRun | None:
-        """``run`` with its difference to the baseline run; None where it has none."""
-        compared = self.benchmarks.get(benchmark)
-        found = compared.runs.get(run) if compared else None
-        return found if found and found.difference is not None else None
+    def run_of(self, training: str) -> str:
+        """The run that a training belongs to."""
+        return next((run for run, names in self.trainings.items() if training in names), training)

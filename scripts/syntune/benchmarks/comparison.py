@@ -1,36 +1,64 @@
-"""Runs side by side: every run's score and its paired difference to the baseline run."""
+"""Runs side by side: every run's score over its trainings, and the paired differences of runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from syntune.artifacts.comparison import ComparedBenchmark, ComparedRun, Comparison
+from syntune.artifacts.comparison import ComparedBenchmark, ComparedRun, Comparison, Difference
 from syntune.artifacts.scores import MajorityAnswer, Score
 from syntune.benchmarks.names import listed
-from syntune.benchmarks.statistics import paired_difference
+from syntune.benchmarks.statistics import mean_over_trainings, paired_difference, spread, spread_interval
 from syntune.errors import UserError
 from syntune.files import canonical_json
+from syntune.settings.comparisons import ComparedPair
+
+Trainings = Mapping[str, Sequence[str]]
+"""Each run's trainings by name."""
 
 
-def compare_runs(scores: Sequence[Score], baseline: str) -> Comparison:
-    """Each benchmark's runs beside the run ``baseline``, in the order of ``scores``.
+def compare_runs(
+    scores: Sequence[Score], baseline: str, trainings: Trainings, pairs: Sequence[ComparedPair]
+) -> Comparison:
+    """Each benchmark's runs in the order of ``trainings``, and the differences of ``pairs``.
+
+    Args:
+        scores: of every training on every benchmark.
+        baseline: the run that the others are compared with.
+        trainings: each run's trainings.
+        pairs: the runs that are compared.
 
     Raises:
-        UserError: a benchmark has no score of the baseline run, or scores that don't compare.
+        UserError: a benchmark has no score of a run that is asked for, or scores that don't compare.
     """
-    by_benchmark: dict[str, list[Score]] = {}
+    by_benchmark: dict[str, dict[str, Score]] = {}
     for score in scores:
-        by_benchmark.setdefault(score.benchmark, []).append(score)
-    compared = {name: _compare_benchmark(name, group, baseline) for name, group in by_benchmark.items()}
-    return Comparison(baseline=baseline, benchmarks=compared)
+        by_benchmark.setdefault(score.benchmark, {})[score.run] = score
+    compared = {
+        name: _compare_benchmark(name, group, baseline, trainings, pairs) for name, group in by_benchmark.items()
+    }
+    return Comparison(
+        baseline=baseline, trainings={run: list(names) for run, names in trainings.items()}, benchmarks=compared
+    )
 
 
-def _compare_benchmark(name: str, scores: list[Score], baseline: str) -> ComparedBenchmark:
-    """One benchmark's runs beside the baseline run."""
-    beside = next((score for score in scores if score.run == baseline), None)
+def beside_baseline(trainings: Trainings, baseline: str) -> list[ComparedPair]:
+    """Every run beside the baseline run, where nothing is known of the runs but their trainings."""
+    once = [run for run, names in trainings.items() if len(names) == 1]
+    return [
+        ComparedPair(run=run, beside=baseline, trained_once=[name for name in (run, baseline) if name in once])
+        for run in trainings
+        if run != baseline
+    ]
+
+
+def _compare_benchmark(
+    name: str, scores: dict[str, Score], baseline: str, trainings: Trainings, pairs: Sequence[ComparedPair]
+) -> ComparedBenchmark:
+    """One benchmark's runs."""
+    beside = scores.get(baseline)
     if beside is None:
-        runs = listed(score.run for score in scores)
-        raise UserError(f"{name}: there is no score of the baseline run '{baseline}' (runs: {runs})")
-    for score in scores:
+        raise UserError(f"{name}: there is no score of the baseline run '{baseline}' (runs: {listed(scores)})")
+    for score in scores.values():
         _check_comparable(score, beside)
+    by_run = {run: [_found(name, scores, training) for training in names] for run, names in trainings.items()}
     return ComparedBenchmark(
         label=beside.metadata.label,
         metric=beside.primary,
@@ -39,8 +67,16 @@ def _compare_benchmark(name: str, scores: list[Score], baseline: str) -> Compare
         clustered_by=beside.metadata.clusters,
         questions_in_benchmark=beside.metadata.questions_in_benchmark,
         majority=MajorityAnswer(majority=beside.baseline.majority, answer=beside.baseline.answer),
-        runs={score.run: _compared(score, None if score is beside else beside) for score in scores},
+        runs={run: _compared(own) for run, own in by_run.items()},
+        differences=[_difference(pair, by_run) for pair in pairs],
     )
+
+
+def _found(benchmark: str, scores: dict[str, Score], training: str) -> Score:
+    """The score of a training."""
+    if training not in scores:
+        raise UserError(f"{benchmark}: there is no score of '{training}' (runs: {listed(scores)})")
+    return scores[training]
 
 
 def _check_comparable(score: Score, beside: Score) -> None:
@@ -59,19 +95,37 @@ def _check_comparable(score: Score, beside: Score) -> None:
         )
 
 
-def _compared(score: Score, beside: Score | None) -> ComparedRun:
-    """A run's score and, unless it is the baseline run itself, its paired difference to it."""
-    main = score.main.model_dump(include={"value", "stderr", "interval"})
-    if beside is None:
-        return ComparedRun(**main)
-    _, values, clusters = zip(*score.questions, strict=True)
-    found = paired_difference(values, [value for _, value, _ in beside.questions], clusters)
-    return ComparedRun(
-        **main,
+def _compared(scores: list[Score]) -> ComparedRun:
+    """A run's score: its only training's own, or the mean over several."""
+    values = {score.run: score.main.value for score in scores}
+    main = scores[0].main if len(scores) == 1 else mean_over_trainings(_marks(scores), _clusters(scores))
+    estimate = main.model_dump(include={"value", "stderr", "interval"})
+    between = list(values.values())
+    return ComparedRun(**estimate, trainings=values, spread=spread(between), spread_interval=spread_interval(between))
+
+
+def _difference(pair: ComparedPair, by_run: dict[str, list[Score]]) -> Difference:
+    """The difference of two runs."""
+    scores, beside = by_run[pair.run], by_run[pair.beside]
+    found = paired_difference(_marks(scores), _marks(beside), _clusters(scores))
+    return Difference(
+        run=pair.run,
+        beside=pair.beside,
         difference=found.value,
-        difference_stderr=found.stderr,
-        difference_interval=found.interval,
+        stderr=found.stderr,
+        interval=found.interval,
         p_value=found.p_value,
         questions_needed=found.questions_needed,
         detectable_difference=found.detectable,
+        trained_once=pair.trained_once,
     )
+
+
+def _marks(scores: list[Score]) -> list[list[float]]:
+    """Each training's score of each question."""
+    return [[value for _, value, _ in score.questions] for score in scores]
+
+
+def _clusters(scores: list[Score]) -> list[object]:
+    """The cluster of each question."""
+    return [cluster for _, _, cluster in scores[0].questions]

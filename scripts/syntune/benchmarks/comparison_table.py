@@ -1,76 +1,110 @@
 """The comparison as a table of tab-separated values, and as text for a terminal."""
 
-from syntune.artifacts.comparison import ComparedBenchmark, ComparedRun, Comparison
+from syntune.artifacts.comparison import ComparedBenchmark, ComparedRun, Comparison, Difference
 from syntune.artifacts.scores import Interval
 from syntune.formats import in_percent, p_value
 
 COLUMNS = (
-    "benchmark", "metric", "run", "score", "stderr", "low", "high", "n", "clusters", "difference", "difference_stderr",
-    "difference_low", "difference_high", "p_value", "questions_needed", "detectable_difference",
+    "benchmark", "metric", "run", "score", "stderr", "low", "high", "trainings", "spread", "lowest", "highest", "n",
+    "clusters", "beside", "difference", "difference_stderr", "difference_low", "difference_high", "p_value",
+    "questions_needed", "detectable_difference", "trained_once",
 )  # fmt: skip
-HEADINGS = ("run", "score", "stderr", "95% interval", "difference", "95% interval", "p", "questions needed")
+RUNS = ("run", "score", "stderr", "95% interval")
+REPLICATED = ("trainings", "sd between", "lowest to highest")
+DIFFERENCES = ("difference", "points", "95% interval", "p", "questions needed", "interval over")
 LEFT_ALIGNED = 1
 GAP = "  "
 TINY_P = "<0.001"
 
 
 def tab_separated(comparison: Comparison) -> str:
-    """A line for each benchmark and run; scores and differences in percent, cells empty where there is nothing."""
+    """A line for each benchmark, run and run that it is compared with, and one for a run without any.
+
+    Scores and differences are in percent; cells are empty where there is nothing.
+    """
     lines = ["\t".join(COLUMNS)]
     for name, benchmark in comparison.benchmarks.items():
         for run, row in benchmark.runs.items():
+            scores = list(row.trainings.values())
             cells = (
                 name, benchmark.metric, run, in_percent(row.value), in_percent(row.stderr, 2, none=""),
-                *_ends(row.interval), str(benchmark.n), str(benchmark.clusters),
-                in_percent(row.difference, none=""), in_percent(row.difference_stderr, 2, none=""),
-                *_ends(row.difference_interval), p_value(row.p_value, none="", tiny=TINY_P),
-                "" if row.questions_needed is None else str(row.questions_needed),
-                in_percent(row.detectable_difference, none=""),
+                *_ends(row.interval), str(len(scores)), in_percent(row.spread, 2, none=""),
+                in_percent(min(scores)), in_percent(max(scores)), str(benchmark.n), str(benchmark.clusters),
             )  # fmt: skip
-            lines.append("\t".join(cells))
+            for difference in benchmark.differences_of(run) or [None]:
+                lines.append("\t".join((*cells, *_difference_cells(difference))))
     return "\n".join(lines) + "\n"
+
+
+def _difference_cells(difference: Difference | None) -> tuple[str, ...]:
+    """The cells from ``beside`` on."""
+    if difference is None:
+        return ("",) * (len(COLUMNS) - COLUMNS.index("beside"))
+    return (
+        difference.beside, in_percent(difference.difference), in_percent(difference.stderr, 2, none=""),
+        *_ends(difference.interval), p_value(difference.p_value, none="", tiny=TINY_P),
+        "" if difference.questions_needed is None else str(difference.questions_needed),
+        in_percent(difference.detectable_difference, none=""), ",".join(difference.trained_once),
+    )  # fmt: skip
 
 
 def plain_text(comparison: Comparison) -> str:
     """A block for each benchmark, at most 110 columns wide for names of ordinary length."""
-    blocks = [_block(name, found, comparison.baseline) for name, found in comparison.benchmarks.items()]
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join(_block(name, found) for name, found in comparison.benchmarks.items()) + "\n"
 
 
-def _block(name: str, benchmark: ComparedBenchmark, baseline: str) -> str:
-    """A benchmark's heading, its runs and its majority answer, columns aligned."""
-    majority = benchmark.majority
-    rows = [HEADINGS, *(_run_row(run, row) for run, row in benchmark.runs.items())]
-    rows.append(("majority answer", in_percent(majority.majority), "", f'"{_short(majority.answer)}"'))
-    rows = [tuple(row) + ("",) * (len(HEADINGS) - len(row)) for row in rows]
+def _block(name: str, benchmark: ComparedBenchmark) -> str:
+    """A benchmark's heading, its runs and its majority answer, then its differences; columns aligned."""
+    majority, replicated = benchmark.majority, any(row.spread is not None for row in benchmark.runs.values())
+    runs = [RUNS + REPLICATED if replicated else RUNS]
+    runs += [_run_row(run, row, replicated) for run, row in benchmark.runs.items()]
+    runs.append(("majority answer", in_percent(majority.majority), "", f'"{_short(majority.answer)}"'))
+    parts = [*_heading(name, benchmark), *_table(runs, last=1)]
+    if benchmark.differences:
+        differences = [_difference_row(difference) for difference in benchmark.differences]
+        parts += ["", *_table([DIFFERENCES, *differences])]
+    return "\n".join(parts)
+
+
+def _table(rows: list[tuple[str, ...]], last: int = 0) -> list[str]:
+    """The lines of a table: headings, rows and, set off, the ``last`` ones."""
+    rows = [tuple(row) + ("",) * (len(rows[0]) - len(row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [_line(row, widths) for row in rows]
     rule = "-" * max(map(len, lines))
-    return "\n".join([*_heading(name, benchmark, baseline), rule, lines[0], rule, *lines[1:-1], rule, lines[-1]])
+    body = lines[1 : len(lines) - last]
+    return [rule, lines[0], rule, *body, *([rule, *lines[-last:]] if last else [])]
 
 
-def _heading(name: str, benchmark: ComparedBenchmark, baseline: str) -> list[str]:
+def _heading(name: str, benchmark: ComparedBenchmark) -> list[str]:
     """What was asked and how the numbers are meant."""
     n, there = benchmark.n, benchmark.questions_in_benchmark
     asked = f"{n:,} questions"
     if benchmark.clusters != n:
         asked += f", {benchmark.clusters:,} {benchmark.clustered_by}"
-    lines = [f"{name}  ({benchmark.label})", f"{benchmark.metric} in %, {asked}; differences in points to {baseline}"]
+    lines = [f"{name}  ({benchmark.label})", f"{benchmark.metric} in %, {asked}"]
     if n < there:
         lines.append(f"a part: the benchmark has {there:,}, and only the score on all of them counts")
     return lines
 
 
-def _run_row(run: str, row: ComparedRun) -> tuple[str, ...]:
+def _run_row(run: str, row: ComparedRun, replicated: bool) -> tuple[str, ...]:
     """The cells of a run."""
     score = run, in_percent(row.value), in_percent(row.stderr, 2, none="-"), _interval(row.interval)
-    if row.difference is None:
-        return (*score, "baseline")
+    if not replicated:
+        return score
+    scores = row.trainings.values()
+    between = f"{in_percent(min(scores))} to {in_percent(max(scores))}" if len(scores) > 1 else "-"
+    return (*score, str(len(scores)), in_percent(row.spread, 2, none="-"), between)
+
+
+def _difference_row(row: Difference) -> tuple[str, ...]:
+    """The cells of a difference."""
     needed = row.questions_needed
     return (
-        *score,
-        in_percent(row.difference, sign="+"), _interval(row.difference_interval, "+"),
+        f"{row.run} - {row.beside}", in_percent(row.difference, sign="+"), _interval(row.interval, "+"),
         p_value(row.p_value, none="-", tiny=TINY_P), "-" if needed is None else f"{needed:,}",
+        "questions alone" if row.trained_once else "questions, trainings",
     )  # fmt: skip
 
 

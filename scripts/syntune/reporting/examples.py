@@ -37,7 +37,8 @@ def examples(records: Records, benchmark: str) -> list[Example]:
     """The questions of the most frequent patterns of right and wrong, each the first of its pattern by hash of its id.
 
     A question's pattern is which runs scored more than half of it. Questions that a run did not answer, and those
-    without a score of their own (rotations of a base question), are left out.
+    without a score of their own (rotations of a base question), are left out. Of a run that is trained several times
+    the first training answers.
     """
     answers = {
         run: {str(prediction.question_id): prediction for prediction in records.predictions[run, benchmark]}
@@ -52,7 +53,7 @@ def examples(records: Records, benchmark: str) -> list[Example]:
     patterns = {question: tuple(_right(marks[run].get(question)) for run in answers) for question in order}
     frequent = Counter(patterns[question] for question in order).most_common(PATTERNS)
     first = {pattern: next(question for question in order if patterns[question] == pattern) for pattern, _ in frequent}
-    colours = run_colours(records.runs)
+    colours = run_colours(records)
     return [
         Example(
             question_id=question,

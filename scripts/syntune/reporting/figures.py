@@ -3,7 +3,7 @@
 import io
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -168,30 +168,36 @@ def draw_data(records: Records) -> tuple[Figure, str]:
 
 
 def draw_scores(records: Records) -> tuple[Figure, str]:
-    """For each benchmark the runs' scores and, beside them, their paired differences to the baseline run."""
+    """For each benchmark the runs' scores and, beside them, the paired differences of runs."""
     runs, benchmarks = records.runs, records.benchmarks
-    rows = max(1, len(benchmarks))
-    figure = Figure(figsize=(WIDTH, 0.5 + rows * (0.75 + 0.3 * max(1, len(runs)))), layout="constrained")
+    compared = records.comparison.benchmarks
+    lines = [max(len(runs), len(compared[name].differences) if name in compared else 0) for name in benchmarks]
+    figure = Figure(figsize=(WIDTH, 0.5 + sum(0.75 + 0.3 * max(1, number) for number in lines)), layout="constrained")
     figure.get_layout_engine().set(hspace=0.08)
-    grid = figure.subplots(rows, 2, squeeze=False, width_ratios=(3, 2))
-    colours, told = run_colours(runs), []
+    grid = figure.subplots(
+        max(1, len(benchmarks)), 2, squeeze=False, width_ratios=(3, 2), height_ratios=lines or [1]
+    )  # fmt: skip
+    colours, told = run_colours(records), []
     for (left, right), benchmark in zip(grid, benchmarks, strict=False):
         left.set_title(benchmark)
-        right.set_title(f"difference to {records.comparison.baseline}, points")
-        for place, run in enumerate(runs):
+        right.set_title("difference, points")
+        found = compared.get(benchmark)
+        for place, (run, row) in enumerate(found.runs.items() if found else ()):
             colour = light(colours[run])
-            if score := records.scores.get((run, benchmark)):
-                _estimate(left, place, score.main.value, score.main.interval, colour)
-                told.append(f"{run} on {benchmark} {formats.percent(score.main.value)}")
-                if place == 0:
-                    _majority(left, score.baseline.majority)
-            if beside := records.comparison.beside_baseline(run, benchmark):
-                _estimate(right, place, beside.difference, beside.difference_interval, colour)
+            if len(row.trainings) > 1:
+                _trainings(left, place, row.trainings.values(), colour)
+            _estimate(left, place, row.value, row.interval, colour)
+            told.append(f"{run} on {benchmark} {formats.percent(row.value)}")
+        for place, difference in enumerate(found.differences if found else ()):
+            _estimate(right, place, difference.difference, difference.interval, light(colours[difference.run]))
+        if found:
+            _majority(left, found.majority.majority)
         right.axvline(0, color=light("soft"), linewidth=1)
         left.set_xlim(0, 100)
-        for axes, labels in ((left, runs), (right, [""] * len(runs))):
-            axes.set_yticks(range(len(runs)), labels)
-            axes.set_ylim(len(runs) - 0.5, -0.9)
+        pairs = [f"{difference.run} − {difference.beside}" for difference in found.differences] if found else []
+        for axes, labels in ((left, list(found.runs) if found else []), (right, pairs)):
+            axes.set_yticks(range(len(labels)), labels)
+            axes.set_ylim(max(1, len(labels)) - 0.5, -0.9)
             axes.grid(axis="y", visible=False)
             axes.tick_params(axis="y", labelcolor=light("ink"))
         left.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}%"))
@@ -269,7 +275,7 @@ def _panels(*titles: str, height: float = 3.4) -> tuple:
 
 def _curves(axes: Axes, records: Records, value: Value, smooth: bool = True) -> None:
     """Each trained run's curve: the steps faintly, their running mean strongly; a single step as a dot."""
-    colours, dashes = run_colours(records.runs), run_dashes(records.runs)
+    colours, dashes = run_colours(records), run_dashes(records)
     for place, (run, steps) in enumerate(records.metrics.items()):
         points = _points(steps, value)
         if not points:
@@ -282,7 +288,8 @@ def _curves(axes: Axes, records: Records, value: Value, smooth: bool = True) -> 
         dash = dashes[run] if smooth else (0, (6, 3 * place)) if place else "solid"  # equal curves stay visible
         marker = "o" if len(x) == 1 else None
         mean = thinned(x, running_mean(y, window))
-        axes.plot(*mean, color=colour, linestyle=dash, linewidth=1.7, marker=marker, label=run)
+        label = run if run in records.runs else None  # a run's trainings share its colour and its place in the legend
+        axes.plot(*mean, color=colour, linestyle=dash, linewidth=1.7, marker=marker, label=label)
 
 
 def _points(steps: list[StepMetrics], value: Value) -> list[tuple[int, float]]:
@@ -327,6 +334,12 @@ def _estimate(axes: Axes, place: int, value: float, interval: Interval | None, c
     if interval is not None:
         axes.plot([100 * bound for bound in interval], [place, place], color=colour, linewidth=2.2)
     axes.plot(100 * value, place, "o", color=colour, markersize=6.5, markeredgecolor=light("paper"))
+
+
+def _trainings(axes: Axes, place: int, values: Iterable[float], colour: str) -> None:
+    """A small ring for each training's score, below its run's dot."""
+    for value in values:
+        axes.plot(100 * value, place + 0.22, "o", color="none", markersize=4, markeredgecolor=colour)
 
 
 def _majority(axes: Axes, value: float) -> None:

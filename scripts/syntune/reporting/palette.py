@@ -1,15 +1,18 @@
 """Colours of runs: one for each, the same in every figure and table; lines beyond the first eight are also dashed."""
 
 from syntune.pages.colours import RUNS
+from syntune.reporting.records import Records
 
 
-def run_colours(runs: list[str]) -> dict[str, str]:
-    """The colour's name for each run."""
+def run_colours(records: Records) -> dict[str, str]:
+    """The colour's name for each training: its run's."""
     names = list(RUNS)
-    return {run: names[index % len(names)] for index, run in enumerate(runs)}
+    colours = {run: names[index % len(names)] for index, run in enumerate(records.runs)}
+    return {training: colours[records.comparison.run_of(training)] for training in records.trainings}
 
 
-def run_dashes(runs: list[str]) -> dict[str, str]:
-    """The line style for each run: solid until the colours repeat."""
+def run_dashes(records: Records) -> dict[str, str]:
+    """The line style for each training: solid until the colours repeat."""
     styles = ("solid", (0, (5, 2)), (0, (1, 1.5)))
-    return {run: styles[index // len(RUNS) % len(styles)] for index, run in enumerate(runs)}
+    dashes = {run: styles[index // len(RUNS) % len(styles)] for index, run in enumerate(records.runs)}
+    return {training: dashes[records.comparison.run_of(training)] for training in records.trainings}

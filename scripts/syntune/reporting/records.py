@@ -52,17 +52,31 @@ class Records:
     timings: list[Timing] = field(default_factory=list)
 
     @property
-    def runs(self) -> list[str]:
-        """Every run: those that were scored, then those that were only trained."""
+    def trainings(self) -> list[str]:
+        """Every training of every run: those that were scored, then those that were only trained."""
         return list(dict.fromkeys([*(run for run, _ in self.scores), *self.summaries]))
+
+    @property
+    def runs(self) -> list[str]:
+        """Every run, that is, the first training of each."""
+        return list(dict.fromkeys(map(self.comparison.run_of, self.trainings)))
+
+    def trainings_of(self, run: str) -> list[str]:
+        """The trainings of a run."""
+        return [training for training in self.trainings if self.comparison.run_of(training) == run]
 
     @property
     def benchmarks(self) -> list[str]:
         """Every benchmark."""
         return list(dict.fromkeys(benchmark for _, benchmark in self.scores))
 
+    def scores_of(self, run: str, benchmark: str) -> list[Score]:
+        """The scores of a run's trainings on a benchmark."""
+        pairs = [(training, benchmark) for training in self.trainings_of(run)]
+        return [self.scores[pair] for pair in pairs if pair in self.scores]
+
     def scores_on(self, benchmark: str) -> list[Score]:
-        """Every run's score on a benchmark."""
+        """Every training's score on a benchmark."""
         return [score for score in self.scores.values() if score.benchmark == benchmark]
 
 

@@ -95,7 +95,10 @@ def _different_questions(records: Records) -> Iterator[Remark]:
     """Benchmarks whose questions were not the same for all runs."""
     for benchmark in records.benchmarks:
         asked = {
-            prediction.benchmark for run in records.runs for prediction in records.predictions.get((run, benchmark), ())
+            prediction.benchmark
+            for (_, answered), predictions in records.predictions.items()
+            for prediction in predictions
+            if answered == benchmark
         }
         if len(asked) > 1:
             yield Remark("bad", f"{benchmark}: the runs did not answer the same questions.")
@@ -139,7 +142,7 @@ def _parts(records: Records) -> Iterator[Remark]:
 
 def _missing(records: Records) -> Iterator[Remark]:
     """Runs that were not scored on every benchmark."""
-    for run in records.runs:
+    for run in records.trainings:
         for benchmark in records.benchmarks:
             if (run, benchmark) not in records.scores:
                 yield Remark("look", f"{run} was not scored on {benchmark}.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 from syntune import formats
@@ -58,24 +59,27 @@ def _columns(text: str) -> list[Cell]:
 
 def _run(records: Records, run: str) -> Cell:
     """A run's name with its colour."""
-    return Cell(run, colour=run_colours(records.runs).get(run))
+    return Cell(run, colour=run_colours(records).get(run))
 
 
 def scores(records: Records, benchmark: str) -> Table:
-    """Every metric of every run on a benchmark, the primary metric first."""
+    """Every metric of every run on a benchmark, the primary metric first; means over a run's trainings."""
     rows = []
     for run in records.runs:
-        if (score := records.scores.get((run, benchmark))) is None:
-            continue
-        for name in sorted(score.metrics, key=lambda name: (name != score.primary, name)):
-            metric, primary = score.metrics[name], name == score.primary
+        found = records.scores_of(run, benchmark)
+        for name in sorted(found[0].metrics if found else (), key=lambda name: (name != found[0].primary, name)):
+            metric, primary = found[0].metrics[name], name == found[0].primary
+            error = [num(formats.percent(metric.stderr, 2)), num(formats.interval(metric.interval, formats.percent))]
+            if len(found) > 1:
+                mean = records.comparison.benchmarks[benchmark].runs[run]
+                shown = num(formats.percent(mean.stderr, 2)), num(formats.interval(mean.interval, formats.percent))
+                error = [*shown] if primary else [Cell(""), Cell("")]
             rows.append(
                 [
                     _run(records, run) if primary else Cell(""),
                     Cell(name.replace("_", " ")),
-                    num(formats.percent(metric.value)),
-                    num(formats.percent(metric.stderr, 2)),
-                    num(formats.interval(metric.interval, formats.percent)),
+                    num(formats.percent(fmean(score.metrics[name].value for score in found))),
+                    *error,
                     num(formats.count(metric.n)),
                     num(formats.count(metric.clusters)),
                 ]
@@ -83,6 +87,29 @@ def scores(records: Records, benchmark: str) -> Table:
     rows.extend(_majority(records, benchmark))
     columns = _columns("run | metric | score > | stderr > | 95% interval > | n > | clusters >")
     return Table(f"Scores on {benchmark}", columns, rows)
+
+
+def trainings(records: Records) -> Table:
+    """The scores of every run that was trained several times, training by training."""
+    rows = [
+        [
+            _run(records, run),
+            Cell(benchmark),
+            num(formats.percent(row.value)),
+            num(formats.points(row.spread).lstrip("+")),
+            num(formats.interval(row.spread_interval, lambda end: formats.points(end).lstrip("+"))),
+            num(formats.percent(min(row.trainings.values()))),
+            num(formats.percent(max(row.trainings.values()))),
+            Cell(", ".join(map(formats.percent, row.trainings.values()))),
+        ]
+        for benchmark, compared in records.comparison.benchmarks.items()
+        for run, row in compared.runs.items()
+        if len(row.trainings) > 1
+    ]
+    columns = _columns(
+        "run | benchmark | mean > | standard deviation, points > | its 95% interval > | lowest > | highest > | each"
+    )
+    return Table("Scores of single trainings", columns, rows)
 
 
 def labels(records: Records, benchmark: str) -> list[str]:
@@ -109,26 +136,29 @@ def _majority(records: Records, benchmark: str) -> list[list[Cell]]:
 
 
 def differences(records: Records) -> Table:
-    """Every run beside the baseline run, with what it would take to be sure."""
-    rows = []
-    for benchmark in records.benchmarks:
-        for run in records.runs:
-            if beside := records.comparison.beside_baseline(run, benchmark):
-                rows.append(
-                    [
-                        _run(records, run),
-                        Cell(benchmark),
-                        num(formats.points(beside.difference), level=OUTCOMES[outcome(beside)].level),
-                        num(formats.interval(beside.difference_interval)),
-                        num(formats.p_value(beside.p_value)),
-                        num(formats.count(beside.questions_needed, "none")),
-                        num(formats.points(beside.detectable_difference, "none").lstrip("+")),
-                    ]
-                )
+    """Every pair of runs that is compared, with what it would take to be sure."""
+    rows = [
+        [
+            _run(records, found.run),
+            _run(records, found.beside),
+            Cell(benchmark),
+            num(formats.percent(compared.runs[found.run].value)),
+            num(formats.percent(compared.runs[found.beside].value)),
+            num(formats.points(found.difference), level=OUTCOMES[outcome(found)].level),
+            num(formats.interval(found.interval)),
+            Cell("questions" if found.trained_once else "questions, trainings"),
+            num(formats.p_value(found.p_value)),
+            num(formats.count(found.questions_needed, "none")),
+            num(formats.points(found.detectable_difference, "none").lstrip("+")),
+        ]
+        for benchmark, compared in records.comparison.benchmarks.items()
+        for found in compared.differences
+    ]
     columns = _columns(
-        "run | benchmark | difference, points > | 95% interval > | p > | questions needed > | detectable, points >"
+        "run | beside | benchmark | its score > | beside's > | difference, points > | 95% interval > | interval over "
+        "| p > | questions needed > | detectable, points >"
     )
-    return Table(f"Paired differences to {records.comparison.baseline}", columns, rows)
+    return Table("Paired differences", columns, rows)
 
 
 def contamination(records: Records) -> Table:
@@ -287,7 +317,7 @@ def _share(number: int, stage: Manifest) -> Cell:
 def _by_run(caption: str, records: Records, lines: Sequence[tuple[str, Callable[[TrainingSummary], str]]]) -> Table:
     """A table with a column for each trained run."""
     summaries = list(records.summaries.values())
-    columns = [Cell(""), *(num(run.run, colour=run_colours(records.runs).get(run.run)) for run in summaries)]
+    columns = [Cell(""), *(num(run.run, colour=run_colours(records).get(run.run)) for run in summaries)]
     rows = [[Cell(label), *(num(value(summary)) for summary in summaries)] for label, value in lines]
     return Table(caption, columns, rows)
 
@@ -341,7 +371,7 @@ def _trainable_share(summary: TrainingSummary) -> str:
 def hyperparameters(records: Records) -> Table:
     """Settings of each run; rows in which the runs differ are marked."""
     settings = {run: flat(summary.hyperparameters) for run, summary in records.summaries.items()}
-    columns = [Cell("setting"), *(num(run, colour=run_colours(records.runs).get(run)) for run in settings)]
+    columns = [Cell("setting"), *(num(run, colour=run_colours(records).get(run)) for run in settings)]
     rows = []
     for key in _keys(settings):
         values = [formats.plain(own[key]) if key in own else formats.NOT_RECORDED for own in settings.values()]
@@ -485,19 +515,25 @@ def breakdowns(records: Records, benchmark: str, primary: bool) -> list[Table]:
 
 
 def _breakdown(records: Records, benchmark: str, kind: str) -> Table:
-    """One kind of breakdown: a row for each part, a column for each run."""
+    """One kind of breakdown: a row for each part, a column for each run; means over its trainings."""
     found = {
-        run: score.breakdown.get(kind, {})
+        run: [score.breakdown.get(kind, {}) for score in scored]
         for run in records.runs
-        if (score := records.scores.get((run, benchmark))) is not None
+        if (scored := records.scores_of(run, benchmark))
     }
-    columns = [Cell(""), *(num(run, colour=run_colours(records.runs)[run]) for run in found)]
-    rows = [[Cell(part), *(num(_part(own.get(part))) for own in found.values())] for part in _keys(found)]
+    columns = [Cell(""), *(num(run, colour=run_colours(records)[run]) for run in found)]
+    parts = list(dict.fromkeys(part for trainings in found.values() for own in trainings for part in own))
+    rows = [
+        [Cell(part), *(num(_part([own[part] for own in trainings if part in own])) for trainings in found.values())]
+        for part in parts
+    ]
     return Table(kind.replace("_", " ").capitalize(), columns, rows)
 
 
-def _part(value: CategoryScore | int | None) -> str:
-    """A part's value: a share with its n, or a count."""
-    if isinstance(value, CategoryScore):
-        return f"{formats.percent(value.value)} of {formats.count(value.n)}"
-    return formats.count(value)
+def _part(values: list[CategoryScore | int]) -> str:
+    """A part's value over the trainings: a share with its n, or a count."""
+    if not values:
+        return formats.NOT_RECORDED
+    if isinstance(values[0], CategoryScore):
+        return f"{formats.percent(fmean(value.value for value in values))} of {formats.count(values[0].n)}"
+    return formats.count(fmean(values))

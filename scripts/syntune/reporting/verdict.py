@@ -1,12 +1,12 @@
 """The verdict: what was found, in plain words, each sentence with the figures that it rests on."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from syntune import formats
-from syntune.artifacts.comparison import ComparedRun
+from syntune.artifacts.comparison import Difference
 from syntune.artifacts.training_records import TrainingSummary
 from syntune.reporting.records import Records
 from syntune.settings.methods import METHODS
@@ -40,18 +40,31 @@ OUTCOMES = {
 
 
 def what_was_run(records: Records) -> str:
-    """The whole run of the workflow in two sentences."""
+    """The whole run of the workflow in two or three sentences."""
     rows = sum(manifest.rows_out or 0 for manifest in records.seeds)
     seeds = f"{formats.plural(len(records.seeds), 'seed')} ({formats.plural(rows, 'row')})"
     datasets, benchmarks = formats.plural(len(records.datasets), "dataset"), len(records.benchmarks)
-    methods = Counter(_how(summary.method) for summary in records.summaries.values())
-    if untrained := len(records.runs) - len(records.summaries):
+    trained = [records.summaries[run] for run in records.runs if run in records.summaries]
+    methods = Counter(_how(summary.method) for summary in trained)
+    if untrained := len(records.runs) - len(trained):
         methods[_how("none")] += untrained
     told = [f"{formats.count(number)} {how}" for how, number in methods.items()]
     return (
         f"{datasets} came of {seeds}. {formats.plural(len(records.runs), 'run')} ({formats.listing(told)}) answered "
         f"{formats.plural(benchmarks, 'benchmark')}; {records.comparison.baseline} is the baseline run."
+        f"{''.join(f' {sentence}' for sentence in _replicated(records))}"
     )
+
+
+def _replicated(records: Records) -> Iterator[str]:
+    """Which runs were trained several times."""
+    by_number: dict[int, list[str]] = {}
+    for run in records.runs:
+        by_number.setdefault(len(records.trainings_of(run)), []).append(run)
+    for number, runs in by_number.items():
+        if number > 1:
+            each = " each" if len(runs) > 1 else ""
+            yield f"{formats.listing(runs)} {'was' if len(runs) == 1 else 'were'} trained under {number} seeds{each}."
 
 
 def _how(method: str | None) -> str:
@@ -60,19 +73,8 @@ def _how(method: str | None) -> str:
 
 
 def headline(records: Records) -> list[Remark]:
-    """The verdict in a few short sentences: one for each outcome, with the runs and the benchmarks that share it."""
-    shared: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for run in records.runs:
-        where: dict[str, list[str]] = {}
-        for benchmark in records.benchmarks:
-            if beside := records.comparison.beside_baseline(run, benchmark):
-                where.setdefault(outcome(beside), []).append(benchmark)
-        for found, benchmarks in where.items():
-            shared.setdefault((found, tuple(benchmarks)), []).append(run)
-    told = [
-        Remark(OUTCOMES[found].level, _sentence(OUTCOMES[found], runs, records.comparison.baseline, benchmarks))
-        for (found, benchmarks), runs in shared.items()
-    ]
+    """The verdict in a few short sentences: beside the baseline run one for each outcome, then one for each pair."""
+    told = [*_beside_baseline(records), *_pairs(records)]
     sick = [run for run, summary in records.summaries.items() if summary.healthy is not True]
     if sick:
         told.append(Remark("bad", f"Training of {formats.listing(sick)} is not known to have been healthy."))
@@ -81,17 +83,60 @@ def headline(records: Records) -> list[Remark]:
     return told or [Remark("note", "No run was compared with another.")]
 
 
-def _sentence(outcome: Outcome, runs: list[str], baseline: str, benchmarks: Sequence[str]) -> str:
-    """``a and b beat base on open and choice.``"""
-    verb = outcome.one if len(runs) == 1 else outcome.several
-    return f"{formats.listing(runs)} {verb} {baseline} on {formats.listing(benchmarks)}."
+def _beside_baseline(records: Records) -> Iterator[Remark]:
+    """The runs and the benchmarks that share an outcome in one sentence: ``a and b beat base on open and choice.``"""
+    baseline = records.comparison.baseline
+    shared: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for run in records.runs:
+        where: dict[str, list[str]] = {}
+        for benchmark, compared in records.comparison.benchmarks.items():
+            for found in compared.differences_of(run):
+                if found.beside == baseline:
+                    where.setdefault(outcome(found), []).append(benchmark)
+        for found, benchmarks in where.items():
+            shared.setdefault((found, tuple(benchmarks)), []).append(run)
+    for (found, benchmarks), runs in shared.items():
+        verb = OUTCOMES[found].one if len(runs) == 1 else OUTCOMES[found].several
+        told = f"{formats.listing(runs)} {verb} {baseline} on {formats.listing(benchmarks)}."
+        yield Remark(OUTCOMES[found].level, told)
 
 
-def outcome(beside: ComparedRun) -> str:
+def _pairs(records: Records) -> Iterator[Remark]:
+    """Each other pair of runs, a sentence for each outcome, with the differences and their intervals."""
+    shared: dict[tuple[str, str, str, tuple[str, ...]], list[str]] = {}
+    for benchmark, compared in records.comparison.benchmarks.items():
+        for found in compared.differences:
+            if found.beside != records.comparison.baseline:
+                key = (found.run, found.beside, outcome(found), tuple(found.trained_once))
+                shared.setdefault(key, []).append(f"{benchmark} {_difference(found)}")
+    for (run, beside, found, once), where in shared.items():
+        if once and found in ("better", "worse"):
+            above = "above" if found == "better" else "below"
+            yield Remark(
+                "look",
+                f"{run} scores {above} {beside} on {formats.listing(where)}, but {formats.listing(once)} "
+                f"{'was' if len(once) == 1 else 'were'} trained once, and another training may turn that: set "
+                "replicates: 3 to tell.",
+            )
+        else:
+            yield Remark(OUTCOMES[found].level, f"{run} {OUTCOMES[found].one} {beside} on {formats.listing(where)}.")
+
+
+def _difference(found: Difference) -> str:
+    """A difference with its interval; its sign is in words where the interval is on one side."""
+    if outcome(found) in ("better", "worse"):
+        low, high = sorted(map(abs, found.interval))
+        ends = formats.interval((low, high), lambda end: formats.points(end).lstrip("+"))
+        return f"by {formats.points(abs(found.difference)).lstrip('+')} points ({ends})"
+    ends = "" if found.interval is None else f", {formats.interval(found.interval)}"
+    return f"({formats.points(found.difference)} points{ends})"
+
+
+def outcome(found: Difference) -> str:
     """What a difference shows: its interval lies above zero, below zero, or across it."""
-    if beside.difference_interval is None:
+    if found.interval is None:
         return "unknown"
-    low, high = beside.difference_interval
+    low, high = found.interval
     return "better" if low > 0 else "worse" if high < 0 else "undecided"
 
 
@@ -132,16 +177,25 @@ def passed(status: str) -> bool:
 
 def cautions(records: Records) -> list[Remark]:
     """How far the error bars reach."""
+    several = [run for run in records.runs if len(records.trainings_of(run)) > 1]
+    once = [run for run in records.runs if run in records.summaries and run not in several]
     notes = [
-        "Error bars are 95% intervals and cover the choice of questions only: with other questions of the same kind, "
-        "this is how far the score would move."
+        "Error bars are 95% intervals and cover the choice of questions: with other questions of the same kind, this "
+        "is how far the score would move."
     ]
-    if records.summaries:
-        seeds = sorted({str(seed) for summary in records.summaries.values() if (seed := _seed(summary)) is not None})
-        with_seed = f", with seed {formats.listing(seeds)}" if seeds else ""
+    if several:
         notes.append(
-            f"Each run was trained once{with_seed}. Another training seed moves the scores too, by an amount that one "
-            "training cannot tell; repeat a run with other seeds before trusting a small difference."
+            f"Those of {formats.listing(several)} cover the trainings too: so far would other questions and other "
+            "seeds move the score. A standard deviation between a few trainings is rough; the intervals allow for that."
+        )
+    if once:
+        seeds = sorted({str(seed) for run in once if (seed := _seed(records.summaries[run])) is not None})
+        with_seed = f", with seed {formats.listing(seeds)}" if seeds else ""
+        who = formats.listing(once) if several else "Each run"
+        notes.append(
+            f"{who} {'was' if len(once) == 1 or not several else 'were'} trained once{with_seed}. Another training "
+            "seed moves the scores too, by an amount that one training cannot tell; set replicates: 3 before trusting "
+            "a small difference. Of runs that start from the same training, differences hold for that start."
         )
     return [Remark("note", note) for note in notes]
 

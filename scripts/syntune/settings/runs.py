@@ -134,6 +134,15 @@ class TrainedRunSettings(Strict):
         "byte trains again",
     )
     random_seed: int = Field(default=42, description="seed of the row order, the adapter's weights and dropout")
+    replicates: int = Field(
+        default=1,
+        ge=1,
+        le=99,
+        exclude=True,  # of the plan alone: each training is a run of its own there, and none depends on their number
+        description="trainings of this run under as many seeds: random_seed, random_seed + 1 and so on. Data and "
+        "rehearsal are shared; NAME-2, NAME-3 and so on are the further trainings' names in paths. One training cannot "
+        "tell two datasets apart: take 3 to compare",
+    )
     gpus: int = Field(default=1, ge=0, le=64, description="GPUs of one machine for training; 0 uses the CPU")
     threads: int = Field(default=2, ge=1, description="CPU threads; on a CPU the arithmetic depends on it")
     workers: int = Field(default=4, ge=0, description="processes that decode images ahead of training; 0: none")

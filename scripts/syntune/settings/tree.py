@@ -12,7 +12,7 @@ from syntune.settings.models import HELPERS, AdapterModelSettings, EndpointSetti
 from syntune.settings.prediction import PredictionSettings
 from syntune.settings.runs import BaseRunSettings, RunSettings
 from syntune.settings.seeds import SeedSettings
-from syntune.settings.strict import Name, Strict
+from syntune.settings.strict import LONGEST_NAME, Name, Strict
 
 Described = Annotated[str, Field(max_length=2000)]
 
@@ -36,6 +36,11 @@ class Settings(Strict):
     prediction: PredictionSettings = Field(default_factory=PredictionSettings, description="how answers are made")
     compare: Name | None = Field(
         default=None, description="the run that the others are compared with; null takes the first run"
+    )
+    comparisons: list[tuple[Name, Name]] | None = Field(
+        default=None,
+        description="further pairs of runs to compare, such as [synthetic, raw]: the first one's difference to the "
+        "second. null: every two trained runs with the same start and method and different datasets",
     )
 
     @model_validator(mode="after")
@@ -65,8 +70,14 @@ class Settings(Strict):
             if run.start in self.runs and self.runs[run.start].orientation != run.orientation:
                 raise ValueError(f"runs.{name}.orientation: its start, run '{run.start}', has another; set both alike")
             self.ancestry(name)
+            self._replicates_fit(name)
         if self.compare is not None:
             _known("compare", self.compare, self.runs, "runs")
+        for run, beside in self.comparisons or []:
+            for name in (run, beside):
+                _known("comparisons", name, self.runs, "runs")
+            if run == beside:
+                raise ValueError(f"comparisons: '{run}' cannot be compared with itself; name two runs")
         return self
 
     @property
@@ -78,6 +89,27 @@ class Settings(Strict):
         """Refuse a scorer or an endpoint where a base model is wanted."""
         if isinstance(model := self.models.get(name), HELPERS):
             raise ValueError(f"{key}: '{name}' is a model for recipes (source: {model.source}), not a base model")
+
+    def _replicates_fit(self, run: str) -> None:
+        """Refuse trainings whose names are taken, or that would share a start by threes and twos."""
+        for name in self.trainings(run)[1:]:
+            if name in self.runs or name in self.models:
+                section = "run" if name in self.runs else "model"
+                raise ValueError(f"runs.{run}.replicates: training '{name}' has the name of a {section}; rename that")
+            if len(name) > LONGEST_NAME:
+                raise ValueError(f"runs.{run}.replicates: '{name}' is above {LONGEST_NAME} characters; rename the run")
+        own, start = len(self.trainings(run)), self.runs[run].start
+        of_start = len(self.trainings(start)) if start in self.runs else 1
+        if 1 < of_start < own:
+            raise ValueError(
+                f"runs.{run}.replicates: {own} trainings cannot start from the {of_start} of '{start}'; "
+                f"set runs.{start}.replicates to 1, for one start of all, or to {own} or more, for one each"
+            )
+
+    def trainings(self, run: str) -> list[str]:
+        """The names of a run's trainings, its own first: ``raw``, ``raw-2``, ``raw-3``."""
+        number = getattr(self.runs[run], "replicates", 1)
+        return [run, *(f"{run}-{replicate}" for replicate in range(2, number + 1))]
 
     def bases(self, model: str) -> list[str]:
         """The models that ``model`` is merged from, the first one first and ``model`` last."""

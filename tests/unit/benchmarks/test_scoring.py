@@ -1,6 +1,7 @@
 """Prediction files that cannot be trusted, score files, and runs side by side."""
 
 import json
+from statistics import stdev
 
 import pytest
 
@@ -133,10 +134,10 @@ def test_secret_answers_are_submitted_not_scored(mmbench, write_predictions, tmp
     assert {"question_id", "prompt", "text", "answer_id", "model_id", "metadata"} <= set(line)
 
 
-def run_compare(paths, folder, baseline="base"):
+def run_compare(paths, folder, baseline="base", *more):
     files = [str(folder / name) for name in ("c.json", "c.tsv", "c.txt")]
     command = ["--scores", *map(str, paths), "--baseline", baseline, "--output", files[0], "--table", files[1]]
-    compare.main(compare.parser().parse_args([*command, "--text", files[2]]))
+    compare.main(compare.parser().parse_args([*command, "--text", files[2], *more]))
     return json.loads((folder / "c.json").read_text()), (folder / "c.txt").read_text()
 
 
@@ -146,10 +147,10 @@ def test_runs_side_by_side(textvqa, write_predictions, tmp_path):
         run_score(protocol, write_predictions(tmp_path / f"{run}.jsonl", protocol.questions(), answer))
     scores = [tmp_path / "base.score.json", tmp_path / "tuned.score.json"]
     found, text = run_compare(scores, tmp_path)
-    tuned = found["benchmarks"]["bench"]["runs"]["tuned"]
+    (tuned,) = found["benchmarks"]["bench"]["differences"]
+    assert (tuned["run"], tuned["beside"], tuned["trained_once"]) == ("tuned", "base", ["tuned", "base"])
     assert tuned["difference"] == pytest.approx(2 / 3)
     assert found["benchmarks"]["bench"]["majority"]["answer"] == "acme"
-    assert "difference" not in found["benchmarks"]["bench"]["runs"]["base"]
     assert "+66.7" in text and '"acme"' in text
     assert max(map(len, text.splitlines())) <= 110
     names, *rows = (line.split("\t") for line in (tmp_path / "c.tsv").read_text().splitlines())
@@ -157,9 +158,37 @@ def test_runs_side_by_side(textvqa, write_predictions, tmp_path):
     assert [row["run"] for row in rows] == ["base", "tuned"]
     stderr = f"{100 * found['benchmarks']['bench']['runs']['base']['stderr']:.2f}"
     assert rows[0]["stderr"] == stderr and f"  {stderr}  " in text
-    assert [row["difference_stderr"] for row in rows] == ["", f"{100 * tuned['difference_stderr']:.2f}"]
+    assert [row["difference_stderr"] for row in rows] == ["", f"{100 * tuned['stderr']:.2f}"]
     with pytest.raises(UserError, match="no score of the baseline run 'other'"):
         run_compare(scores, tmp_path, "other")
+
+
+def test_trainings_of_a_run_are_one_run(textvqa, write_predictions, tmp_path):
+    protocol = textvqa()
+    answers = {
+        "base": lambda q: "acme",
+        "tuned": right,
+        "tuned-2": lambda q: "acme" if q.id == 10 else right(q),
+        "tuned-3": right,
+    }
+    for run, answer in answers.items():
+        run_score(protocol, write_predictions(tmp_path / f"{run}.jsonl", protocol.questions(), answer))
+    plan = [
+        "--trainings", json.dumps({"base": ["base"], "tuned": ["tuned", "tuned-2", "tuned-3"]}),
+        "--pairs", json.dumps([{"run": "tuned", "beside": "base", "trained_once": []}]),
+    ]  # fmt: skip
+    found, text = run_compare([tmp_path / f"{run}.score.json" for run in answers], tmp_path, "base", *plan)
+    runs = found["benchmarks"]["bench"]["runs"]
+    scores = runs["tuned"]["trainings"]
+    assert list(runs) == ["base", "tuned"] and list(scores) == ["tuned", "tuned-2", "tuned-3"]
+    assert runs["tuned"]["value"] == pytest.approx(sum(scores.values()) / 3)
+    assert runs["tuned"]["spread"] == pytest.approx(stdev(scores.values()))
+    assert "lowest to highest" in text and "questions, trainings" in text
+    names, *rows = (line.split("\t") for line in (tmp_path / "c.tsv").read_text().splitlines())
+    tuned = dict(zip(names, rows[1], strict=True))
+    assert (tuned["trainings"], tuned["beside"], tuned["trained_once"]) == ("3", "base", "")
+    with pytest.raises(UserError, match="bench: there is no score of 'tuned-3'"):
+        run_compare([tmp_path / f"{run}.score.json" for run in list(answers)[:3]], tmp_path, "base", *plan)
 
 
 def test_runs_that_were_decoded_differently_are_not_compared(textvqa, write_predictions, tmp_path):

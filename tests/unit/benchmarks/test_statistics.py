@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from syntune.benchmarks.statistics import detectable_difference, estimate, paired_difference, questions_needed
+from syntune.benchmarks.statistics import (
+    detectable_difference,
+    estimate,
+    mean_over_trainings,
+    paired_difference,
+    questions_needed,
+    spread,
+)
 
 shares = st.lists(st.sampled_from([0.0, 0.3, 0.6, 0.9, 1.0]), min_size=2, max_size=30)
 
@@ -33,7 +40,7 @@ def test_a_perfect_score_is_not_certain():
 
 def test_a_paired_difference_is_the_paired_t_test():
     tuned, base = [1.0, 1, 0, 1, 1, 0.6, 1, 0.3], [0.0, 1, 0, 0.3, 1, 0, 1, 0.6]
-    found = paired_difference(tuned, base, range(8))
+    found = paired_difference([tuned], [base], range(8))
     assert found.p_value == pytest.approx(stats.ttest_rel(tuned, base).pvalue)
 
 
@@ -44,8 +51,38 @@ def test_questions_needed():
 
 
 def test_no_difference_needs_no_questions():
-    found = paired_difference([1.0, 0.0], [1.0, 0.0], [1, 2])
+    found = paired_difference([[1.0, 0.0]], [[1.0, 0.0]], [1, 2])
     assert (found.value, found.p_value, found.questions_needed) == (0.0, 1.0, None)
+    swapped = paired_difference([[1.0, 0.0]], [[0.0, 1.0]], [1, 2])
+    assert (swapped.value, swapped.p_value, swapped.questions_needed) == (0.0, 1.0, None)
+
+
+def test_trainings_that_agree_add_no_error():
+    tuned, base = [1.0, 1, 0, 1, 1, 0.6, 1, 0.3], [0.0, 1, 0, 0.3, 1, 0, 1, 0.6]
+    once, thrice = (paired_difference([tuned] * number, [base] * number, range(8)) for number in (1, 3))
+    assert thrice == once
+    assert mean_over_trainings([tuned] * 3, range(8)) == estimate(tuned, range(8))
+    assert spread([0.5]) is None and spread([0.5, 0.5, 0.8]) == pytest.approx(stats.tstd([0.5, 0.5, 0.8]))
+
+
+def test_where_trainings_alone_differ_the_interval_is_welchs():
+    """Each training has one score for all questions: they tell no more than their trainings do."""
+    levels, base = [0.5, 0.6, 0.8], [0.4, 0.45, 0.3]
+    found = paired_difference([[level] * 50 for level in levels], [[level] * 50 for level in base], range(50))
+    welch = stats.ttest_ind(levels, base, equal_var=False)
+    assert (found.value, found.p_value) == (pytest.approx(0.25), pytest.approx(welch.pvalue))
+    assert found.interval == pytest.approx(tuple(welch.confidence_interval()))
+    assert found.questions_needed is None, "more questions would show nothing that these trainings don't"
+
+
+def test_both_errors_add_up():
+    """Two-way clustering: questions and trainings shift scores, each by itself."""
+    easier = numpy.array([0.1, -0.1] * 20)
+    tuned = [[level + shift for shift in easier] for level in (0.5, 0.6)]
+    base = [[level] * 40 for level in (0.3, 0.5)]
+    found = paired_difference(tuned, base, range(40))
+    of_trainings = 0.1**2 / 2 / 2 + 0.2**2 / 2 / 2
+    assert found.stderr == pytest.approx((stats.sem(easier) ** 2 + of_trainings) ** 0.5)
 
 
 @settings(max_examples=50)

@@ -10,8 +10,10 @@ import pytest
 import yaml
 
 from syntune.errors import UserError
+from syntune.settings.comparisons import pairs_to_compare
 from syntune.settings.paths import MADE, check_paths
 from syntune.settings.reading import read_params, read_settings
+from syntune.settings.replicates import write_out
 from syntune.settings.seeds import SeedSettings
 from syntune.settings.tree import Settings, as_params, json_schema
 
@@ -75,6 +77,10 @@ def test_every_config_that_ships_is_valid(file):
         ("datasets/raw/seed", "none", "datasets.raw.seed: 'none' is not one of the seeds (easy-vqa)"),
         ("runs/raw/orientation", "ignore", "runs.raw.orientation: its start, run 'pretrained', has another"),
         ("compare", "nobody", "compare: 'nobody' is not one of the runs"),
+        ("comparisons", [["synthetic", "nobody"]], "comparisons: 'nobody' is not one of the runs"),
+        ("comparisons", [["raw", "raw"]], "comparisons: 'raw' cannot be compared with itself; name two runs"),
+        ("comparisons", [["raw"]], "config.yaml: comparisons.0.1: Field required"),
+        ("runs/raw/replicates", 0, "config.yaml: runs.raw.replicates: Input should be greater than or equal to 1"),
         *((section, {}, f"config.yaml: {section}: must not be empty") for section in SECTIONS),
         (
             "datasets/captions/mix/language",
@@ -198,3 +204,89 @@ def test_the_checkpoints_that_answer_begin_with_the_last_that_stands_alone():
         "asked": ["full", "adapter", "again"],
         "aligned": ["tiny", "aligned"],
     }
+
+
+CPU = {"dataset": "raw", "gpus": 0}
+
+
+def with_runs(**runs: dict) -> Settings:
+    """The demo's settings with other runs; each has what is not said of it."""
+    filled = {name: CPU | {"method": "lora", "start": "tiny"} | run for name, run in runs.items()}
+    return read_settings(changed("compare", None) | {"runs": filled}, Settings, "config.yaml")
+
+
+def test_replicates_are_runs_of_their_own():
+    settings = with_runs(
+        base={"method": "full", "replicates": 2},
+        shared={"method": "full"},
+        tuned={"start": "base", "replicates": 2, "random_seed": 7},
+        other={"start": "shared", "replicates": 3},
+        last={"start": "base"},
+    )
+    runs = write_out(settings).runs
+    assert {name: (run.start, run.random_seed) for name, run in runs.items()} == {
+        "base": ("tiny", 42), "base-2": ("tiny", 43), "shared": ("tiny", 42),
+        "tuned": ("base", 7), "tuned-2": ("base-2", 8),
+        "other": ("shared", 42), "other-2": ("shared", 43), "other-3": ("shared", 44), "last": ("base", 42),
+    }  # fmt: skip
+
+
+def test_more_replicates_change_no_params_of_the_first():
+    once, thrice = (write_out(with_runs(raw={"replicates": number})) for number in (1, 3))
+    assert as_params(once.runs["raw"]) == as_params(thrice.runs["raw"])
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        (
+            {"raw": {"replicates": 2}, "raw-2": {}},
+            "runs.raw.replicates: training 'raw-2' has the name of a run; rename that",
+        ),
+        (
+            {"raw": {"replicates": 2}, "tuned": {"start": "raw", "replicates": 3}},
+            "runs.tuned.replicates: 3 trainings cannot start from the 2 of 'raw'; set runs.raw.replicates to 1, for "
+            "one start of all, or to 3 or more, for one each",
+        ),
+        ({"r" * 63: {"replicates": 2}}, "is above 64 characters; rename the run"),
+    ],
+)
+def test_replicates_that_cannot_be_are_refused(runs, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        with_runs(**runs)
+
+
+def pairs(settings: Settings) -> dict[tuple[str, str], list[str]]:
+    return {(pair.run, pair.beside): pair.trained_once for pair in pairs_to_compare(settings)}
+
+
+def test_runs_that_differ_in_their_data_are_compared():
+    found = pairs(read_settings(demo(), Settings, "config.yaml"))
+    assert found == {
+        ("raw", "pretrained"): ["raw"],
+        ("synthetic", "pretrained"): ["synthetic"],
+        ("synthetic", "raw"): ["synthetic", "raw"],
+    }
+
+
+def test_named_comparisons_stand_for_those():
+    settings = read_settings(changed("comparisons", [["raw", "synthetic"], ["pretrained", "raw"]]), Settings, "c")
+    assert list(pairs(settings)) == [("raw", "pretrained"), ("synthetic", "pretrained"), ("raw", "synthetic")]
+
+
+def test_a_comparison_knows_what_was_trained_once():
+    two = {"replicates": 2}
+    settings = with_runs(
+        base={"method": "full"},
+        raw={"start": "base", **two},
+        synthetic={"start": "base", "dataset": "synthetic", **two},
+        elsewhere={"method": "full", "dataset": "synthetic"},
+        further={"start": "elsewhere", **two},
+        first={"start": "raw", "dataset": "synthetic"},
+    )
+    found = pairs(settings)
+    assert found["synthetic", "raw"] == [], "what both start from is given"
+    assert found["raw", "base"] == []
+    assert found["elsewhere", "base"] == ["elsewhere", "base"]
+    assert found["further", "base"] == ["elsewhere", "base"]
+    assert found["first", "base"] == ["raw", "first"], "it starts from one training of raw"

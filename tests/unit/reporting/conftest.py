@@ -134,7 +134,7 @@ class Project:
     @staticmethod
     def right(run: str, question: int) -> bool:
         """Which questions a run answers rightly: later runs answer more."""
-        return question % 5 < 2 + list(RUNS).index(run)
+        return question % 5 < 2 + ("pretrained", "raw", "synthetic").index(run.split("-")[0])
 
     def write_score(self, run: str, benchmark: str, **fields) -> Path:
         marks = [[f"q{question}", float(self.right(run, question)), question // 2] for question in range(QUESTIONS)]
@@ -177,27 +177,55 @@ class Project:
         return self.write(f"predictions/{run}/{benchmark}.jsonl", "\n".join(map(json.dumps, rows)) + "\n")
 
     def write_comparison(self, **changes: dict) -> Path:
-        """Write the comparison; ``changes`` are of a run's fields, on every benchmark."""
+        """Write the comparison; ``changes`` are of a run's difference to the baseline run, on every benchmark.
+
+        A run's key ``trainings`` is of its score, and ``pair`` is the difference of synthetic to raw.
+        """
+        trainings = {run: change.pop("trainings") for run, change in changes.items() if "trainings" in change}
         runs = {
-            "pretrained": {"value": 0.4, "stderr": 0.05, "interval": [0.3, 0.5]},
-            "raw": {
-                "value": 0.6, "stderr": 0.05, "interval": [0.5, 0.7],
-                "difference": 0.2, "difference_stderr": 0.1, "difference_interval": [-0.01, 0.41],
-                "p_value": 0.06, "questions_needed": 123, "detectable_difference": 0.3,
-            },
-            "synthetic": {
-                "value": 0.8, "stderr": 0.05, "interval": [0.7, 0.9],
-                "difference": 0.4, "difference_stderr": 0.08, "difference_interval": [0.25, 0.55],
-                "p_value": 0.0001, "questions_needed": 12, "detectable_difference": 0.2,
-            },
+            run: {"value": value, "stderr": 0.05, "interval": [value - 0.1, value + 0.1], "trainings": {run: value}}
+            | trainings.get(run, {})
+            for run, value in (("pretrained", 0.4), ("raw", 0.6), ("synthetic", 0.8))
+        }
+        rest = {"questions_needed": 123, "detectable_difference": 0.3}
+        raw = {"run": "raw", "beside": "pretrained", "difference": 0.2, "stderr": 0.1, "interval": [-0.01, 0.41]}
+        synthetic = {
+            "run": "synthetic", "beside": "pretrained", "difference": 0.4, "stderr": 0.08, "interval": [0.25, 0.55],
+            "p_value": 0.0001, "questions_needed": 12, "detectable_difference": 0.2, "trained_once": ["synthetic"],
         }  # fmt: skip
+        pair = {"run": "synthetic", "beside": "raw", "difference": 0.2, "stderr": 0.08, "interval": [0.05, 0.35]}
+        pair |= {"p_value": 0.02, "trained_once": ["synthetic", "raw"], **rest}
         benchmark = {
             "label": "in a few words", "metric": "accuracy", "n": QUESTIONS, "clusters": 20, "clustered_by": "images",
-            "questions_in_benchmark": QUESTIONS, "majority": {"majority": 0.25, "answer": "circle"},
-            "runs": {run: row | changes.get(run, {}) for run, row in runs.items()},
+            "questions_in_benchmark": QUESTIONS, "majority": {"majority": 0.25, "answer": "circle"}, "runs": runs,
+            "differences": [
+                raw | {"p_value": 0.06, "trained_once": ["raw"], **rest} | changes.get("raw", {}),
+                synthetic | changes.get("synthetic", {}),
+                pair | changes.get("pair", {}),
+            ],
         }  # fmt: skip
-        comparison = {"baseline": "pretrained", "benchmarks": dict.fromkeys(BENCHMARKS, benchmark)}
+        names = {run: list(row["trainings"]) for run, row in runs.items()}
+        comparison = {"baseline": "pretrained", "trainings": names, "benchmarks": dict.fromkeys(BENCHMARKS, benchmark)}
         return self.write("scores/compare.json", json.dumps(comparison))
+
+    def train_again(self, run: str, times: int) -> None:
+        """Further trainings of a run, with their scores, and the comparison that knows them."""
+        names = [run, *(f"{run}-{number}" for number in range(2, times + 1))]
+        for name in names[1:]:
+            RUNS[name] = RUNS[run]
+        try:
+            for name in names[1:]:
+                self.arguments["summaries"].append(self.write_summary(name))
+                self.arguments["metrics"].append(self.write_metrics(name))
+                for benchmark in BENCHMARKS:
+                    self.arguments["scores"].append(self.write_score(name, benchmark))
+                    self.arguments["predictions"].append(self.write_predictions(name, benchmark))
+        finally:
+            for name in names[1:]:
+                del RUNS[name]
+        scores = {name: 0.6 + 0.02 * place for place, name in enumerate(names)}
+        replicated = {"value": 0.62, "trainings": scores, "spread": 0.02, "spread_interval": [0.0104, 0.1257]}
+        self.write_comparison(**{run: {"trainings": replicated, "trained_once": []}}, pair={"trained_once": []})
 
     def write_contamination(self, **fields) -> Path:
         seen = {"question_id": "q7", "question": "What shape is number 7?", "row": "row-99", "distance": 12}

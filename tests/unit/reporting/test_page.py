@@ -1,11 +1,13 @@
 """The page: well-formed, whole without any other file, safe against what is in the input, the same every time."""
 
 import json
+import re
 from html.parser import HTMLParser
 
 import pytest
 
 from syntune.errors import UserError
+from syntune.reporting.palette import light
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 OUTSIDE = {"href", "src", "srcset", "xlink:href", "action", "poster", "data"}
@@ -83,7 +85,8 @@ def test_page_tells_everything(reported):
         "synthetic beats pretrained on open and choice.",
         "raw cannot be told apart from pretrained on open and choice.",
         "Training was healthy",
-        "synthetic open +40.0 +25.0 to +55.0 < 0.001 12 20.0",
+        "synthetic pretrained open 80.0% 40.0% +40.0 +25.0 to +55.0 questions < 0.001 12 20.0",
+        "synthetic raw open 80.0% 60.0% +20.0 +5.0 to +35.0 questions 0.020 123 30.0",
         "3 runs (1 trained in full and 2 trained as a LoRA adapter) answered 2 benchmarks",
         "textvqa, in a few words",
         "Accuracy by category pretrained raw synthetic shape 40.0% of 20 60.0% of 20 80.0% of 20",
@@ -108,6 +111,27 @@ def test_page_tells_everything(reported):
         "raw accuracy 60.0% 5.00% 50.0% to 70.0% 40 20",
     ):
         assert told.replace("\N{NO-BREAK SPACE}", " ") in words.replace("\N{NO-BREAK SPACE}", " "), told
+
+
+def test_trainings_of_a_run_are_told_together_and_one_by_one(project):
+    project.train_again("raw", 3)
+    words = Structure(project.report()).words.replace("\N{NO-BREAK SPACE}", " ")
+    for told in (
+        "3 runs (1 trained in full and 2 trained as a LoRA adapter) answered 2 benchmarks",
+        "raw was trained under 3 seeds.",
+        "raw pretrained open 62.0% 40.0% +20.0 −1.0 to +41.0 questions, trainings 0.060",
+        "raw open 62.0% 2.0 1.0 to 12.6 60.0% 64.0% 60.0%, 62.0%, 64.0%",
+        "Those of raw cover the trainings too",
+        "pretrained and synthetic were trained once, with seed 42.",
+        "Accuracy by category pretrained raw synthetic shape 40.0% of 20 60.0% of 20 80.0% of 20",
+        "method full lora lora lora lora",
+    ):
+        assert told in words, told
+    figures = {name: (project.figures / f"{name}.svg").read_text() for name in ("loss", "scores")}
+    assert ">raw-2<" not in figures["loss"], "a run's trainings share its place in the legend"
+    curves = re.findall(rf'<path d="M [^"]*L [^"]*"[^>]*stroke: {light("run-2")}', figures["loss"])
+    assert len(curves) >= 3, "one for each training, in the run's colour"
+    assert figures["scores"].count("raw − pretrained") == 2 == figures["scores"].count("synthetic − raw")
 
 
 def test_missing_values_are_said_to_be_missing(project):

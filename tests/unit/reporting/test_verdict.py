@@ -31,7 +31,7 @@ def texts(remarks) -> str:
 def test_a_sound_project_raises_no_suspicion(records):
     assert [remark.level for remark in suspicions(records())] == ["good"]
     assert [remark.level for remark in health(records())] == ["good"]
-    assert [remark.level for remark in headline(records())] == ["note", "good", "good"]
+    assert [remark.level for remark in headline(records())] == ["note", "good", "look", "good"]
 
 
 def test_empty_and_constant_answers(project, records):
@@ -87,9 +87,33 @@ def test_sick_training_and_masked_rows(project, records):
 
 
 def test_runs_of_one_outcome_share_a_sentence(project, records):
-    better = {"difference": 0.3, "difference_interval": [0.1, 0.5]}
+    better = {"difference": 0.3, "interval": [0.1, 0.5]}
     project.write_comparison(raw=better, synthetic=better)
     assert "good: raw and synthetic beat pretrained on open and choice." in texts(headline(records()))
+
+
+def test_one_training_each_ranks_no_two_datasets(project, records):
+    assert (
+        "look: synthetic scores above raw on open by 20.0 points (5.0 to 35.0) and choice by 20.0 points (5.0 to "
+        "35.0), but synthetic and raw were trained once, and another training may turn that: set replicates: 3 to tell."
+    ) in texts(headline(records()))
+
+
+@pytest.mark.parametrize(
+    ("difference", "interval", "told"),
+    [
+        (0.2, [0.05, 0.35], "good: synthetic beats raw on open by 20.0 points (5.0 to 35.0) and choice by"),
+        (-0.2, [-0.35, -0.05], "bad: synthetic is worse than raw on open by 20.0 points (5.0 to 35.0) and choice by"),
+        (
+            0.1,
+            [-0.05, 0.25],
+            "note: synthetic cannot be told apart from raw on open (+10.0 points, −5.0 to +25.0) and choice (",
+        ),
+    ],
+)
+def test_several_trainings_rank_two_datasets(project, records, difference, interval, told):
+    project.write_comparison(pair={"difference": difference, "interval": interval, "trained_once": []})
+    assert told in texts(headline(records()))
 
 
 def test_questions_in_the_training_data(project, records):

