@@ -60,6 +60,9 @@ def find_records(path: str, settings: SeedSettings) -> Found:
     """
     places = _places(path)
     found = [_in_folder(place, settings.format) if place.is_dir() else _file(place, settings) for place in places]
+    for place in (place for one in found for place in one.paths):
+        if not place.is_file() and not place.is_dir():
+            raise UserError(f"{place}: not a regular file")
     formats = sorted({one.format for one in found})
     if len(formats) > 1:
         raise UserError(f"{path}: files of several formats ({', '.join(formats)}); name those of one")
