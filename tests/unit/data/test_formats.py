@@ -203,6 +203,8 @@ def test_system_turns_are_put_before_their_question(pictures):
     record = one({"conversations": said, "image": "a.png"})
     assert turns(record) == [("user", "Be brief.\n\n<image>\nWhat?"), ("assistant", "Red.")]
     assert record.notes == ("system turn put before its question",)
+    said.insert(2, {"from": "system", "value": "Be kind."})
+    assert turns(one({"conversations": said, "image": "a.png"}))[0][1] == "Be brief.\n\n<image>\nWhat?\n\nBe kind."
     assert turns(one({**llava("What?", "Red.", image="a.png"), "system": "Be brief."})) == [
         ("user", "<image>\nBe brief.\n\nWhat?"),
         ("assistant", "Red."),

@@ -23,6 +23,7 @@ ROLES = {
     "chatgpt": "assistant",
     "bot": "assistant",
     "system": SYSTEM,
+    "developer": SYSTEM,
 }
 """What data sets call the speakers, and our names."""
 
@@ -84,6 +85,8 @@ def _more(turn: dict[str, Any], name: str) -> tuple[list[str | bytes], list[str]
 def without_system(messages: list[Message]) -> tuple[list[Message], bool]:
     """Each system turn put before the next question, as Gemma's chat template does; and whether there was one.
 
+    One that no question follows is put behind the last.
+
     Not every model's chat form has a system turn, and a shard's rows are for all of them.
     """
     told: list[str] = []
@@ -99,6 +102,9 @@ def without_system(messages: list[Message]) -> tuple[list[Message], bool]:
             told = []
         else:
             kept.append(message)
+    last = next((index for index in reversed(range(len(kept))) if kept[index]["role"] == "user"), None)
+    if told and last is not None:
+        kept[last] = {"role": "user", "content": "\n\n".join([kept[last]["content"], *told])}
     return kept, found
 
 
