@@ -62,10 +62,9 @@ def ingest_seed(name: str, settings: SeedSettings, rows: Path, manifest: Path, q
     quarantine = quarantine or manifest.with_name(f"{name}.quarantine.jsonl")
     with atomic_file(quarantine) as listed, listed.open("w", encoding="utf-8") as file:
         faults = Faults(settings, file)
-        ingestion = _Ingestion(settings, rows, faults)
+        ingestion = _Ingestion(name, settings, rows, faults)
         with atomic_directory(rows) as folder:
             counts = ingestion.write_chunks(folder)
-            faults.check(name)
             if not any(counts):
                 why = f" (dropped: {counted(faults.dropped)})" if faults.dropped else ""
                 raise UserError(f"seeds.{name}: no row is left of the {faults.read} records in {settings.path}{why}")
@@ -97,8 +96,9 @@ def ingest_seed(name: str, settings: SeedSettings, rows: Path, manifest: Path, q
 class _Ingestion:
     """The pass over a seed's records and what it counts."""
 
-    def __init__(self, settings: SeedSettings, rows: Path, faults: Faults) -> None:
+    def __init__(self, name: str, settings: SeedSettings, rows: Path, faults: Faults) -> None:
         """``rows`` is where the folder will lie in the end."""
+        self.name = name
         self.settings = settings
         self.rows = rows
         self.faults = faults
@@ -133,6 +133,7 @@ class _Ingestion:
                     if row:
                         yield row
                 progress.update(len(batch))
+            self.faults.check(self.name)
             log.info("%d records read, %d dropped", self.faults.read, self.faults.dropped.total())
 
     def _check_images(self, batch: list[Record], folder: Path, pool: ThreadPoolExecutor) -> list[list[Checked]]:

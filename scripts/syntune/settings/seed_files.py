@@ -74,6 +74,16 @@ def watched_files(settings: SeedSettings) -> list[str]:
     return [str(file) for path in settings.paths if hub_path(path) is None for file in _watched(path, settings)]
 
 
+def images_folder(settings: SeedSettings) -> str | None:
+    """The local folder of a seed's images, if it has one: that of the setting, or a folder of pictures itself."""
+    if settings.images:
+        return None if hub_path(settings.images) else settings.images
+    for path in settings.paths:
+        if os.path.isdir(path) and find_records(path, settings) == Found("image_folder", [Path(path)]):
+            return path
+    return None
+
+
 def _watched(path: str, settings: SeedSettings) -> Iterator[Path]:
     """The files of records at one path; a file that a rule has yet to make is named as it is."""
     if not os.path.lexists(path) and not glob.has_magic(path):
