@@ -13,7 +13,7 @@ def main(args: argparse.Namespace) -> None:
     from syntune.settings.seeds import SeedSettings
 
     settings = read_params(args.settings, SeedSettings)
-    ingest_seed(args.name, settings, args.rows, args.manifest, args.quarantine, args.cache)
+    ingest_seed(args.name, settings, args.rows, args.manifest, quarantine=args.quarantine, cache=args.cache)
 
 
 def parser() -> argparse.ArgumentParser:

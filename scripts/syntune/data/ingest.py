@@ -58,10 +58,9 @@ def ingest_seed(
     limits = {"max_pixels": settings.max_pixels, "max_bytes": settings.max_bytes}
     with atomic_file(quarantine) as listed, listed.open("w", encoding="utf-8") as file:
         faults = Faults(settings, file)
-        ingestion = _Ingestion(settings, faults)
+        ingestion = _Ingestion(name, settings, faults)
         with atomic_directory(rows) as folder, ImageChecks(cache, limits, folder, rows) as checks:
             counts = write_chunks(ingestion.rows(checks), folder, settings.chunks, name)
-            faults.check(name)
             if not any(counts):
                 why = f" (dropped: {counted(faults.dropped)})" if faults.dropped else ""
                 raise UserError(f"seeds.{name}: no row is left of the {faults.read} records in {settings.path}{why}")
@@ -92,8 +91,9 @@ def ingest_seed(
 class _Ingestion:
     """The pass over a seed's records and what it counts."""
 
-    def __init__(self, settings: SeedSettings, faults: Faults) -> None:
+    def __init__(self, name: str, settings: SeedSettings, faults: Faults) -> None:
         """Nothing read yet."""
+        self.name = name
         self.settings = settings
         self.faults = faults
         self.unused: Counter[str] = Counter()
@@ -112,6 +112,7 @@ class _Ingestion:
                     if row:
                         yield row
                 progress.update(len(batch))
+            self.faults.check(self.name)
             log.info("%d records read, %d dropped", self.faults.read, self.faults.dropped.total())
 
     def _row(self, record: Record, images: list[Checked]) -> dict | None:

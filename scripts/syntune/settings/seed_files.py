@@ -60,6 +60,9 @@ def find_records(path: str, settings: SeedSettings) -> Found:
     """
     places = _places(path)
     found = [_in_folder(place, settings.format) if place.is_dir() else _file(place, settings) for place in places]
+    for place in (place for one in found for place in one.paths):
+        if not place.is_file() and not place.is_dir():
+            raise UserError(f"{place}: not a regular file")
     formats = sorted({one.format for one in found})
     if len(formats) > 1:
         raise UserError(f"{path}: files of several formats ({', '.join(formats)}); name those of one")
@@ -69,6 +72,16 @@ def find_records(path: str, settings: SeedSettings) -> Found:
 def watched_files(settings: SeedSettings) -> list[str]:
     """The local files whose change makes a seed stale: those of records, not the pictures."""
     return [str(file) for path in settings.paths if hub_path(path) is None for file in _watched(path, settings)]
+
+
+def images_folder(settings: SeedSettings) -> str | None:
+    """The local folder of a seed's images, if it has one: that of the setting, or a folder of pictures itself."""
+    if settings.images:
+        return None if hub_path(settings.images) else settings.images
+    for path in settings.paths:
+        if os.path.isdir(path) and find_records(path, settings) == Found("image_folder", [Path(path)]):
+            return path
+    return None
 
 
 def _watched(path: str, settings: SeedSettings) -> Iterator[Path]:

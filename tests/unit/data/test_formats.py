@@ -79,6 +79,14 @@ A = Path("images/a.png")
         chat([{"type": "image", "image": "a.png"}, {"type": "text", "text": "What?"}], "Red."),
         chat([{"type": "image_url", "image_url": {"url": "a.png"}}, {"type": "text", "text": "What?"}], "Red."),
         chat([{"type": "text", "text": "What?"}], [{"type": "text", "text": "Red."}], image="a.png"),
+        {"id": "x", "texts": [{"user": "What?", "assistant": "Red."}], "images": ["a.png"]},
+        {
+            "id": "x",
+            "messages": [
+                {"role": "user", "content": "What?", "images": ["a.png"]},
+                {"role": "assistant", "content": "Red."},
+            ],
+        },
         {"id": "x", "messages": llava("What?", "Red.")["conversations"], "image": "a.png"},
         {"id": "x", "conversations": chat("What?", "Red.")["messages"], "image": "a.png"},
         {"id": "x", "text": "<__dj__image>\n[[human]]: What?\n[[gpt]]: Red. <|__dj__eoc|>", "images": ["a.png"]},
@@ -103,6 +111,11 @@ def test_a_data_uri_is_the_image(pictures, png):
         (llava("What?", "Red.", image="a.png", images=["b.png"]), "image and images name different images"),
         (llava("What?", "Red.", pictures=["a.png"]), "pictures names images, but is not read; rename it to images"),
         (llava("What?", "Red.", source="coco/a.jpg"), "source names images, but is not read"),
+        (llava("What?", "Red.", meta={"picture": "a.jpg"}), "meta names images, but is not read"),
+        (
+            {"messages": [{"role": "user", "content": "What?", "picture": "a.png"}]},
+            "messages.0.picture names images, but is not read",
+        ),
         (llava("What?", "Red.", image="a.png", image2="b.png"), "image2 names images, but is not read"),
         (llava("What?", "Red.", video="a.mp4"), "video is not read: Syntune takes images alone"),
         (llava("What?", "Red.", image="https://x.org/a.png"), "image: 'https://x.org/a.png' lies on the web; download"),
@@ -125,12 +138,22 @@ def test_a_key_that_says_where_a_picture_came_from_is_only_counted(pictures):
         (
             llava("<image>\nQ", "A", "<image>\nR", "B", image="a.png"),
             ["<image>\nQ", "A", "R", "B"],
-            "marks of one image in several turns: first kept",
+            "images that several turns mark: first marks kept",
         ),
         (
             llava("Hello", "A", "<image>\nQ", "B", "R\n<image>", "C", image="a.png"),
             ["Hello", "A", "<image>\nQ", "B", "R", "C"],
-            "marks of one image in several turns: first kept",
+            "images that several turns mark: first marks kept",
+        ),
+        (
+            llava("<image><image>\nQ", "A", "<image>\n<image>\nR", "B", image=["a.png", "b.png"]),
+            ["<image><image>\nQ", "A", "R", "B"],
+            "images that several turns mark: first marks kept",
+        ),
+        (
+            chat([{"type": "image"}], "A", [{"type": "image"}, {"type": "text", "text": "R"}], "B", image="a.png"),
+            ["<image>", "A", "R", "B"],
+            "images that several turns mark: first marks kept",
         ),
         (llava("In SVG?", "Use <image>."), ["In SVG?", "Use <image>."], "<image> read as a word"),
         (llava("What is <image>?", "A tag."), ["What is < image>?", "A tag."], "<image> read as a word"),
@@ -158,7 +181,7 @@ def test_a_mark_too_many_is_a_word_or_marks_the_same_image(pictures, row, expect
         (llava("<image>\nWhat?", "Red."), "conversations marks 1 images, the record has 0"),
         (llava("<image>\n<image>\nWhat?", "Red.", image="a.png"), "conversations marks 2 images, the record has 1"),
         (llava("<image>\nWhat?", "Red.", image=["a.png", "b.png"]), "conversations marks 1 images, the record has 2"),
-        (llava("What?", "<__dj__image>", image="a.png"), "conversations: <__dj__image> stands in a turn that asks"),
+        (llava("What?", "<__dj__image>", image="a.png"), "conversations: an image stands in a turn that is no"),
         ({"text": "<__dj__image>\nred"}, "text marks 1 images, the record has 0"),
     ],
 )
@@ -180,6 +203,12 @@ def test_system_turns_are_put_before_their_question(pictures):
     record = one({"conversations": said, "image": "a.png"})
     assert turns(record) == [("user", "Be brief.\n\n<image>\nWhat?"), ("assistant", "Red.")]
     assert record.notes == ("system turn put before its question",)
+    said.insert(2, {"from": "system", "value": "Be kind."})
+    assert turns(one({"conversations": said, "image": "a.png"}))[0][1] == "Be brief.\n\n<image>\nWhat?\n\nBe kind."
+    assert turns(one({**llava("What?", "Red.", image="a.png"), "system": "Be brief."})) == [
+        ("user", "<image>\nBe brief.\n\nWhat?"),
+        ("assistant", "Red."),
+    ]
     record = one({"text": "[[system]]: Be brief.\n[[human]]: What?\n[[gpt]]: Red.", "images": ["a.png"]})
     assert turns(record)[0] == ("user", "<image>\nBe brief.\n\nWhat?")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from syntune.errors import UserError
-from syntune.settings.seed_files import find_records, hub_path, watched_files
+from syntune.settings.seed_files import find_records, hub_path, images_folder, watched_files
 from syntune.settings.seeds import SeedSettings
 
 
@@ -94,6 +94,14 @@ def test_snakemake_watches_records_and_no_pictures(work):
     make("x/metadata.csv", "x/a.png", "y/a.png", "y/a.txt", "z/b.jsonl", "z/a.jsonl")
     paths = ["x", "y", "z/*.jsonl", "not-made-yet.jsonl", f"owner/name@{'0' * 40}/data"]
     assert watched_files(SeedSettings(path=paths)) == ["x/metadata.csv", "z/a.jsonl", "z/b.jsonl", "not-made-yet.jsonl"]
+
+
+def test_the_folder_of_images_is_the_setting_or_a_folder_of_pictures(work):
+    make("y/a.png", "y/a.txt", "z/a.jsonl")
+    assert images_folder(SeedSettings(path="z/a.jsonl", images="y")) == "y"
+    assert images_folder(SeedSettings(path="y")) == "y"
+    assert images_folder(SeedSettings(path="z")) is None
+    assert images_folder(SeedSettings(path="z", images=f"owner/name@{'0' * 40}/images")) is None
 
 
 def test_a_hub_address_is_taken_apart():

@@ -52,9 +52,13 @@ def _read_table(path: Path) -> Iterator[Row | Fault]:
 
 def _read_captioned(folder: Path) -> Iterator[Row | Fault]:
     """The pictures under a folder, in order, each with the text of the file of its name; its path is the id."""
-    lonely = 0
+    lonely, seen = 0, set()
     for here, below, names in os.walk(folder, followlinks=True):
         below[:] = sorted(name for name in below if not name.startswith("."))
+        if (place := os.path.realpath(here)) in seen:
+            below.clear()  # a link that leads back
+            continue
+        seen.add(place)
         pictures = {Path(name).stem for name in names if is_image(name)}
         lonely += sum(name.endswith(".txt") and Path(name).stem not in pictures for name in names)
         for name in sorted(names):

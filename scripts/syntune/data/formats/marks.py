@@ -4,23 +4,23 @@ import re
 
 from syntune.artifacts.shards import IMAGE_MARK
 from syntune.data.conversations import JUICER_IMAGE_MARK, Message
-from syntune.data.formats.records import FORGED, MARKS_DIFFER, Unreadable
+from syntune.data.formats.records import MARKS_DIFFER, Unreadable
 
 WORD = "<image> read as a word"
-ONE_IMAGE = "marks of one image in several turns: first kept"
+MARKED_AGAIN = "images that several turns mark: first marks kept"
 """What is counted of records that were read so."""
 
 _MARK = f"(?:{IMAGE_MARK}|{JUICER_IMAGE_MARK})"
-_STANDING = re.compile(rf"\A\s*{_MARK}|^[ \t]*{_MARK}[ \t]*$", re.MULTILINE)
-"""A mark at a turn's start, or alone on a line: where data sets put those that stand for an image."""
+_STANDING = re.compile(rf"\A(?:\s*{_MARK})+|^(?:[ \t]*{_MARK})+[ \t]*$", re.MULTILINE)
+"""Marks at a turn's start, or alone on a line: where data sets put those that stand for an image."""
 
 
 def place_marks(messages: list[Message], images: int, key: str) -> tuple[list[Message], list[str]]:
     """Messages in which ``<__dj__image>`` stands once for each image and ``<image>`` is a word; and what is counted.
 
     Only a question asks about an image: in an answer, ``<image>`` is a word. In questions it is a mark if there are as
-    many as images; else those that stand at a turn's start or alone on a line are, if they are as many. One image that
-    each turn marks again is marked once. Without any mark, the images go in front.
+    many as images; else those that stand at a turn's start or alone on a line are, if they are as many. Images that
+    each turn marks again are marked once. Without any mark, they go in front.
 
     Args:
         messages: the turns; of a caption, one question.
@@ -31,7 +31,7 @@ def place_marks(messages: list[Message], images: int, key: str) -> tuple[list[Me
         Unreadable: images and marks differ in another way.
     """
     if any(JUICER_IMAGE_MARK in message["content"] for message in messages if message["role"] != "user"):
-        raise Unreadable(FORGED, f"{key}: {JUICER_IMAGE_MARK} stands in a turn that asks nothing")
+        raise Unreadable(MARKS_DIFFER, f"{key}: an image stands in a turn that is no question")
     texts = {index: message["content"] for index, message in enumerate(messages) if message["role"] == "user"}
     every = {index: text.replace(IMAGE_MARK, JUICER_IMAGE_MARK) for index, text in texts.items()}
     standing = {index: _STANDING.sub(_spelled, text) for index, text in texts.items()}
@@ -42,9 +42,9 @@ def place_marks(messages: list[Message], images: int, key: str) -> tuple[list[Me
         chosen = every
     elif _count(standing) == images:
         chosen = standing
-    elif images == 1 and max(text.count(JUICER_IMAGE_MARK) for text in standing.values()) == 1:
+    elif images and {text.count(JUICER_IMAGE_MARK) for text in standing.values()} - {0} == {images}:
         chosen = _first_only(standing)
-        notes.append(ONE_IMAGE)
+        notes.append(MARKED_AGAIN)
     else:
         marks = _count(standing) or _count(every)
         raise Unreadable(MARKS_DIFFER, f"{key} marks {marks} images, the record has {images}")

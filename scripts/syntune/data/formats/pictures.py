@@ -118,24 +118,22 @@ def _is_unread_picture(key: str, value: Any, pictures: list[str | bytes]) -> boo
 
     In a row with images, only a key that is called an image's counts: the others say where the images came from.
     """
-    seen = list(_pictures_within(value))
+    seen = list(pictures_within(value))
     if pictures and not _NAMES_A_PICTURE.search(key):
         return False
     return any(not _is_among(picture, pictures) for picture in seen)
 
 
-def _pictures_within(value: Any) -> Iterator[str | bytes]:
-    """What looks like an image in the value of an unknown key."""
+def pictures_within(value: Any) -> Iterator[str | bytes]:
+    """What looks like an image in the value of an unknown key, however deep."""
     if isinstance(value, bytes):
         yield value
     elif isinstance(value, str):
         if _DATA_URI.match(value) or ("\n" not in value and is_image(value.split("?")[0])):
             yield value
-    elif isinstance(value, dict) and value.keys() <= {"bytes", "path"}:
-        yield from (each for each in value.values() if isinstance(each, str | bytes) and each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _pictures_within(each)
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from pictures_within(each)
 
 
 def _file_name(path: str) -> str:

@@ -10,7 +10,10 @@ from syntune.data.formats.marks import place_marks
 from syntune.data.formats.pictures import brief, locate, pictures_in
 from syntune.data.formats.records import FORGED, NO_TEXT, UNREAD_PICTURES, WRONG_VALUE, Record, Row, Unreadable
 from syntune.data.formats.turns import KEYS as TURN_KEYS
-from syntune.data.formats.turns import ROLES, SYSTEM_KEPT, read_turns, without_system
+from syntune.data.formats.turns import ROLES, SYSTEM, SYSTEM_KEPT, read_turns, without_system
+
+SYSTEM_KEYS = ("system", "system_prompt")
+"""Keys that hold what a conversation begins with."""
 
 TEXT_KEYS = ("text", "caption")
 """Keys that hold a text; the first that is there is read, if no key holds a conversation."""
@@ -45,7 +48,10 @@ def read_row(row: Row, images: Path | None) -> Record:
         if chat.pictures and pictures and chat.pictures != pictures:
             raise Unreadable(UNREAD_PICTURES, f"{key} and the row's own keys name different images; leave one of them")
         pictures = chat.pictures or pictures
-        text, notes = _conversation(chat.messages, len(pictures), key)
+        told = next((name for name in SYSTEM_KEYS if isinstance(fields.get(name), str)), None)
+        begun = [{"role": SYSTEM, "content": fields[told]}] if told else []
+        unused.discard(told)
+        text, notes = _conversation(begun + chat.messages, len(pictures), key)
     else:
         text, notes = _text(fields[key], len(pictures), key)
     root = images or row.folder

@@ -4,11 +4,13 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from syntune.artifacts.shards import IMAGE_MARK
 from syntune.data.conversations import JUICER_IMAGE_MARK, Message
-from syntune.data.formats.pictures import brief, pictures_of
-from syntune.data.formats.records import NO_TEXT, UNKNOWN_ROLE, WRONG_VALUE, Unreadable
+from syntune.data.formats.pictures import KEYS as IMAGE_KEYS
+from syntune.data.formats.pictures import brief, pictures_of, pictures_within
+from syntune.data.formats.records import NO_TEXT, UNKNOWN_ROLE, UNREAD_PICTURES, WRONG_VALUE, Unreadable
 
-KEYS = ("conversations", "messages", "conversation")
+KEYS = ("conversations", "messages", "conversation", "texts")
 """Keys that hold a conversation; the first that holds anything is read."""
 
 SYSTEM = "system"
@@ -21,6 +23,7 @@ ROLES = {
     "chatgpt": "assistant",
     "bot": "assistant",
     "system": SYSTEM,
+    "developer": SYSTEM,
 }
 """What data sets call the speakers, and our names."""
 
@@ -58,14 +61,31 @@ def read_turns(value: Any, key: str) -> Chat:
         role = ROLES.get(str(turn[speaker]).lower())
         if role is None:
             raise Unreadable(UNKNOWN_ROLE, f"{name}.{speaker}: {brief(turn[speaker])} is not one of {', '.join(ROLES)}")
-        messages.append({"role": role, "content": _text(turn[said], f"{name}.{said}", pictures)})
+        content = _text(turn[said], f"{name}.{said}", pictures)
         if len(turn) > 2:
-            unused.update(f"{key}.{other}" for other in turn if other not in _READ)
+            own, others = _more(turn, name)
+            if not any(mark in content for mark in (IMAGE_MARK, JUICER_IMAGE_MARK)):
+                content = f"{JUICER_IMAGE_MARK}\n" * len(own) + content
+            pictures += own
+            unused.update(f"{key}.{other}" for other in others)
+        messages.append({"role": role, "content": content})
     return Chat(messages, pictures, tuple(sorted(unused)))
+
+
+def _more(turn: dict[str, Any], name: str) -> tuple[list[str | bytes], list[str]]:
+    """The images that a turn names beside its text, as Ollama's messages do, and its keys that are not read."""
+    images = [key for key in IMAGE_KEYS if turn.get(key)]
+    others = [key for key in turn if key not in (*_READ, *images)]
+    for key in others:
+        if any(pictures_within(turn[key])):
+            raise Unreadable(UNREAD_PICTURES, f"{name}.{key} names images, but is not read; rename it to images")
+    return [picture for key in images for picture in pictures_of(turn[key], f"{name}.{key}")], others
 
 
 def without_system(messages: list[Message]) -> tuple[list[Message], bool]:
     """Each system turn put before the next question, as Gemma's chat template does; and whether there was one.
+
+    One that no question follows is put behind the last.
 
     Not every model's chat form has a system turn, and a shard's rows are for all of them.
     """
@@ -82,11 +102,14 @@ def without_system(messages: list[Message]) -> tuple[list[Message], bool]:
             told = []
         else:
             kept.append(message)
+    last = next((index for index in reversed(range(len(kept))) if kept[index]["role"] == "user"), None)
+    if told and last is not None:
+        kept[last] = {"role": "user", "content": "\n\n".join([kept[last]["content"], *told])}
     return kept, found
 
 
 def _as_list(value: Any, key: str) -> list[Any]:
-    """A list of turns, which a column may spell as JSON, or hold as a struct of lists."""
+    """A list of turns, which may be spelled as JSON, or be a struct of lists, or pairs of user and assistant."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
             value = json.loads(value)
@@ -95,10 +118,18 @@ def _as_list(value: Any, key: str) -> list[Any]:
     if isinstance(value, dict) and value and all(isinstance(column, list) for column in value.values()):
         if len({len(column) for column in value.values()}) > 1:
             raise Unreadable(WRONG_VALUE, f"{key}: its columns differ in length")
-        return [dict(zip(value, fields, strict=True)) for fields in zip(*value.values(), strict=True)]
+        value = [dict(zip(value, fields, strict=True)) for fields in zip(*value.values(), strict=True)]
     if not isinstance(value, list):
         raise Unreadable(WRONG_VALUE, f"{key}: must be a list of turns, not {brief(value)}")
-    return value
+    return [turn for each in value for turn in _turns_in(each)]
+
+
+def _turns_in(each: Any) -> list[Any]:
+    """The two turns of a pair, as the_cauldron and FineVision have it; any other turn alone."""
+    if not isinstance(each, dict) or "user" not in each or "assistant" not in each:
+        return [each]
+    rest = {key: value for key, value in each.items() if key not in ("user", "assistant")}
+    return [{**rest, "role": role, "content": each[role]} for role in ("user", "assistant")]
 
 
 def _key(turn: dict[str, Any], one: str, other: str, name: str) -> str:
