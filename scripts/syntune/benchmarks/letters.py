@@ -28,7 +28,7 @@ _THOUGHTS = _pattern(
 _ANSWER = _pattern(r"<answer> (.*?) (?: </answer> | $ )", re.DOTALL | re.IGNORECASE)
 _BOXED = _pattern(r"\\boxed \s* \{ ( (?: [^{}] | \{[^{}]*\} )* ) \}")
 _EMPHASIS = _pattern(
-    r"[*`$\#{}] | __ | </?(?:b|i|u|em|strong|code|p|br|span|div)\s*/?>"
+    r"[*`$\#{}] | __ | (?<!\w)_ | _(?!\w) | </?(?:b|i|u|em|strong|code|p|br|span|div)\s*/?>"
     r"| \\(?:text|textbf|mathrm|mathbf|mathsf|bf|rm)\b\s* | \\[()\[\]]",
     re.DOTALL,
 )
@@ -58,6 +58,7 @@ _OTHER_LETTER = _pattern(
 _IS_WRONG = _pattern(
     r"[\s:,.)(-]* (?: (?:is|are|was)\s+ )? (?:not|no|never|isn|wrong|incorrect|false|错) (?: \b | n't | $ )"
     rf"(?! \s+ (?:option\s+)? {_CAPITAL} )"  # "B, not A" says nothing against B
+    rf"| {_CLOSE} \s* \?"
 )
 
 # Statements, up to the letter or the option's text
@@ -65,7 +66,7 @@ _IS_WRONG = _pattern(
 _IS = (
     r"[\"']? \s* (?: (?: (?:is|was|are|would\s+be|should\s+be|must\s+be|will\s+be)\b | (?:应该|应)?[是为] )"
     r"(?: \s+ (?:most\s+likely|likely|probably|definitely|clearly|therefore|thus|simply|indeed) )? )?"
-    r"\s* (?: [:=] | -+> | → | ⇒ )? \s*"
+    r"\s* (?: [:=] | [-–—]+>? | → | ⇒ )? \s*"
 )
 _TO_WHAT = r"(?: \s+ (?:to|of|for) \s+ [^.:;\n]{1,80}? (?= \s+is\b | \s*: ) )?"
 _NAMELY = r"(?: (?:the\s+)? (?:option|choice|letter|answer|选项) \s* :? \s* )?"
@@ -80,7 +81,7 @@ _CHOSEN = _pattern(
     rf"[,:]? \s* {_NAMELY}"
 )
 _CALLED_RIGHT = _pattern(
-    rf"({_CAPITAL}) {_CLOSE} \s* 项? (?: \s (?:is|would\s+be|must\s+be) \s+ (?:(?:the|my)\s+)?"
+    rf"({_CAPITAL}) {_CLOSE} \s* (?:选?项)? (?: \s (?:is|would\s+be|must\s+be) \s+ (?:(?:the|my)\s+)?"
     r"(?:(?:only|most|final)\s+)?"
     r"(?:correct|right|best|accurate|answer|choice)\b | 是?正确 | 是对 )",
     re.DOTALL,
@@ -97,6 +98,7 @@ _DENIED = _pattern(
     r"| if | whether | unless | suppose | assume | why ) \b | n't\b | 不 | 非 | 别 | 如果"
     rf"| {_CAPITAL} {_CLOSE} \s* (?: or | and | nor | / | 或 | 和 ) \s* (?:option\s*)? $"
 )
+_HEDGED = _pattern(rf"\b (?:could|might|may) \s+ (?:also\s+)? be \s+ {_NAMELY} {_OPEN} ({_CAPITAL})")
 _CORRECTED = _pattern(
     r"\b (?: wait | correction | i\s+mean | scratch\s+that | on\s+second\s+thought | actually | sorry ) \b"
     rf".*? ({_CAPITAL})",
@@ -141,7 +143,7 @@ class _Reader:
         stated |= {found[1] for found in _CALLED_RIGHT.finditer(text) if not _is_denied(text, found.start())}
         stated |= {*self._in_front(text), *_AT_END.findall(text)}
         if stated:
-            return _only(stated | set(_CORRECTED.findall(text)))
+            return _only({*stated, *_HEDGED.findall(text), *_CORRECTED.findall(text)})
         return self._mentioned(text)
 
     def _statements(self, pattern: re.Pattern, text: str, letters_only: bool = False) -> Iterator[str]:
@@ -221,7 +223,7 @@ class _Reader:
         return bool(other) and other != letter
 
     def _is_called_wrong(self, letter: str, after: str) -> bool:
-        """Whether a letter is followed by a word that denies it, which is not its own option's."""
+        """Whether a letter is followed by what denies or questions it, and that is not its own option's text."""
         return _IS_WRONG.match(after) is not None and not self._own_text_follows(letter, after)
 
 
