@@ -320,6 +320,10 @@ def test_a_letter_is_read_as_a_person_reads_it(letter, text):
     ("options", "text", "letter"),
     [
         ({"A": "Yes", "B": "No"}, "No", "B"),
+        ({"A": "Yes", "B": "No"}, "The answer is _B_.", "B"),
+        ({"A": "Yes", "B": "No"}, "Answer: A? No, B.", ""),
+        ({"A": "Yes", "B": "No"}, "The answer is A, but it could also be B.", ""),
+        ({"A": "Yes", "B": "No"}, "Answer - B", "B"),
         ({"A": "Yes", "B": "No"}, "B. No", "B"),
         ({"A": "Yes", "B": "No"}, "The answer is B. No", "B"),
         ({"A": "Yes", "B": "No"}, "No, it is not.", ""),
