@@ -119,7 +119,7 @@ def seed_records(wildcards) -> dict[str, list[str]]:
 def state_of_seed(name: str) -> str:
     """A digest of the sizes and times of a seed's files, its images included."""
     seed = settings.seeds[name]
-    return seed_state(watched_files(seed), seed.images, seed.watch_images)
+    return seed_state(watched_files(seed), images_folder(seed), seed.watch_images)
 
 
 def seed_files_state(wildcards) -> str:

@@ -1,6 +1,8 @@
 """What the operators that remove near-duplicates share: groups, the order of preference, and the pairs."""
 
-from collections.abc import Callable, Iterable
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,19 +60,32 @@ def without_near(
     Returns:
         the indices of the rows that stay, ascending, and a pair for each other row, in their order.
     """
-    ids, hashes = list(ids), list(hashes)
-    places = np.arange(len(ids)) if best is None else np.argsort(-np.fromiter(best, float, len(ids)), kind="stable")
-    lengths = np.fromiter(map(len, hashes), np.int64, len(hashes))[places]
+    ids = list(ids)
+    order = np.arange(len(ids)) if best is None else np.argsort(-np.fromiter(best, float, len(ids)), kind="stable")
+    rank = np.empty(len(ids), np.int64)
+    rank[order] = np.arange(len(ids))
     first, distances = np.arange(len(ids)), np.zeros(len(ids))
-    for length in np.unique(lengths[lengths > _GROUP_BYTES]):
-        own = places[lengths == length]
-        packed = np.frombuffer(b"".join(hashes[place] for place in own), np.uint8).reshape(-1, length)
+    for packed, places in _by_length(hashes):
+        by_rank = np.argsort(rank[places])
+        places, packed = places[by_rank], packed if best is None else packed[by_rank]
         groups = np.ascontiguousarray(packed[:, :_GROUP_BYTES]).view(np.uint64).ravel()
-        things = things_of(np.ascontiguousarray(packed[:, _GROUP_BYTES:]), groups)
+        things = things_of(packed[:, _GROUP_BYTES:], groups)
         found = first_near(things)
         gone = np.flatnonzero(found != np.arange(len(found)))
-        first[own] = own[found]
-        distances[own[gone]] = things.distances(found[gone], gone)
+        first[places] = places[found]
+        distances[places[gone]] = things.distances(found[gone], gone)
     stay = first == np.arange(len(first))
     pairs = [NearPair(ids[first[place]], ids[place], float(distances[place])) for place in np.flatnonzero(~stay)]
     return np.flatnonzero(stay).tolist(), pairs
+
+
+def _by_length(hashes: Iterable[bytes]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The hashes of each length beyond the group's, uint8 of (rows, bytes), and the rows' places."""
+    contents: dict[int, bytearray] = defaultdict(bytearray)
+    places: dict[int, array] = defaultdict(lambda: array("q"))
+    for place, content in enumerate(hashes):
+        if len(content) > _GROUP_BYTES:
+            contents[len(content)] += content
+            places[len(content)].append(place)
+    for length in sorted(contents):
+        yield np.frombuffer(contents.pop(length), np.uint8).reshape(-1, length), np.array(places.pop(length))
