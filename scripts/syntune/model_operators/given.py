@@ -1,5 +1,6 @@
 """The models that a job was given, and what makes their answers theirs."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from syntune.artifacts.manifests import part_files, read_manifest
 from syntune.errors import UserError
 from syntune.files import canonical_json, sha256_bytes
+from syntune.recipes.model_parameters import ModelParameters
 from syntune.settings.models import EndpointSettings, ModelSettings
 from syntune.settings.strict import Strict
 from syntune.sources import file_digests
@@ -57,6 +59,16 @@ class NamedModel:
         if self.folder is None:
             raise UserError(f"models.{self.name}: its prepared folder was not given; run it through snakemake")
         return self.folder.with_name(f"{self.folder.name}.manifest.json")
+
+
+def check_given(operators: Sequence[tuple[str, ModelParameters]], models: Mapping[str, NamedModel]) -> None:
+    """Refuse a job that lacks a model."""
+    for name, parameters in operators:
+        for parameter, model in parameters.named_models().items():
+            if model not in models:
+                raise UserError(
+                    f"{name}: {parameter}: the model '{model}' was not given; add models.{model} to the config"
+                )
 
 
 def engine_content(*rooms: str) -> str:

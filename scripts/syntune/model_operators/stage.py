@@ -138,16 +138,6 @@ class ModelsStage:
 _OF_PAIRS = ("horizontal_flip", "vertical_flip", "reduce_mode")
 
 
-def check_given(operators: Operators, models: Mapping[str, NamedModel]) -> None:
-    """Refuse a job that lacks a model."""
-    for name, parameters in operators:
-        for parameter, model in parameters.named_models().items():
-            if model not in models:
-                raise UserError(
-                    f"{name}: {parameter}: the model '{model}' was not given; add models.{model} to the config"
-                )
-
-
 def _with_texts(row: dict[str, Any]) -> list[Item]:
     """Each text of a row with its images."""
     return [

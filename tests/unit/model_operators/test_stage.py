@@ -1,6 +1,7 @@
 """The command of a models stage, from a chunk to rows, report, lineage and scores."""
 
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from misbehaving_server import running
 
+import synthesize_with_models
+from syntune.errors import UserError
 from syntune.files import read_jsonl, write_json, write_jsonl
 
 SCRIPT = Path(__file__).resolve().parents[3] / "scripts/synthesize_with_models.py"
@@ -17,7 +20,7 @@ OUTPUTS = {"output": "rows.jsonl", "report": "report.json", "lineage": "lineage.
 
 @pytest.fixture
 def command(prepared, tmp_path):
-    """Run the command on rows; returns the finished process and the paths of what it wrote."""
+    """Run the command's main on rows; returns the paths of what it wrote."""
 
     def run(rows, operators, models, name="out", cache="cache", percentiles=None):
         write_jsonl(tmp_path / "chunk.jsonl", rows)
@@ -31,21 +34,17 @@ def command(prepared, tmp_path):
             write_json(tmp_path / "percentiles.json", percentiles)
         paths = {option: tmp_path / name / file for option, file in OUTPUTS.items()}
         options = [text for option, path in paths.items() for text in (f"--{option}", str(path))]
-        done = subprocess.run(
-            [
-                *(sys.executable, SCRIPT, "--dataset", "d", "--operators", json.dumps(operators)),
-                *("--models", json.dumps(given), "--chunk", tmp_path / "chunk.jsonl", "--cache", tmp_path / cache),
-                *("--percentiles", tmp_path / "percentiles.json" if percentiles else "", "--gpus", "0", *options),
-            ],
-            capture_output=True,
-            text=True,
-        )
-        return done, paths
+        arguments = ["--dataset", "d", "--operators", json.dumps(operators), "--models", json.dumps(given)]
+        arguments += ["--chunk", str(tmp_path / "chunk.jsonl"), "--cache", str(tmp_path / cache), "--gpus", "0"]
+        arguments += ["--percentiles", str(tmp_path / "percentiles.json") if percentiles else "", *options]
+        synthesize_with_models.main(synthesize_with_models.parser().parse_args(arguments))
+        return paths
 
     return run
 
 
-def test_a_stage_scores_and_recaptions(command, prepared, make_row):
+def test_a_stage_scores_and_recaptions(command, prepared, make_row, caplog):
+    caplog.set_level(logging.INFO)
     rows = [make_row(number) for number in range(6)] + [make_row(9, "words alone", images=0)]
     models = {"clip": prepared("clip"), "blip": prepared("blip"), "mark": prepared("classifier")}
     scoring = [
@@ -53,8 +52,7 @@ def test_a_stage_scores_and_recaptions(command, prepared, make_row):
         ["image_text_matching_filter", {"hf_blip": "blip"}],
         ["image_watermark_filter", {"hf_watermark_model": "mark", "batch_size": 4}],
     ]
-    done, paths = command(rows, scoring, models, "scored")
-    assert done.returncode == 0, done.stderr
+    paths = command(rows, scoring, models, "scored")
     scored = list(read_jsonl(paths["output"]))
     assert [row["id"] for row in scored] == [row["id"] for row in rows]
     assert scored[0]["seed_id"] == "row-0"
@@ -78,13 +76,12 @@ def test_a_stage_scores_and_recaptions(command, prepared, make_row):
     with running() as server:
         server.answer = "a blue picture"
         endpoint = {"settings": {"source": "endpoint", "base_url": server.url, "model": "m"}, "folder": None}
-        done, paths = command(
+        paths = command(
             scored, [["recaption_mapper", recaption]], models | {"vlm": endpoint},
             percentiles={"below.image_text_similarity": percentile},
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr
         assert len(server.requests) == 3
-    assert "models.vlm: at most 3 calls" in done.stderr
+    assert "models.vlm: at most 3 calls" in caplog.text
     report = json.loads(paths["report"].read_text())
     (step,), (details,) = report["steps"], report["models"]
     assert step == {"operator": "recaption_mapper", "rows_in": 7, "added": 0, "dropped": 0, "rows_out": 7}
@@ -111,8 +108,7 @@ def test_the_same_bytes_with_and_without_a_cache(command, prepared, make_row):
     ]
     written = []
     for name, cache in (("one", "first"), ("two", "first"), ("three", "second")):
-        done, paths = command(rows, operators, models, name, cache)
-        assert done.returncode == 0, done.stderr
+        paths = command(rows, operators, models, name, cache)
         written.append([path.read_bytes() for path in paths.values()])
     assert written[0] == written[1] == written[2]
 
@@ -125,14 +121,23 @@ def test_the_same_bytes_with_and_without_a_cache(command, prepared, make_row):
         (["image_nsfw_filter", {}], "--operators: image_nsfw_filter: hf_nsfw_model: Field required"),
     ],
 )
-def test_a_mistake_is_one_line_and_nothing_is_written(command, prepared, make_row, operator, message):
-    done, paths = command([make_row(1)], [operator], {"vit": prepared("classifier")})
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert message in done.stderr.splitlines()[-1]
-    assert not any(path.exists() for path in paths.values())
+def test_after_a_mistake_nothing_is_written(command, prepared, make_row, tmp_path, operator, message):
+    with pytest.raises(UserError, match=message):
+        command([make_row(1)], [operator], {"vit": prepared("classifier")})
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_mistake_on_the_command_line_is_one_line():
+    options = [text for option in (*OUTPUTS, "chunk", "cache") for text in (f"--{option}", "nowhere")]
+    operators = json.dumps([["image_text_similarity_filter", {"hf_clip": "clip"}]])
+    command = [sys.executable, SCRIPT, "--dataset", "d", "--operators", operators, "--models", "{}", *options]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: image_text_similarity_filter: hf_clip: the model 'clip' was not given; add models.clip to the config\n"
+    )
 
 
 def test_an_empty_chunk_stays_empty(command, prepared):
-    done, paths = command([], [["image_text_similarity_filter", {"hf_clip": "clip"}]], {"clip": prepared("clip")})
-    assert done.returncode == 0, done.stderr
+    paths = command([], [["image_text_similarity_filter", {"hf_clip": "clip"}]], {"clip": prepared("clip")})
     assert paths["output"].read_bytes() == b"" and pq.read_table(paths["scores"]).num_rows == 0
