@@ -45,7 +45,7 @@ class Line(NamedTuple):
     letter_height: float
     """Pixels across the line, however it lies."""
     level: bool
-    """Whether it rises or falls by less than one in five."""
+    """Whether it is no vertical line, and rises or falls by less than one in five."""
 
 
 class Page(NamedTuple):
@@ -101,7 +101,10 @@ def _line(text: str, score: float, corners: np.ndarray) -> Line:
     """A line from its four corners, clockwise from the upper left one; ``(4, 2)`` pixels."""
     box = Box(*(round(float(edge)) for edge in (*corners.min(axis=0), *corners.max(axis=0))))
     across, down = corners[1] - corners[0], corners[3] - corners[0]
-    return Line(text, round(score, 4), box, float(np.hypot(*down)), bool(abs(across[1]) <= abs(across[0]) / 5))
+    width, height = float(np.hypot(*across)), float(np.hypot(*down))
+    if height > 1.5 * width:  # PP-OCR turns such a line by a quarter before it reads it
+        return Line(text, round(score, 4), box, width, level=False)
+    return Line(text, round(score, 4), box, height, level=bool(abs(across[1]) <= abs(across[0]) / 5))
 
 
 @cache

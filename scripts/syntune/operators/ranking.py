@@ -1,6 +1,7 @@
 """Rows ranked by a field, for the operators that see all of them."""
 
 from collections.abc import Iterator
+from math import inf
 from typing import Any
 
 from syntune.data.ordering import key_hash
@@ -12,7 +13,7 @@ def best_first(dataset: Any, field_key: str | None, random_seed: int = 0) -> lis
     Args:
         dataset: the rows, with their ids.
         field_key: the field, with dots for what lies within: ``__dj__stats__.image_text_similarity``. A list, one value
-            for each image of a row, counts by its mean.
+            for each image of a row, counts by its mean; an empty one, of a row without images, comes last.
         random_seed: another one breaks ties in another way.
 
     Raises:
@@ -33,7 +34,7 @@ def _values(dataset: Any, field_key: str) -> Iterator[float]:
         for name in path:
             value = value.get(name) if isinstance(value, dict) else None
         if isinstance(value, list):
-            value = sum(value) / len(value) if value else None
+            value = sum(value) / len(value) if value else -inf
         if not isinstance(value, int | float):
             raise ValueError(f"field_key: row {row_id} has no {field_key}; put the filter that computes it before this")
         yield value

@@ -122,6 +122,12 @@ def test_a_picture_is_read_and_asked_about(rows, picture):
     assert 100 < left < 140 and 115 < top < 145 and 260 < right < 320 and 160 < bottom < 200
 
 
+def test_vertical_text_is_no_answer(rows, picture, tmp_path):
+    path = picture((120, 120, 60, "OPEN"))
+    Image.open(path).rotate(90, expand=True).save(tmp_path / "turned.png")
+    assert rows(str(tmp_path / "turned.png"), sides=[480]) == []
+
+
 def test_questions_fill_turns_and_then_rows(rows, picture):
     path = picture((150, 10, 30, "BREVARD"), (60, 120, 90, "EGOLF"), (100, 280, 35, "Photos Soon"))
     (row,) = rows(path, sides=[480])

@@ -106,3 +106,13 @@ def test_wrong_parameters_are_named(select, name, parameters, message):
 def test_a_missing_statistic_is_named(select):
     with pytest.raises(ValueError, match="field_key: row r0 has no __dj__stats__.blip; put the filter"):
         select("repeat_to_budget_selector", ["a", "b"], rows=3, field_key="__dj__stats__.blip")
+
+
+def test_rows_that_have_nothing_to_score_come_last(juicer):
+    from data_juicer.core.data import NestedDataset
+
+    from syntune.operators.ranking import best_first
+
+    stats = [{"score": []}, {"score": [0.1]}, {"score": [0.3, 0.5]}]
+    rows = NestedDataset.from_list([{"id": str(index), "__dj__stats__": row} for index, row in enumerate(stats)])
+    assert best_first(rows, "__dj__stats__.score") == [2, 1, 0]
