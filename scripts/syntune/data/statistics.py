@@ -86,10 +86,13 @@ class Statistics:
         self.scripts[script_of(answers)] += 1
 
     def _add_image(self, content: bytes) -> None:
-        """Count a distinct image; only its header is read."""
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            self.formats[str(image.format)] += 1
-            self.longer_side.add(max(image.size))
+        """Count a distinct image; only its header is read. The seed's images were decoded before, within limits."""
+        try:
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                self.formats[str(image.format)] += 1
+                self.longer_side.add(max(image.size))
+        except Exception:  # Pillow has limits of its own; a figure is no reason to stop
+            self.formats["not read"] += 1
 
     def as_details(self) -> dict[str, Any]:
         """The manifest's details."""

@@ -137,7 +137,8 @@ def read_data_records(shards_manifest: Path, rows_manifest: Path, seed_manifest:
         name for _, name in nsmallest(SAMPLES, ((_rank(row["id"]), row["id"]) for row in _rows(seed_files)))
     ]
     shown = {row.seed_id for rows in records.dropped.values() for row in rows} | {*records.samples, *records.changed}
-    twins = {row.duplicate_of for rows in records.dropped.values() for row in rows} - {None}
+    named = [row.duplicate_of for rows in records.dropped.values() for row in rows if row.duplicate_of]
+    twins = {*named, *(name.split("#")[0] for name in named)}  # a twin may be gone later: then its seed row is shown
     for row in _rows(seed_files):
         if row["id"] in shown or row["id"] in twins:
             records.seed_rows[row["id"]] = row

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from syntune.files import sha256_bytes
 
-_LIMIT = re.compile(r"\b(min|max)\w*\s+(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
-"""A threshold in a lineage's limit, such as ``min_score 0.28 (25%)``."""
+_LIMIT = re.compile(r"\b(min|max|(?=\w*threshold))\w*\s+(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
+"""A threshold in a lineage's limit, such as ``min_score 0.28 (25%)`` or ``prob_threshold 0.8``."""
 
 BINS = 32
 
@@ -47,7 +47,7 @@ class ScoreSample:
             self._values = [value for value in self._values if value[0] % self.share == 0]
 
     def add_limit(self, limit: str | None) -> None:
-        """Remember the thresholds that a limit names: ``min`` or ``max``, and the number."""
+        """Remember the thresholds that a limit names: ``min``, ``max`` or neither, and the number."""
         self.thresholds.update((kind, float(number)) for kind, number in _LIMIT.findall(limit or ""))
 
     def bins(self) -> Bins | None:
@@ -68,5 +68,7 @@ class ScoreSample:
         for _, value, kept in self._values:
             place = math.floor((value - low) / (high - low) * bins)
             counts[kept][min(bins - 1, max(0, place))] += 1
-        thresholds = [(value + (apart if kind == "max" else -apart), value) for kind, value in self.thresholds]
+        thresholds = [
+            (value + ({"max": apart, "min": -apart}.get(kind, 0.0)), value) for kind, value in self.thresholds
+        ]
         return Bins(low, high, counts[True], counts[False], (low + apart, high - apart), sorted(thresholds))

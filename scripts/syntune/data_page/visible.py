@@ -1,6 +1,7 @@
 """Texts of unknown origin on a page: escaped, cut, and nothing in them that a reader can't see."""
 
 import unicodedata
+from collections.abc import Iterator
 
 from markupsafe import Markup, escape
 
@@ -9,17 +10,27 @@ from syntune.formats import words
 _UNSEEN = {"Cc", "Cf", "Co", "Cs", "Cn"}
 """Unicode's categories of characters without a look of their own: controls, marks of direction, joiners, ..."""
 
+_MOST_UNSEEN = 40
+"""Unseen characters that are named; a text with more is cut there."""
+
 
 def visible(text: str, limit: int = 500) -> Markup:
     """``text`` as HTML, of ``limit`` characters at most; an unseen character is named, such as U+202E.
 
     Its direction is its own: a right-to-left text turns nothing around it.
     """
-    return Markup('<bdi class="text">{}</bdi>').format(Markup("").join(map(_shown, words(text, limit))))
+    return Markup('<bdi class="text">{}</bdi>').format(Markup("").join(_shown(words(text, limit))))
 
 
-def _shown(letter: str) -> Markup:
-    """A character as HTML."""
-    if letter != "\n" and unicodedata.category(letter) in _UNSEEN:
-        return Markup('<span class="unseen-character">U+{:04X}</span>').format(ord(letter))
-    return escape(letter)
+def _shown(text: str) -> Iterator[Markup]:
+    """Each character as HTML."""
+    unseen = 0
+    for letter in text:
+        if letter == "\n" or unicodedata.category(letter) not in _UNSEEN:
+            yield escape(letter)
+        elif unseen == _MOST_UNSEEN:
+            yield escape("…")
+            return
+        else:
+            unseen += 1
+            yield Markup('<span class="unseen-character">U+{:04X}</span>').format(ord(letter))

@@ -1,5 +1,7 @@
 """Statistics: counted as a person would."""
 
+from PIL import Image
+
 from syntune.data.statistics import Histogram, Statistics, script_of
 
 
@@ -31,3 +33,10 @@ def test_the_script_is_that_of_most_letters():
     assert script_of("12 + 3 = 15") == "none"
     assert script_of("ein \u0434\u043e\u043c, \u0433\u043e\u0440\u043e\u0434") == "Cyrillic"
     assert script_of("\u3053\u308c\u306f\u732b") == "Hiragana"
+
+
+def test_an_image_beyond_pillows_own_limits_stops_nothing(png, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    statistics = Statistics()
+    statistics.add(turns("<image>", "red"), [png()], ["a" * 64])
+    assert statistics.as_details()["image_formats"] == {"not read": 1}

@@ -101,3 +101,7 @@ def test_a_dataset_without_a_recipe_has_a_page(places):
     ]  # fmt: skip
     html = page([raw[0], places[2], places[2], raw[1]])
     assert "rows mixed in" in html and "image_text_similarity" not in html
+
+
+def test_a_text_of_unseen_characters_is_cut():
+    assert visible("\0" * 300).count("U+0000") == 40
