@@ -25,8 +25,6 @@ def main(args: argparse.Namespace) -> None:
 
     with tempfile.TemporaryDirectory() as produced:
         prepare_data_juicer(Path(produced))
-        import syntune.operators.registered  # noqa: F401
-
         print("| operator | ms a row | rows in | rows out |\n|---|---|---|---|")
         for name, milliseconds, rows_in, rows_out in sorted(measured(args), key=lambda line: line[1]):
             print(f"| `{name}` | {milliseconds:.3f} | {rows_in} | {rows_out} |")
@@ -52,12 +50,10 @@ def measured(args: argparse.Namespace) -> list[tuple[str, float, int, int]]:
 
 def load(name: str, parameters: dict) -> object | None:
     """A mapper or filter that needs no GPU; None for any other operator."""
-    from data_juicer.ops.base_op import OPERATORS, Filter, Mapper
+    from syntune.data.juicer import load_operator
+    from syntune.recipes.stages import ROWS, kind_of
 
-    if any("hf_" in key or key in ("model", "keep_if_better") for key in parameters):
-        return None
-    kind = OPERATORS.modules.get(name)
-    return kind(**parameters, skip_op_error=False) if kind and issubclass(kind, Mapper | Filter) else None
+    return load_operator(name, parameters, name) if kind_of(name) == ROWS else None
 
 
 def timed(operator: object, rows: list[dict], times: int) -> tuple[float, int]:

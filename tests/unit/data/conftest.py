@@ -64,6 +64,4 @@ def juicer(tmp_path_factory):
     from syntune.data import juicer
 
     juicer.prepare_data_juicer(tmp_path_factory.mktemp("produced"))
-    import syntune.operators.registered  # noqa: F401
-
     return juicer

@@ -1,7 +1,22 @@
-"""An operator run as a recipe runs it."""
+"""An operator run as a recipe runs it, and the operators themselves, made safe to import."""
+
+import importlib
+from pathlib import Path
 
 import pytest
 from recipe_runs import run_on_rows
+
+OPERATORS = Path(__file__).resolve().parents[3] / "scripts/syntune/operators"
+
+
+@pytest.fixture(scope="session")
+def registered(tmp_path_factory):
+    """Register the project's operators with Data-Juicer."""
+    from syntune.data.juicer import prepare_data_juicer
+
+    prepare_data_juicer(tmp_path_factory.mktemp("produced"))
+    for file in OPERATORS.glob("*_*.py"):
+        importlib.import_module(f"syntune.operators.{file.stem}")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ ANIMALS = ["dog", "cat", "elephant", "horse"]
 
 
 @pytest.fixture
-def choose(juicer):
+def choose(registered):
     """Run the operator on captions; returns the texts, without marks."""
     from syntune.operators.choice_mapper import ChoiceMapper
 

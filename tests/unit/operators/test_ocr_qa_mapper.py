@@ -10,7 +10,7 @@ SEED = "seed/bettersynth_200"
 
 
 @pytest.fixture
-def ask(juicer):
+def ask(registered):
     """The questions and answers about lines ``(text, left, top, right, bottom)`` or those with a score behind."""
     from syntune.operators.image_texts import Box, Line, Page
     from syntune.operators.ocr_questions import Certainty, Picker, questions_about
@@ -42,7 +42,7 @@ def picture(tmp_path):
 
 
 @pytest.fixture
-def rows(juicer):
+def rows(registered):
     """Run the operator on captions of pictures; returns the rows."""
     from syntune.operators.ocr_qa_mapper import OcrQaMapper
 

@@ -13,7 +13,7 @@ RECIPES = sorted((ROOT / "config/recipes").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
-def test_operators_take_their_parameters(recipe, juicer):
+def test_operators_take_their_parameters(recipe, registered):
     from data_juicer.ops.base_op import OPERATORS
 
     models = import_module(MODELS) if find_spec("syntune.recipes") else None

@@ -13,7 +13,7 @@ THINGS = {
 
 
 @pytest.fixture
-def select(juicer):
+def select(registered):
     """Apply a selector to texts; their position is the statistic ``score``. Returns the texts that are left."""
     from data_juicer.core.data import NestedDataset
     from data_juicer.ops.base_op import OPERATORS
@@ -108,7 +108,7 @@ def test_a_missing_statistic_is_named(select):
         select("repeat_to_budget_selector", ["a", "b"], rows=3, field_key="__dj__stats__.blip")
 
 
-def test_rows_that_have_nothing_to_score_come_last(juicer):
+def test_rows_that_have_nothing_to_score_come_last(registered):
     from data_juicer.core.data import NestedDataset
 
     from syntune.operators.ranking import best_first

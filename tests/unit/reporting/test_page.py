@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from syntune.errors import UserError
-from syntune.reporting.palette import light
+from syntune.pages.colours import light
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 OUTSIDE = {"href", "src", "srcset", "xlink:href", "action", "poster", "data"}
