@@ -19,6 +19,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from syntune.artifacts.manifests import Part, write_manifest
+from syntune.data.batches import batches
 from syntune.data.faults import Faults, counted
 from syntune.data.formats.front import read_records
 from syntune.data.formats.records import BAD_IMAGE, MISSING_IMAGE, Fault, Record
@@ -29,9 +30,6 @@ from syntune.images import FORMATS, open_image
 from syntune.settings.seeds import SeedSettings
 
 log = logging.getLogger("ingest_seed")
-
-_BATCH = 512
-"""Records whose images are decoded at a time."""
 
 
 class Checked(NamedTuple):
@@ -126,7 +124,7 @@ class _Ingestion:
         records = self.faults.sift(read_records(self.settings))
         workers = min(8, len(os.sched_getaffinity(0)))
         with ThreadPoolExecutor(workers) as pool, tqdm(desc="records", unit="", disable=None) as progress:
-            while batch := list(islice(records, _BATCH)):
+            for batch in batches(records):
                 checked = self._check_images(batch, folder, pool)
                 for record, images in zip(batch, checked, strict=True):
                     row = self._row(record, images)

@@ -375,6 +375,15 @@ def test_a_dataset_saved_to_disk(work, png):
     assert len(read("two/test")) == 70
 
 
+def test_batches_end_at_a_number_of_records_or_bytes():
+    from syntune.data.batches import batches
+    from syntune.data.formats.records import Record
+
+    small, large = Record("", None, [Path("a")], ""), Record("", None, [b"x" * 2**25, b"x" * 2**25], "")
+    assert [len(batch) for batch in batches([small] * 1000)] == [512, 488]
+    assert [len(batch) for batch in batches([small, large, small, large, large])] == [2, 2, 1]
+
+
 def test_a_pipe_among_the_images_is_refused_without_waiting(pictures):
     os.mkfifo("images/pipe.png")
     fault = one(llava("What?", "Red.", image="pipe.png"))
