@@ -15,7 +15,7 @@ try:
     from syntune.settings.methods import METHODS
     from syntune.settings.paths import check_paths
     from syntune.settings.reading import read_settings
-    from syntune.settings.seed_files import images_folder, watched_files
+    from syntune.settings.seed_files import hub_path, watched_files
     from syntune.settings.tree import Settings, as_params
     from syntune.sources import file_digests
 except ImportError as error:
@@ -80,8 +80,8 @@ def made(folders: list[str], manifests_as: str, folders_as: str) -> dict[str, li
 def seed_records(wildcards) -> dict[str, list[str]]:
     """The files of a seed. The time of its images' folder says nothing of its content."""
     seed = settings.seeds[wildcards.seed]
-    folder = images_folder(seed)
-    in_dag = folder and os.path.abspath(folder) != "/"  # Snakemake makes an empty path of the root's
+    folder = seed.images if seed.images and not hub_path(seed.images) else None
+    in_dag = folder and Path(folder).resolve() != Path("/")  # Snakemake makes an empty path of the root's
     return {"records": watched_files(seed), "images": [ancient(folder)] if in_dag else []}
 
 

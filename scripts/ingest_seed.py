@@ -12,8 +12,7 @@ def main(args: argparse.Namespace) -> None:
     from syntune.settings.reading import read_params
     from syntune.settings.seeds import SeedSettings
 
-    settings = read_params(args.settings, SeedSettings)
-    ingest_seed(args.name, settings, args.rows, args.manifest, quarantine=args.quarantine)
+    ingest_seed(args.name, read_params(args.settings, SeedSettings), args.rows, args.manifest, args.quarantine)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -19,7 +19,6 @@ from PIL import Image
 from tqdm import tqdm
 
 from syntune.artifacts.manifests import Part, write_manifest
-from syntune.data.batches import batches
 from syntune.data.faults import Faults, counted
 from syntune.data.formats.front import read_records
 from syntune.data.formats.records import BAD_IMAGE, MISSING_IMAGE, Fault, Record
@@ -30,6 +29,9 @@ from syntune.images import FORMATS, open_image
 from syntune.settings.seeds import SeedSettings
 
 log = logging.getLogger("ingest_seed")
+
+_BATCH = 512
+"""Records whose images are decoded at a time."""
 
 
 class Checked(NamedTuple):
@@ -60,9 +62,10 @@ def ingest_seed(name: str, settings: SeedSettings, rows: Path, manifest: Path, q
     quarantine = quarantine or manifest.with_name(f"{name}.quarantine.jsonl")
     with atomic_file(quarantine) as listed, listed.open("w", encoding="utf-8") as file:
         faults = Faults(settings, file)
-        ingestion = _Ingestion(name, settings, rows, faults)
+        ingestion = _Ingestion(settings, rows, faults)
         with atomic_directory(rows) as folder:
             counts = ingestion.write_chunks(folder)
+            faults.check(name)
             if not any(counts):
                 why = f" (dropped: {counted(faults.dropped)})" if faults.dropped else ""
                 raise UserError(f"seeds.{name}: no row is left of the {faults.read} records in {settings.path}{why}")
@@ -94,9 +97,8 @@ def ingest_seed(name: str, settings: SeedSettings, rows: Path, manifest: Path, q
 class _Ingestion:
     """The pass over a seed's records and what it counts."""
 
-    def __init__(self, name: str, settings: SeedSettings, rows: Path, faults: Faults) -> None:
+    def __init__(self, settings: SeedSettings, rows: Path, faults: Faults) -> None:
         """``rows`` is where the folder will lie in the end."""
-        self.name = name
         self.settings = settings
         self.rows = rows
         self.faults = faults
@@ -124,14 +126,13 @@ class _Ingestion:
         records = self.faults.sift(read_records(self.settings))
         workers = min(8, len(os.sched_getaffinity(0)))
         with ThreadPoolExecutor(workers) as pool, tqdm(desc="records", unit="", disable=None) as progress:
-            for batch in batches(records):
+            while batch := list(islice(records, _BATCH)):
                 checked = self._check_images(batch, folder, pool)
                 for record, images in zip(batch, checked, strict=True):
                     row = self._row(record, images)
                     if row:
                         yield row
                 progress.update(len(batch))
-            self.faults.check(self.name)
             log.info("%d records read, %d dropped", self.faults.read, self.faults.dropped.total())
 
     def _check_images(self, batch: list[Record], folder: Path, pool: ThreadPoolExecutor) -> list[list[Checked]]:
