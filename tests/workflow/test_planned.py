@@ -37,8 +37,8 @@ def test_a_waiting_job_keeps_its_config_and_stops_where_its_code_changed(planned
     run_job(planned)
     assert json.loads((planned.folder / SEED).read_text())["rows_in"] == 600
 
-    edit(planned, "scripts/syntune/data/ingest.py", "_BATCH = 512", "_BATCH = 256")
+    edit(planned, "scripts/syntune/data/batches.py", "512", "256")
     output = run_job(planned)
-    assert "error: scripts/syntune/data/ingest.py: changed after this job was planned; run snakemake again" in output
+    assert "error: scripts/syntune/data/batches.py: changed after this job was planned; run snakemake again" in output
     os.environ.pop("SYNTUNE_PLANNED")
     assert "ingest_seed easy-vqa" in planned.planned("data")

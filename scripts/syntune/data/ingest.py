@@ -8,12 +8,12 @@ everything made from it.
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 from tqdm import tqdm
 
 from syntune.artifacts.manifests import Part, write_manifest
+from syntune.data.batches import batches
 from syntune.data.chunks import chunk_name, write_chunks
 from syntune.data.distinct import DistinctCount
 from syntune.data.faults import Faults, counted
@@ -26,9 +26,6 @@ from syntune.files import atomic_directory, atomic_file
 from syntune.settings.seeds import SeedSettings
 
 log = logging.getLogger("ingest_seed")
-
-_BATCH = 512
-"""Records whose images are decoded at a time."""
 
 
 def ingest_seed(
@@ -106,7 +103,7 @@ class _Ingestion:
         """The rows whose images are good, in the records' order."""
         records = self.faults.sift(read_records(self.settings))
         with tqdm(desc="records", unit="", disable=None) as progress:
-            while batch := list(islice(records, _BATCH)):
+            for batch in batches(records):
                 for record, images in zip(batch, _check_images(batch, checks), strict=True):
                     row = self._row(record, images)
                     if row:

@@ -98,11 +98,13 @@ def test_one_meaning_however_it_is_spelled(pictures, row, end):
     assert (record.id, record.images, turns(record), record.notes) == ("x", [A], ASKED, ())
 
 
-def test_a_data_uri_is_the_image(pictures, png):
+def test_base64_is_the_image(pictures, png):
     uri = "data:image/png;base64,\n" + base64.encodebytes(png()).decode()
     assert one(llava("What?", "Red.", image=uri)).images == [png()]
+    assert one(llava("What?", "Red.", image=uri.partition(",")[2])).images == [png()]
+    assert "img64 names images" in one(llava("What?", "Red.", img64=uri.partition(",")[2])).message
     fault = one(llava("What?", "Red.", image="data:image/png;base64,?"))
-    assert (fault.reason, fault.message[:29]) == ("bad image", "image: a data URI of broken b")
+    assert fault.reason == "bad image" and fault.message.startswith("image: broken base64")
 
 
 @pytest.mark.parametrize(
@@ -373,6 +375,15 @@ def test_a_dataset_saved_to_disk(work, png):
     with pytest.raises(UserError, match="two: holds several splits; set path to one of them: two/train, two/test"):
         read("two")
     assert len(read("two/test")) == 70
+
+
+def test_batches_end_at_a_number_of_records_or_bytes():
+    from syntune.data.batches import batches
+    from syntune.data.formats.records import Record
+
+    small, large = Record("", None, [Path("a")], ""), Record("", None, [b"x" * 2**25, b"x" * 2**25], "")
+    assert [len(batch) for batch in batches([small] * 1000)] == [512, 488]
+    assert [len(batch) for batch in batches([small, large, small, large, large])] == [2, 2, 1]
 
 
 def test_a_pipe_among_the_images_is_refused_without_waiting(pictures):

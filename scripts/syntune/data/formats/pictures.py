@@ -19,6 +19,8 @@ _OTHER_MEDIA = ("videos", "video", "audios", "audio")
 
 _NAMES_A_PICTURE = re.compile(r"(^|_)(image|img|picture|photo|frame)s?(_?\d+)?(_(path|file|name|url)s?)?$", re.I)
 _DATA_URI = re.compile(r"data:image/[\w.+-]+;base64,", re.I)
+_BASE64 = re.compile(r"\s*(?:/9j/|iVBORw0KGgo|R0lGOD|UklGR|Qk|SUkq|TU0A)[A-Za-z0-9+/\s]{100,}={0,2}\s*")
+"""An image as text, by how the files of its formats begin; no path is so long without a dot."""
 
 
 def pictures_in(row: dict[str, Any], text_keys: tuple[str, ...]) -> tuple[list[str | bytes], str | None]:
@@ -57,7 +59,7 @@ def locate(picture: str | bytes, root: Path, key: str) -> Path | bytes:
     """An image's bytes, or its path: relative to the working folder where it lies in that.
 
     Args:
-        picture: bytes, a data URI, or a path that starts from ``root`` and must lie in it.
+        picture: bytes, base64, a data URI, or a path that starts from ``root`` and must lie in it.
         root: the images' folder. A link in it is followed wherever it leads.
         key: what messages call it.
 
@@ -67,6 +69,8 @@ def locate(picture: str | bytes, root: Path, key: str) -> Path | bytes:
     if isinstance(picture, bytes):
         return picture
     if _DATA_URI.match(picture):
+        return _decoded(picture.partition(",")[2], key)
+    if _BASE64.fullmatch(picture):
         return _decoded(picture, key)
     # text operations: pathlib would take most of the time of reading a record
     top = os.path.abspath(root)
@@ -129,7 +133,7 @@ def pictures_within(value: Any) -> Iterator[str | bytes]:
     if isinstance(value, bytes):
         yield value
     elif isinstance(value, str):
-        if _DATA_URI.match(value) or ("\n" not in value and is_image(value.split("?")[0])):
+        if _DATA_URI.match(value) or _BASE64.fullmatch(value) or ("\n" not in value and is_image(value.split("?")[0])):
             yield value
     elif isinstance(value, dict | list):
         for each in value.values() if isinstance(value, dict) else value:
@@ -141,12 +145,12 @@ def _file_name(path: str) -> str:
     return path.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
 
 
-def _decoded(uri: str, key: str) -> bytes:
-    """The bytes of a data URI; line breaks in it are the writer's."""
+def _decoded(text: str, key: str) -> bytes:
+    """The bytes of base64; line breaks in it are the writer's."""
     try:
-        return base64.b64decode("".join(uri.partition(",")[2].split()), validate=True)
+        return base64.b64decode("".join(text.split()), validate=True)
     except binascii.Error as error:
-        raise Unreadable(BAD_IMAGE, f"{key}: a data URI of broken base64 ({error})") from error
+        raise Unreadable(BAD_IMAGE, f"{key}: broken base64 ({error})") from error
 
 
 def _may_be_read(path: str) -> bool:
