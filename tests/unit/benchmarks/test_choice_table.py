@@ -116,6 +116,10 @@ def test_quotation_is_read_as_it_is_meant(read, question, asked):
         ([row(1, question='"What'), row(2, question="two\nlines"), row(3, question='it"')], "quote cells that hold"),
         ([row(1, question="a\tb")], r"row 2 has 11 cells, the first row 10; without quotation, line 2 has 11"),
         ([row(1, question='"unclosed\nlines')], "unexpected end of data; without quotation, line 2 has 2 cells"),
+        (
+            [row(1, question='"What'), row(2, question='"A ""B"" c?"'), row(3, question='it"')],
+            "line 3 has a cell that is",
+        ),
         ([row(1, e="star")], "column e: write each option's letter once"),
         ([row(1, F="star")], r"1 of 1 rows have an option after an empty one \(index 1\)"),
         ([row(1, B="", answer="A")], "have an option after an empty one"),
