@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, model_validator
 
 from syntune.artifacts.questions import QuestionId
 from syntune.artifacts.schema import Schema
@@ -86,8 +86,6 @@ class ScoreMetadata(Schema):
         adapter: content hash of the chain of checkpoints that answered.
         questions_hash: content hash of the benchmark.
         decoding: how the answers were decoded.
-        notes: questions of which something unusual is to be told, by what it is.
-        orientation: answers about images with an orientation tag, by what became of it: ``apply`` or ``ignore``.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -99,8 +97,6 @@ class ScoreMetadata(Schema):
     adapter: str | None
     questions_hash: str | None
     decoding: dict[str, Any] | None
-    notes: dict[str, int] = Field(default_factory=dict)
-    orientation: dict[str, int] = Field(default_factory=dict)
 
 
 class Score(Schema):
@@ -113,7 +109,7 @@ class Score(Schema):
         metrics: every metric by name.
         primary: the metric that stands for the benchmark.
         questions: for each question that has a score of its own its id, its score in the primary metric, its cluster.
-        breakdown: scores by category, and counts of answers, by their kind.
+        breakdown: scores by category, and counts of answers and of unusual questions, by their kind.
         contamination: the score without contaminated questions; None for a run that trains on nothing.
         baseline: what needs no look at any image.
         metadata: what a reader must know.

@@ -160,11 +160,10 @@ def _read(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
         records = _quoted(read_lines(path))
     except ValueError as fault:
         records = [line.rstrip("\n").split("\t") for line in read_lines(path) if line.strip()]
-        uneven = [place for place, record in enumerate(records, 1) if len(record) != len(records[0])]
-        if uneven:
+        if against := _against_lines(records):
             raise UserError(
-                f"{path}: {fault}; without quotation, line {uneven[0]} has {len(records[uneven[0] - 1])} cells, the "
-                f"first line {len(records[0])}: quote cells that hold tabs, line ends or quotation marks, as CSV does"
+                f"{path}: {fault}; without quotation, {against}: quote cells that hold tabs, line ends or quotation "
+                "marks, as CSV does"
             ) from fault
     if len(records) < 2:
         raise UserError(f"{path}: has no rows; the table must be MMBench's TSV")
@@ -189,6 +188,16 @@ def _quoted(lines: Iterator[str]) -> list[list[str]]:
     except csv.Error as error:
         raise ValueError(f"row {len(records) + 1}: {error}") from error
     return records
+
+
+def _against_lines(records: list[list[str]]) -> str:
+    """What speaks against reading each line as a record whose cells are not quoted; empty if nothing does."""
+    for number, record in enumerate(records, 1):
+        if len(record) != len(records[0]):
+            return f"line {number} has {len(record)} cells, the first line {len(records[0])}"
+        if any(re.fullmatch(r'".*"".*"', cell) for cell in record):
+            return f"line {number} has a cell that is quoted"
+    return ""
 
 
 def _is_reference(cell: str) -> bool:

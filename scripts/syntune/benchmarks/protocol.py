@@ -28,7 +28,7 @@ class Question:
         group: what the question shares with others whose scores hang together: its image, its base question.
         categories: the parts of the benchmark that it belongs to, by kind.
         options: the answers that it offers, by letter.
-        notes: what is unusual about it; the score file counts each.
+        notes: what is unusual about it; score file and report count each.
     """
 
     id: QuestionId

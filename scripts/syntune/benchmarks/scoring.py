@@ -49,7 +49,7 @@ def score_run(
         metrics={name: estimate(series.values, series.clusters) for name, series in marks.series.items()},
         primary=marks.primary,
         questions=list(zip(main.ids, main.values, main.clusters, strict=True)),
-        breakdown=_breakdown(asked, marks),
+        breakdown=_breakdown(asked, marks) | _unusual(asked, predictions),
         contamination=score_without(asked, main, contaminated),
         baseline=_majority_scores(protocol, asked),
         metadata=ScoreMetadata(
@@ -61,8 +61,6 @@ def score_run(
             adapter=first.adapter,
             questions_hash=first.benchmark,
             decoding=first.decoding,
-            notes=dict(Counter(note for question in asked for note in question.notes)),
-            orientation=dict(Counter(line.orientation for line in predictions if line.orientation)),
         ),
     )
 
@@ -96,6 +94,16 @@ def _breakdown(questions: Sequence[Question], marks: Marks) -> dict[str, dict[st
         for kind in kinds
     }
     return {**parts, "answers": marks.counts}
+
+
+def _unusual(
+    questions: Sequence[Question], predictions: Sequence[Prediction]
+) -> dict[str, dict[str, CategoryScore | int]]:
+    """The counts of questions with something unusual about them, by what it is; nothing where there are none."""
+    tags = {"apply": "image turned by its orientation tag", "ignore": "image's orientation tag ignored"}
+    notes = [note for question in questions for note in question.notes]
+    notes += [tags.get(line.orientation, line.orientation) for line in predictions if line.orientation]
+    return {"questions": dict(sorted(Counter(notes).items()))} if notes else {}
 
 
 def _by_category(

@@ -73,9 +73,14 @@ def test_options_are_cut_as_the_reference_does_only_on_request(read):
 def test_what_is_unusual_is_counted_in_the_score(load, read, tmp_path):
     questions = read(row(A="None", answer="A"), row(2, E="star"), row(3))
     protocol = load(protocol="mmbench", table=tmp_path / "table.tsv")
-    answers = [Prediction(question_id=q.id, prompt=q.prompt, text=q.references[0]) for q in questions]
+    turned = {3: {"orientation": "apply"}}
+    answers = [
+        Prediction(question_id=q.id, prompt=q.prompt, text=q.references[0], **turned.get(q.id, {})) for q in questions
+    ]
     score = score_run("run", protocol, protocol.all_questions(), answers)
-    assert score.metadata.notes == {"an option reads None": 1, "more than 4 options": 1}
+    assert score.breakdown["questions"] == {
+        "an option reads None": 1, "image turned by its orientation tag": 1, "more than 4 options": 1,
+    }  # fmt: skip
     assert score.metadata.model_dump()["none_options"] == "offer"
     assert (score.main.value, score.breakdown["answers"]["no letter"]) == (1.0, 0)
 
@@ -111,6 +116,10 @@ def test_quotation_is_read_as_it_is_meant(read, question, asked):
         ([row(1, question='"What'), row(2, question="two\nlines"), row(3, question='it"')], "quote cells that hold"),
         ([row(1, question="a\tb")], r"row 2 has 11 cells, the first row 10; without quotation, line 2 has 11"),
         ([row(1, question='"unclosed\nlines')], "unexpected end of data; without quotation, line 2 has 2 cells"),
+        (
+            [row(1, question='"What'), row(2, question='"A ""B"" c?"'), row(3, question='it"')],
+            "line 3 has a cell that is",
+        ),
         ([row(1, e="star")], "column e: write each option's letter once"),
         ([row(1, F="star")], r"1 of 1 rows have an option after an empty one \(index 1\)"),
         ([row(1, B="", answer="A")], "have an option after an empty one"),

@@ -15,7 +15,14 @@ def fingerprint(dataset="data", starts=("base",), layout=True, **changes):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"dataset": "other"}, {"starts": ("base", "adapter")}, {"random_seed": 1}, {"cuda_kernels": True}, {"gpus": 2}],
+    [
+        {"dataset": "other"},
+        {"starts": ("base", "adapter")},
+        {"random_seed": 1},
+        {"cuda_kernels": True},
+        {"gpus": 2},
+        {"orientation": "ignore"},
+    ],
     ids=str,
 )
 def test_another_result_has_another_fingerprint(changes):
