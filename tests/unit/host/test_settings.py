@@ -193,29 +193,3 @@ def test_the_checkpoints_that_answer_begin_with_the_last_that_stands_alone():
         "asked": ["full", "adapter", "again"],
         "aligned": ["tiny", "aligned"],
     }
-
-
-ENDPOINT = {"source": "endpoint", "base_url": "https://example.com/v1", "model": "vlm"}
-SCORER = {"source": "scorer", "path": "clip"}
-
-
-@pytest.mark.parametrize("model", [ENDPOINT, SCORER])
-def test_a_run_starts_from_no_model_for_recipes(model):
-    config = changed("models/helper", model)
-    config["runs"]["raw"]["start"] = "helper"
-    with pytest.raises(UserError, match="runs.raw.start: 'helper' is a model for recipes"):
-        read_settings(config, Settings, "config.yaml")
-
-
-def test_an_endpoint_has_no_checkpoint_here():
-    config = changed("models/helper", ENDPOINT)
-    config["models"]["clip"] = SCORER
-    assert read_settings(config, Settings, "config.yaml").checkpoints == ["tiny", "clip"]
-
-
-@pytest.mark.parametrize(
-    "url", ["example.com/v1", "https://user:secret@example.com/v1", "https://example.com/v1?key=x"]
-)
-def test_an_address_holds_no_key(url):
-    with pytest.raises(UserError, match=r"config.yaml: models.helper.base_url: String should match"):
-        read_settings(changed("models/helper", ENDPOINT | {"base_url": url}), Settings, "config.yaml")
