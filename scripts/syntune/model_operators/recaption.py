@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from syntune.artifacts.store import Store
 from syntune.errors import UserError
 from syntune.formats import plural
 from syntune.model_operators.items import Item
 from syntune.model_operators.replies import EMPTY, Captioner, Reply
 from syntune.model_operators.scores import Scores
-from syntune.model_operators.store import Store
 from syntune.model_operators.texts import caption_text, cleaned, is_caption, texts_with_images
 from syntune.recipes.endpoint_cost import estimate_calls
 from syntune.recipes.model_parameters import RecaptionParameters
@@ -158,7 +158,7 @@ def _replies(
 ) -> dict[str, Reply]:
     """The reply to each item, by key; what was said before is not asked again."""
     with Store(cache, captioner.way(), {item.key for item in items}) as store:
-        new = list({item.key: item for item in items if item.key not in store}.values())
+        new = list({item.key: item for item in items if store.get(item.key) is None}.values())
         log.info("recaption_mapper: %d captions, %d of them given before", len(items), len(items) - len(new))
         if isinstance(settings, EndpointSettings):
             log.info("models.%s: %s", parameters.model, estimate_calls(len(new), parameters, settings).told())
@@ -167,7 +167,7 @@ def _replies(
             fleeting |= {key: reply for key, reply in replies.items() if not reply.is_final}
             if final := {key: list(reply) for key, reply in replies.items() if reply.is_final}:
                 store.add(final)
-        return {item.key: fleeting.get(item.key) or Reply(*store[item.key]) for item in items}
+        return {item.key: fleeting.get(item.key) or Reply(*store.get(item.key)) for item in items}
 
 
 def _count_tokens(replies: dict[str, Reply], settings: ModelSettings, told: Recaptioned) -> None:

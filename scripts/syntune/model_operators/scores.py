@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from PIL import ImageOps
 
+from syntune.artifacts.store import Store
 from syntune.errors import UserError
 from syntune.model_operators.given import NamedModel, engine_content
 from syntune.model_operators.items import Item, decoded
 from syntune.model_operators.scoring import SCORES
-from syntune.model_operators.store import Store
 from syntune.models.scorers import Scorer, load_scorer
 
 log = logging.getLogger(__name__)
@@ -77,13 +77,13 @@ class Scores:
             UserError: the model is of another kind, an image cannot be read, or a score is not a number.
         """
         with Store(self._cache, self._way, {item.key for item in items}) as store:
-            new = list({item.key: item for item in items if item.key not in store}.values())
+            new = list({item.key: item for item in items if store.get(item.key) is None}.values())
             log.info("%s: %d scores, %d of them known before", self._where, len(items), len(items) - len(new))
             for batch in decoded(new, self._batch_size, self._threads):
                 images = [[self._flipped(image) for image in some] for _, some in batch]
                 values = SCORES[self._kind](self._loaded(), images, [item.text or "" for item, _ in batch])
-                store.add({item.key: self._value(item, some) for (item, _), some in zip(batch, values, strict=True)})
-            return [store[item.key] for item in items]
+                store.add({item.key: [self._value(item, some)] for (item, _), some in zip(batch, values, strict=True)})
+            return [store.get(item.key)[0] for item in items]
 
     def _flipped(self, image):
         """An image as the operator's flips have it."""

@@ -3,6 +3,7 @@
 import pytest
 
 from syntune.errors import UserError
+from syntune.recipes.endpoint_cost import estimate
 from syntune.recipes.model_parameters import check_models, read_model_operator
 from syntune.settings.models import EndpointSettings, ScorerSettings
 
@@ -85,3 +86,15 @@ def test_a_missing_model_is_refused_in_one_line(models, message):
     with pytest.raises(UserError) as error:
         check_models(RECIPE, models, "recipe.yaml")
     assert str(error.value) == message
+
+
+def test_an_estimate_counts_the_share_that_a_percentile_lets_through():
+    parameters = read(
+        "recaption_mapper", model="captioner", prompt=["x" * 28, "y"], candidates=2, max_new_tokens=50,
+        below={"image_text_similarity": "25%"},
+    )  # fmt: skip
+    priced = CAPTIONER.model_copy(update={"price_per_million_input_tokens": 1.0, "max_image_side": 280})
+    found = estimate(1001, parameters, priced)
+    assert (found.calls, found.input_tokens, found.output_tokens) == (502, 502 * 110, 502 * 50)
+    assert found.told() == "at most 502 calls, about 55,220 input and 25,100 output tokens; cost about 0.06"
+    assert estimate(1001, parameters, CAPTIONER).told().endswith("no price is set")

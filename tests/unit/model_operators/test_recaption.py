@@ -5,6 +5,8 @@ import torch
 from misbehaving_server import running
 
 from syntune.errors import UserError
+from syntune.model_operators.endpoint import EndpointCaptioner
+from syntune.model_operators.items import Item
 from syntune.model_operators.local_captioner import LocalCaptioner
 from syntune.model_operators.recaption import recaption
 from syntune.model_operators.replies import Reply
@@ -160,10 +162,8 @@ def test_a_percentile_is_looked_up_by_its_parameter():
         in_numbers(parameters, {})
 
 
-@pytest.mark.parametrize("kind", ["llava", "smolvlm", "paligemma"])
+@pytest.mark.parametrize("kind", ["mgm", "llava", "smolvlm"])
 def test_a_local_model_writes_the_same_in_any_batch(prepared, make_row, kind):
-    from syntune.model_operators.items import Item
-
     rows = [make_row(number) for number in range(5)]
     items = [Item(row["id"], tuple(row["images"]), tuple(row["image_sha256"]), "What is it?") for row in rows]
     found = []
@@ -178,8 +178,6 @@ def test_a_local_model_writes_the_same_in_any_batch(prepared, make_row, kind):
 
 
 def test_an_endpoint_s_captions_are_asked_for_once(make_row, tmp_path):
-    from syntune.model_operators.endpoint import EndpointCaptioner
-
     with running() as server:
         settings = EndpointSettings(source="endpoint", base_url=server.url, model="vlm")
         for _ in range(2):
