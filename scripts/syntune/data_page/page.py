@@ -79,6 +79,7 @@ def render_data_page(records: DataRecords, output: Path) -> None:
         name=records.shards.name,
         seed=records.seed.name,
         recipe=records.shards.settings.get("recipe"),
+        mixed=formats.listing(list(records.shards.settings.get("mix", {}))),
         style=Markup(page_style() + (HERE / "data_page.css").read_text(encoding="utf-8")),
         light=Markup(css_variables(0)),
         dark=Markup(css_variables(1)),

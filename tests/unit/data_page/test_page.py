@@ -100,7 +100,7 @@ def test_a_dataset_without_a_recipe_has_a_page(places):
         ("ingest", 0, 12), ("rows mixed in", 10, 22), ("shard", 0, 14),
     ]  # fmt: skip
     html = page([raw[0], places[2], places[2], raw[1]])
-    assert "rows mixed in" in html and "image_text_similarity" not in html
+    assert "as it is, with rows of d mixed in." in html and "image_text_similarity" not in html
 
 
 def test_a_text_of_unseen_characters_is_cut():
