@@ -9,7 +9,7 @@ from syntune.command import run_command
 def main(args: argparse.Namespace) -> None:
     """Read what the data stages left behind and write the page."""
     from syntune.data_page.page import render_data_page
-    from syntune.data_page.records import read_data_records
+    from syntune.data_page.reading import read_data_records
 
     records = read_data_records(args.manifest, args.rows_manifest, args.seed_manifest, args.lineage)
     render_data_page(records, args.output)

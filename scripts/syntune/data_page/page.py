@@ -79,6 +79,7 @@ def render_data_page(records: DataRecords, output: Path) -> None:
         name=records.shards.name,
         seed=records.seed.name,
         recipe=records.shards.settings.get("recipe"),
+        mixed=formats.listing(list(records.shards.settings.get("mix", {}))),
         style=Markup(page_style() + (HERE / "data_page.css").read_text(encoding="utf-8")),
         light=Markup(css_variables(0)),
         dark=Markup(css_variables(1)),
@@ -199,14 +200,15 @@ def _lengths(details: dict[str, Any]) -> list[Markup]:
 
 
 def _figures(records: DataRecords) -> list[tuple[str, str]]:
-    """Figures that fit on a line, of seed and shards."""
+    """Figures that fit on a line, of each stage."""
     lines = []
-    for manifest in (records.seed, records.shards):
+    stages = {manifest.stage: manifest for manifest in (records.seed, records.rows, records.shards)}
+    for manifest in stages.values():
         for key, value in manifest.details.items():
-            if isinstance(value, dict) and "up_to" in value or value in ({}, None):
+            if key == "operators" or value in ({}, [], None) or isinstance(value, dict) and "up_to" in value:
                 continue
             text = formats.size(value) if key.endswith("_bytes") else _plain(value)
-            lines.append((f"{manifest.stage.split('_')[0]}: {key.replace('_', ' ')}", formats.words(text, 300)))
+            lines.append((f"{manifest.stage.replace('_', ' ')}: {key.replace('_', ' ')}", formats.words(text, 300)))
     return lines
 
 

@@ -58,7 +58,7 @@ def _steps(records: DataRecords) -> Iterator[Remark]:
 def _content(records: DataRecords) -> Iterator[Remark]:
     """What the shards hold."""
     details, rows = records.shards.details, records.shards.rows_out or 1
-    duplicates = details.get("duplicate_rows", 0)
+    duplicates = details.get("duplicate_rows", 0) - records.shards.added  # repeats are meant
     if duplicates > 0.01 * rows:
         yield Remark(
             "look", f"{formats.percent(duplicates / rows)} of the rows are equal to an earlier one, images and text."

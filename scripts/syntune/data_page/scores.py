@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from syntune.files import sha256_bytes
 
-_LIMIT = re.compile(r"\b(min|max|(?=\w*threshold))\w*\s+(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
-"""A threshold in a lineage's limit, such as ``min_score 0.28 (25%)`` or ``prob_threshold 0.8``."""
+_LIMIT = re.compile(r"(?:\b(min|max|(?=\w*threshold))\w*|[<>]=)\s+(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
+"""A threshold in a lineage's limit, such as ``min_score 0.28 (25%)``, ``prob_threshold 0.8`` or ``<= 24``."""
 
 BINS = 32
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from syntune.data_page.page import render_data_page
-from syntune.data_page.records import Dropped, read_data_records
+from syntune.data_page.reading import read_data_records
+from syntune.data_page.records import Dropped
 from syntune.data_page.thumbnails import Thumbnails
 from syntune.data_page.visible import visible
 
@@ -45,7 +46,13 @@ def test_near_duplicates_stand_beside_the_row_that_was_kept(places):
 
 @pytest.mark.parametrize(
     ("limit", "twin"),
-    [("duplicate of a b/1", "a b/1"), ("kept: 7", "7"), ("min_num 5", None), ("over the limit", None), (None, None)],
+    [
+        ("duplicate of a b/1", "a b/1"),
+        ("<= 24, duplicate of 7", "7"),
+        ("min_num 5", None),
+        ("over the limit", None),
+        (None, None),
+    ],
 )
 def test_a_limit_names_the_row_that_was_kept(limit, twin):
     assert Dropped("1", "1", None, None, limit).duplicate_of == twin
@@ -100,7 +107,7 @@ def test_a_dataset_without_a_recipe_has_a_page(places):
         ("ingest", 0, 12), ("rows mixed in", 10, 22), ("shard", 0, 14),
     ]  # fmt: skip
     html = page([raw[0], places[2], places[2], raw[1]])
-    assert "rows mixed in" in html and "image_text_similarity" not in html
+    assert "as it is, with rows of d mixed in." in html and "image_text_similarity" not in html
 
 
 def test_a_text_of_unseen_characters_is_cut():

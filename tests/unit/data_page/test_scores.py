@@ -7,9 +7,16 @@ from syntune.data_page.scores import BINS, ScoreSample
 
 def test_thresholds_come_from_the_limits():
     sample = ScoreSample()
-    for limit in ("min_score 0.28 (25%)", "max_num 24", "min_ratio 1e-3", "prob_threshold 0.8", "duplicate of 7", None):
+    for limit in (
+        "min_score 0.28 (25%)",
+        "max_num 24",
+        "min_ratio 1e-3",
+        "prob_threshold 0.8",
+        "<= 24, duplicate of 7",
+        None,
+    ):
         sample.add_limit(limit)
-    assert sample.thresholds == {("min", 0.28), ("max", 24.0), ("min", 0.001), ("", 0.8)}
+    assert sample.thresholds == {("min", 0.28), ("max", 24.0), ("min", 0.001), ("", 0.8), ("", 24.0)}
 
 
 def test_a_large_sample_is_halved_by_the_hash_of_the_ids():
