@@ -18,7 +18,7 @@ from syntune.settings.seeds import SeedSettings
 from syntune.settings.tree import Settings, as_params, json_schema
 
 ROOT = Path(__file__).resolve().parents[3]
-CONFIGS = [ROOT / "config.yaml", *sorted((ROOT / "config").glob("*.yaml"))]
+CONFIGS = [ROOT / "config.yaml", *sorted((ROOT / "config").glob("*.yaml")), ROOT / "perf/proof/proof.yaml"]
 SECTIONS = ("seeds", "datasets", "models", "runs", "benchmarks")
 MADE_BY_RULES = "results/easy-vqa"
 
