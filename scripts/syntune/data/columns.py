@@ -17,6 +17,7 @@ from syntune.data.juicer import STATS, compute_columns, load_operator
 from syntune.data.synthetic_rows import Row, in_batches, read_rows
 from syntune.files import atomic_file
 from syntune.recipes.reading import Recipe
+from syntune.recipes.stages import chooses_by_field
 
 POSITION = "__position"
 """The place of a row among all rows of the stage."""
@@ -51,10 +52,10 @@ class _Columns:
         """``number`` is its place among the stage's global operators."""
         self.number = number
         self.field, self.operator = None, None
-        if set(parameters) <= {"field_key"}:
+        if chooses_by_field(name):
             self.field = parameters.get("field_key", STATS).split(".")[0]
-        if not self.field or not name.endswith("_selector"):
-            self.field, self.operator = None, load_operator(name, parameters, where)
+        else:
+            self.operator = load_operator(name, parameters, where)
 
     def of(self, batch: list[Row]) -> dict[str, list]:
         """The columns of a batch."""

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 STATS = "__dj__stats__"
 """Data-Juicer's column of statistics."""
 
+PRODUCED = "DJ_PRODUCED_DATA_DIR"
+"""The variable that names Data-Juicer's folder for images that operators make."""
+
 _META = "__dj__meta__"
 
 _OURS = {"skip_op_error": False, "auto_op_parallelism": False, "num_proc": None}
@@ -56,7 +59,7 @@ def prepare_data_juicer(produced: Path) -> None:
         produced: where images that an operator makes are written; Data-Juicer would write them beside the seed's.
     """
     stay_offline()
-    os.environ.update(TOKENIZERS_PARALLELISM="false", DJ_PRODUCED_DATA_DIR=str(produced))
+    os.environ.update(TOKENIZERS_PARALLELISM="false", **{PRODUCED: str(produced)})
     if "data_juicer" not in sys.modules:
         _leave_packages_empty()
     import data_juicer  # noqa: F401 (adds its log handler on import)

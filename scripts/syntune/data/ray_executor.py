@@ -1,12 +1,17 @@
-"""Operators called through Data-Juicer's datasets on Ray: a chunk spread over a machine's cores or a cluster's."""
+"""Operators called through Data-Juicer's datasets on Ray: a chunk spread over a machine's cores or a cluster's.
+
+Every machine must see the project's folder under the same path, with the seed's images.
+"""
 
 import os
+from pathlib import Path
 from typing import Any
 
-from syntune.data.juicer import STATS, plain_rows
+from syntune.data.juicer import PRODUCED, STATS, plain_rows, prepare_data_juicer
 from syntune.errors import UserError
+from syntune.sources import SCRIPTS
 
-_PLACE = "__place"
+_PLACE, _FOLDER = "__place", "SYNTUNE_FOLDER"
 
 
 def map_rows(operator: Any, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -47,6 +52,16 @@ def _processed(operator: Any, rows: list[dict[str, Any]]) -> list[dict[str, Any]
 def _start(ray: Any) -> None:
     """Connect to the cluster that RAY_ADDRESS names, or start one on this machine."""
     if not ray.is_initialized():
+        worker = {
+            "env_vars": {"PYTHONPATH": str(SCRIPTS), PRODUCED: os.environ[PRODUCED], _FOLDER: str(Path.cwd())},
+            "worker_process_setup_hook": f"{__name__}.prepare_worker",
+        }
         local = {} if os.environ.get("RAY_ADDRESS") else {"address": "local", "num_cpus": os.cpu_count()}
-        ray.init(log_to_driver=False, include_dashboard=False, logging_level="error", **local)
+        ray.init(log_to_driver=False, include_dashboard=False, logging_level="error", runtime_env=worker, **local)
         ray.data.DataContext.get_current().enable_progress_bars = False
+
+
+def prepare_worker() -> None:
+    """Make a process of Ray's as safe as the job's own, and let it start from the same folder."""
+    os.chdir(os.environ[_FOLDER])
+    prepare_data_juicer(Path(os.environ[PRODUCED]))

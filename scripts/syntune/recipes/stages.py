@@ -126,6 +126,9 @@ def _with_columns(parts: list[tuple[str, Recipe]]) -> list[tuple[str, Recipe]]:
 
 def _of_columns(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """The parameters that the columns of a global operator depend on: Data-Juicer's selectors name a field at most."""
-    if name == "random_selector" or name.endswith("_specified_field_selector"):
-        return {key: value for key, value in parameters.items() if key == "field_key"}
-    return parameters
+    return {key: parameters[key] for key in parameters if key == "field_key"} if chooses_by_field(name) else parameters
+
+
+def chooses_by_field(name: str) -> bool:
+    """Whether a selector looks at one field of the rows at most, and computes nothing: most of Data-Juicer's."""
+    return name == "random_selector" or name.endswith("_specified_field_selector")

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 import gather_synthesis
 import percentiles
 import select_rows
@@ -90,3 +92,10 @@ def run_on_rows(recipe: list[tuple[str, dict]], rows: list[dict]) -> list[dict]:
             run(synthesize, dataset="d", recipe="recipe.yaml", operators=operators, **files, **more)
         chunk = output
     return list(read_jsonl(chunk))
+
+
+def pairs_told() -> list[tuple[str, str, float]]:
+    """The rows that stayed and went as near-duplicates, and their distances, as the lineage of the last stage tells."""
+    last = max(FOLDER.glob("*/*.lineage.parquet"), key=lambda file: int(file.parent.name))
+    events = pq.read_table(last).to_pylist()
+    return [(event["limit"].split("duplicate of ")[1], event["row_id"], event["value"]) for event in events]

@@ -179,3 +179,20 @@ def test_the_sample_tells_when_nothing_of_it_is_left(run, caplog):
     rehearse_recipe.main(rehearse_recipe.parser().parse_args(arguments))
     assert f"the recipe drops all {report['rows_in']} rows of the sample; most" in caplog.text
     assert json.loads(Path("rehearsed.json").read_text())["rows_out"] == 0
+
+
+@pytest.mark.slow
+def test_ray_gives_the_same_rows(run):
+    """A real Ray on this machine, through Data-Juicer's own datasets."""
+    recipe = """
+process:
+  - whitespace_normalization_mapper: {}
+  - words_num_filter: {lang: en, tokenization: false, min_num: 4}
+  - image_shape_filter: {min_width: 32}
+  - qa_choice_mapper: {pools: [[one, two]]}
+"""
+    here = run(recipe)
+    told = events("row_id", "operator", "event", "score", "value", "limit")
+    there = run(recipe, executor="ray", kept=Path("results/other"))
+    assert here == there
+    assert events("row_id", "operator", "event", "score", "value", "limit") == told
