@@ -3,11 +3,6 @@
 import importlib
 from pathlib import Path
 
-import importlib
-from contextlib import suppress
-from importlib.util import find_spec
-from pathlib import Path
-
 import pytest
 from recipe_runs import run_on_rows
 
@@ -22,22 +17,6 @@ def registered(tmp_path_factory):
     prepare_data_juicer(tmp_path_factory.mktemp("produced"))
     for file in OPERATORS.glob("*_*.py"):
         importlib.import_module(f"syntune.operators.{file.stem}")
-
-
-@pytest.fixture(scope="session")
-def juicer(tmp_path_factory):
-    """The module that calls Data-Juicer, with every operator registered that can be imported here."""
-    from syntune.data import juicer
-
-    juicer.prepare_data_juicer(tmp_path_factory.mktemp("produced"))
-    root = Path(find_spec("data_juicer").submodule_search_locations[0]) / "ops"
-    for kind in ("mapper", "filter", "deduplicator", "selector"):
-        for file in sorted(root.glob(f"{kind}/*_{kind}.py")):
-            with suppress(ImportError):
-                importlib.import_module(f"data_juicer.ops.{kind}.{file.stem}")
-    import syntune.operators.registered  # noqa: F401
-
-    return juicer
 
 
 @pytest.fixture

@@ -1,32 +1,26 @@
 """Every recipe of the project names operators that there are, with parameters that they take."""
 
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-import yaml
 
-from syntune.settings.reading import read_settings
+from syntune.recipes.reading import read_recipe
+from syntune.recipes.stages import MODELS, kind_of, percentiles_in, stages_of
 
 ROOT = Path(__file__).resolve().parents[3]
-MODELS = "syntune.recipes.model_parameters"
 RECIPES = sorted((ROOT / "config/recipes").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_operators_take_their_parameters(recipe, registered):
-    from data_juicer.ops.base_op import OPERATORS
+    from syntune.data.juicer import load_operator
 
-    models = import_module(MODELS).MODEL_OPERATORS if find_spec("syntune.recipes") else {}
-    for step in yaml.safe_load(recipe.read_text())["process"]:
-        ((name, parameters),) = step.items()
-        if name in models:
-            read_settings(parameters, models[name], str(recipe))
-        elif "recaption_mapper" in models or (name in OPERATORS.modules and "hf_" not in str(parameters)):
-            OPERATORS.modules[name](**parameters)
-        else:
-            pytest.skip(f"{name} runs a model or compares rows, and has no place here yet")
+    process = read_recipe(recipe)
+    assert stages_of(process, str(recipe))  # which reads the parameters of operators that run a model
+    for name, parameters in process:
+        if kind_of(name) != MODELS:
+            percentiles = percentiles_in(name, parameters)
+            load_operator(name, {key: value for key, value in parameters.items() if key not in percentiles}, "recipe")
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
