@@ -4,8 +4,6 @@ import base64
 import io
 from pathlib import Path
 
-from PIL import Image
-
 from syntune.errors import UserError
 from syntune.images import open_image
 
@@ -23,7 +21,7 @@ class Thumbnails:
     def make(self, path: str) -> str | None:
         """An image's thumbnail as a data URI; None if the file can't be read any more, or the page is full."""
         try:
-            image = open_image(Path(path), path, max_pixels=Image.MAX_IMAGE_PIXELS)
+            image = open_image(Path(path), path, max_pixels=None)
         except (UserError, OSError):
             return None
         image.thumbnail((_SIDE, _SIDE))

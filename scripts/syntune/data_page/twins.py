@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import imagehash
-from PIL import Image
 
 from syntune.errors import UserError
 from syntune.images import open_image
@@ -80,7 +79,7 @@ def _look(path: str, looks: dict[str, imagehash.ImageHash | None]) -> imagehash.
     """An image's perceptual hash; None where it can't be read any more."""
     if path not in looks:
         try:
-            looks[path] = imagehash.phash(open_image(Path(path), path, max_pixels=Image.MAX_IMAGE_PIXELS))
+            looks[path] = imagehash.phash(open_image(Path(path), path, max_pixels=None))
         except UserError:
             looks[path] = None
     return looks[path]

@@ -14,9 +14,6 @@ from syntune.errors import UserError
 from syntune.files import canonical_json, sha256_bytes
 from syntune.images import open_image
 
-_ANY_SIZE = 2**31
-"""Images were judged when the seed was ingested; the hash proves that they are still the same."""
-
 T = TypeVar("T")
 
 
@@ -81,7 +78,7 @@ def _image(row: str, path: str, sha256: str) -> Image.Image:
         raise UserError(f"{name}: cannot be read ({error.strerror}); ingest the seed again") from error
     if sha256_bytes(content) != sha256:
         raise UserError(f"{name}: is another file than the row was made with; ingest the seed again")
-    return open_image(content, name, _ANY_SIZE)
+    return open_image(content, name, max_pixels=None)  # it was judged as the seed was read
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

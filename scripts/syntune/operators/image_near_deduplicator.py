@@ -20,7 +20,7 @@ _BYTES = 2 * _HASH_SIZE**2 // 8
 @lru_cache(maxsize=100_000)
 def look_of(path: str, colors: bool) -> bytes:
     """The perceptual hash of an image, or of each of its color channels; an image is often asked about repeatedly."""
-    image = open_image(Path(path), path)
+    image = open_image(Path(path), path, max_pixels=None)
     layers = [channel.convert("RGB") for channel in image.split()] if colors else [image]
     return b"".join(fingerprint(layer, _HASH_SIZE).bits.to_bytes(_BYTES, "big") for layer in layers)
 

@@ -88,7 +88,7 @@ def read_page(path: str, side: int) -> Page:
         path: the picture's file.
         side: it is enlarged for detection until its shorter side has so many pixels.
     """
-    image = open_image(Path(path), path)
+    image = open_image(Path(path), path, max_pixels=None)
     found = _reader(side)(np.asarray(image)[:, :, ::-1])
     lines = []
     if found.txts:
