@@ -23,12 +23,17 @@ SUFFIXES = {
 }
 """Endings of the files of records, by format."""
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".avif")
+"""Names of pictures; those that cannot be decoded are refused as such, not passed over."""
 
 _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _SAVED = ("state.json", "dataset_dict.json")
 _OTHERS = ("dataset_info.json", "dataset_infos.json", *_SAVED)
 """What datasets writes beside records."""
+
+
+_SPLIT = re.compile(r"(train|test|val|dev|eval)(?:ing|id|idation|uation)?(?=[-_.\d]|$)", re.IGNORECASE)
+"""Names of files and folders that hold a part of a dataset."""
 
 
 class HubPath(NamedTuple):
@@ -153,11 +158,26 @@ def _in_folder(folder: Path, format_: str) -> Found:
     if len(found) > 1:
         raise UserError(f"{folder} holds files of several formats; set format: {' or '.join(sorted(found))}")
     for name, records in found.items():
+        _refuse_splits(folder, records)
         return Found(name, records)
     if format_ in ("auto", "image_folder") and any(is_image(entry.name) for entry in (*top, *below)):
         return Found("image_folder", [folder])
     wanted = "records of a known format" if format_ == "auto" else f"records of format {format_}"
     raise UserError(f"{folder} holds no {wanted} (known: {_choices()})")
+
+
+def _refuse_splits(folder: Path, files: list[Path]) -> None:
+    """Refuse a folder of several splits: what is kept for tests would be trained on."""
+    splits = {}
+    for file in files:
+        found = filter(None, map(_SPLIT.match, file.relative_to(folder).parts))
+        splits.update({match[1].lower(): file for match in found})
+    if len(splits) > 1:
+        first = splits[min(splits)].relative_to(folder)
+        raise UserError(
+            f"{folder} holds several splits ({', '.join(sorted(splits))}); set path to the files of one, as a pattern "
+            f"(there is {first})"
+        )
 
 
 def _records(entries: list[os.DirEntry], format_: str) -> dict[str, list[Path]]:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from syntune.data.conversations import to_messages
-from syntune.data.formats import json_files
+from syntune.data.formats import json_files, webdataset
 from syntune.data.formats.front import read_records
 from syntune.data.formats.records import Fault
 from syntune.settings.seeds import SeedSettings
@@ -302,6 +302,14 @@ def test_webdataset(work, png):
     assert (second.id, second.images) == ("x", [png(), png("blue")])
     assert (third.where, third.reason) == ("a.tar: sample 003", "no text or conversation")
     assert fourth.message.startswith("004.json: not valid JSON: EOF")
+
+
+def test_a_huge_member_is_not_read(work, png, monkeypatch):
+    monkeypatch.setattr(webdataset, "_MOST_BYTES", 10)
+    tar("a.tar", {"1.txt": b"x", "1.png": png(), "2.txt": b"y"})
+    fault, record = read("a.tar")
+    assert (fault.reason, fault.message) == ("bad image", "1.png is larger than 10 bytes")
+    assert record.text == "y"
 
 
 def test_a_damaged_tar_file_is_named(work, png):

@@ -103,8 +103,8 @@ def test_a_dataset_is_fetched_once_and_read_without_network(hub, monkeypatch, pn
 
 
 def test_a_pattern_fetches_its_files_alone(hub):
-    hub["data/test-00000-of-00001.jsonl"] = b'{"id": 2, "text": "blue"}'
-    assert [record.id for record in read(f"{REPO}/data/test-*")] == ["2"]
+    hub["data/more-00000-of-00001.jsonl"] = b'{"id": 2, "text": "blue"}'
+    assert [record.id for record in read(f"{REPO}/data/more-*")] == ["2"]
     assert not any("resolve" in path and "train" in path for path in _Hub.asked)
     assert [record.id for record in read(f"{REPO}/data", images=f"{REPO}/images")] == ["2", "1"]
 

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from syntune.data.formats.json_files import parse_json
-from syntune.data.formats.records import MALFORMED, WRONG_VALUE, Fault, Row
+from syntune.data.formats.records import BAD_IMAGE, MALFORMED, WRONG_VALUE, Fault, Row
 from syntune.errors import UserError, one_line
 from syntune.settings.seed_files import is_image
 
 _TEXTS = ("txt", "text", "caption")
+
+_MOST_BYTES = 2**30
+"""Of a member that is read into memory."""
 
 
 def read_webdataset(path: Path) -> Iterator[Row | Fault]:
@@ -54,6 +57,8 @@ def _fields(tar: tarfile.TarFile, members: Iterator[tarfile.TarInfo]) -> tuple[d
         if not (is_image(f".{ending}") or ending == "json" or ending in _TEXTS):
             others[ending] = None
             continue
+        if member.size > _MOST_BYTES:
+            return {}, (BAD_IMAGE, f"{member.name} is larger than {_MOST_BYTES} bytes")
         content = tar.extractfile(member).read()
         if is_image(f".{ending}"):
             images[ending] = content
