@@ -76,3 +76,13 @@ def test_images_need_not_be_watched(seed):
 
 def test_all_paths_of_a_machine_are_not_looked_at(seed):
     assert seed_state(seed[0], "/") == seed_state(*seed, watch_images=False)
+
+
+def test_a_folder_of_images_without_records_is_watched(seed):
+    before = seed_state(["data/images"], None)
+    Path("data/images/a.png").write_text("changed")
+    assert seed_state(["data/images"], None) != before
+
+
+def test_images_of_a_hub_are_not_looked_at(seed):
+    assert seed_state(seed[0], "owner/name@0123456/images") == seed_state(*seed, watch_images=False)
