@@ -78,9 +78,11 @@ def test_all_paths_of_a_machine_are_not_looked_at(seed):
     assert seed_state(seed[0], "/") == seed_state(*seed, watch_images=False)
 
 
-def test_a_folder_of_images_without_records_is_watched(seed):
+@pytest.mark.parametrize("name", ["a.png", "a.txt"])
+def test_a_folder_that_is_records_as_a_whole_is_watched(seed, name):
+    Path("data/images/a.txt").touch()
     before = seed_state(["data/images"], None)
-    Path("data/images/a.png").write_text("changed")
+    Path("data/images", name).write_text("changed")
     assert seed_state(["data/images"], None) != before
 
 
