@@ -19,21 +19,23 @@ def seed_state(records: Iterable[str], images: str | None, watch_images: bool = 
     """A digest of what a seed is read from; of what rules make, it knows nothing.
 
     Args:
-        records: the files of records.
+        records: the files of records, and folders that are records as a whole.
         images: the folder of the images; None takes the folders of the records, where it looks at files with the
             endings of images alone, as it does where the working folder lies in ``images``. The root ``/`` is not
-            looked at.
+            looked at, nor is a folder of a hub.
         watch_images: whether images are looked at.
     """
-    records = [file for file in records if not _is_made(file)]
+    records = [path for path in records if not _is_made(path)]
+    files = [path for path in records if not os.path.isdir(path)]
     digest = hashlib.sha256()
-    for file in records:
+    for file in files:
         digest.update(_line(file, os.stat(file)))
-    folders = [images] if images else sorted({os.path.dirname(file) or "." for file in records})
-    for folder in folders if watch_images else ():
+    beside = {os.path.dirname(file) or "." for file in files} | (set(records) - set(files))
+    for folder in ([images] if images else sorted(beside)) if watch_images else ():
         top = os.path.abspath(folder)
-        if not _is_made(folder) and top != os.path.sep:
-            endings = _IMAGE_ENDINGS if images is None or Path.cwd().is_relative_to(top) else ("",)
+        if os.path.isdir(top) and not _is_made(folder) and top != os.path.sep:
+            is_whole = folder in (images, *records) and not Path.cwd().is_relative_to(top)
+            endings = ("",) if is_whole else _IMAGE_ENDINGS
             for name, status in _files(folder, set()):
                 if name.lower().endswith(endings):
                     digest.update(_line(name, status))

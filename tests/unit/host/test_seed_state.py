@@ -76,3 +76,15 @@ def test_images_need_not_be_watched(seed):
 
 def test_all_paths_of_a_machine_are_not_looked_at(seed):
     assert seed_state(seed[0], "/") == seed_state(*seed, watch_images=False)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.txt"])
+def test_a_folder_that_is_records_as_a_whole_is_watched(seed, name):
+    Path("data/images/a.txt").touch()
+    before = seed_state(["data/images"], None)
+    Path("data/images", name).write_text("changed")
+    assert seed_state(["data/images"], None) != before
+
+
+def test_images_of_a_hub_are_not_looked_at(seed):
+    assert seed_state(seed[0], "owner/name@0123456/images") == seed_state(*seed, watch_images=False)
