@@ -98,7 +98,7 @@ def synthesized(folder: Path, chunks: list[Path], processes: int) -> tuple[dict[
 
     results = folder / f"with-{processes}"
     used: dict[str, list[Used]] = {}
-    python = [sys.executable, "-B"]
+    python = [sys.executable]
     names = ["--dataset", "d", "--recipe", "recipe"]
     for stage in stages_of(RECIPE, "recipe"):
         operators, target = json.dumps(stage.operators), results / str(stage.number)

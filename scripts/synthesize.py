@@ -43,8 +43,10 @@ def _synthesize(args: argparse.Namespace, operators: list, percentiles: dict) ->
     from syntune.data.chunk import executor_named, synthesize_chunk
     from syntune.data.juicer import prepare_data_juicer
     from syntune.data.synthesis import write_report
+    from syntune.recipes.stages import SCORE_FILTER
 
-    prepare_data_juicer(produced=args.output.with_suffix(""))
+    if any(name != SCORE_FILTER for name, _ in operators):
+        prepare_data_juicer(produced=args.output.with_suffix(""))
     made = synthesize_chunk(
         operators,
         percentiles,
@@ -63,7 +65,8 @@ def _compute_columns(args: argparse.Namespace, operators: list) -> None:
     from syntune.data.columns import write_columns
     from syntune.data.juicer import prepare_data_juicer
 
-    prepare_data_juicer(produced=args.output.with_suffix(""))
+    if operators:
+        prepare_data_juicer(produced=args.output.with_suffix(""))
     write_columns(args.output, operators, args.recipe, args.columns)
 
 
