@@ -148,23 +148,24 @@ class _Mapper:
         self.step = Step(name)
 
     def apply(self, rows: list[Row], told: LineageWriter) -> list[Row]:
-        """Map a batch; a changed row's statistics describe it no more and go."""
-        before = {row["id"]: (row["text"], list(row["images"]), row["seed_id"]) for row in rows}
+        """Map a batch; a changed row's statistics describe it no more and go, all but those that the mapper gave it."""
+        before = {row["id"]: (row["text"], list(row["images"]), row["seed_id"], set(row[STATS])) for row in rows}
         made = self.executor.map_rows(self.operator, [dict(row, images=list(row["images"])) for row in rows])
         taken, seen = {row["id"] for row in made}, set()
         events = []
         for row in made:
             if row.get("id") not in before:
                 raise UserError(f"operator {self.name} failed: a row that it made has the id of no row")
-            text, images, row["seed_id"] = before[row["id"]]
+            text, images, row["seed_id"], stats = before[row["id"]]
+            own = {name: value for name, value in row[STATS].items() if name not in stats}
             if row["id"] in seen:
                 row["id"] = next(derived_ids(row["id"], self.name, taken))
-                row[STATS] = {}
+                row[STATS] = own
                 events.append(_event(row, self.name, ADDED))
             else:
                 seen.add(row["id"])
                 if (row["text"], row["images"]) != (text, images):
-                    row[STATS] = {}
+                    row[STATS] = own
                     events.append(_event(row, self.name, CHANGED))
         gone = [row for row in rows if row["id"] not in seen]
         told.tell(events + [_event(row, self.name, DROPPED) for row in gone])
