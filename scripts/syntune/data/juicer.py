@@ -66,8 +66,10 @@ def prepare_data_juicer(produced: Path) -> None:
     import datasets
     from data_juicer.utils.lazy_loader import LazyLoader
     from loguru import logger
+    from PIL import ImageFile
 
     logger.remove()
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # Data-Juicer sets it, and half an image would pass for a whole one
     datasets.disable_caching()
     datasets.disable_progress_bars()
     no_installs(LazyLoader)

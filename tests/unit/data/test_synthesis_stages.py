@@ -128,6 +128,29 @@ def test_data_juicers_deduplicators_compare_columns(run, operator):
         assert all(limit.removeprefix("duplicate of ") in rows for _, limit in gone) and len(gone) == 3
 
 
+def test_near_duplicates_name_the_row_that_stayed(run):
+    """Texts of one word repeated have the same runs of three words, if there are three."""
+    rows = run(
+        """
+process:
+  - words_num_filter: {lang: en, tokenization: false, min_num: 1}
+  - text_near_deduplicator: {keep_best: num_words}
+""",
+        words=(3, 9, 2, 12),
+    )
+    assert set(rows) == {"r2", "r3"}
+    assert events("row_id", "operator", "event", "score", "value", "limit") == [
+        (row_id, "text_near_deduplicator", "dropped", "distance", 0.0, "<= 0.2, duplicate of r3")
+        for row_id in ("r0", "r1")
+    ]
+
+
+def test_near_pictures_name_the_row_that_stayed(run):
+    rows = run("process: [image_near_deduplicator: {}]", words=(3, 9))
+    (kept,) = rows
+    assert events("operator", "limit") == [("image_near_deduplicator", f"<= 24, duplicate of {kept}")]
+
+
 MARKED = """
 process:
   - whitespace_normalization_mapper: {}
