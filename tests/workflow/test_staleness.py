@@ -73,6 +73,10 @@ EDITS = {
         "small.yaml", "  before:", "  again: {method: lora, start: pretrained, dataset: raw, gpus: 0}\n  before:",
         rehearsed("again") | {"clear_for_training again"} | trained("again"),
     ),
+    "more trainings of a run": (
+        "small.yaml", "dataset: raw, max_steps: 3", "dataset: raw, replicates: 3, max_steps: 3",
+        {"clear_for_training raw-2", "clear_for_training raw-3"} | trained("raw-2", "raw-3"),
+    ),
     "an env spec": ("envs/report.yaml", "channels:", "# edited\nchannels:", {"report"}),
     "the scores' statistics": (
         "scripts/syntune/benchmarks/statistics.py", "LEVEL = 0.95", "LEVEL = 0.9",

@@ -169,33 +169,30 @@ def draw_data(records: Records) -> tuple[Figure, str]:
 
 def draw_scores(records: Records) -> tuple[Figure, str]:
     """For each benchmark the runs' scores and, beside them, the paired differences of runs."""
-    runs, benchmarks = records.runs, records.benchmarks
-    compared = records.comparison.benchmarks
-    lines = [max(len(runs), len(compared[name].differences) if name in compared else 0) for name in benchmarks]
-    figure = Figure(figsize=(WIDTH, 0.5 + sum(0.75 + 0.3 * max(1, number) for number in lines)), layout="constrained")
+    runs, compared = records.runs, records.compared
+    lines = [max(len(runs), len(found.differences), 1) for _, found in compared] or [1]
+    figure = Figure(figsize=(WIDTH, 0.5 + sum(0.75 + 0.3 * number for number in lines)), layout="constrained")
     figure.get_layout_engine().set(hspace=0.08)
-    grid = figure.subplots(
-        max(1, len(benchmarks)), 2, squeeze=False, width_ratios=(3, 2), height_ratios=lines or [1]
-    )  # fmt: skip
+    grid = figure.subplots(len(lines), 2, squeeze=False, width_ratios=(3, 2), height_ratios=lines)
     colours, told = run_colours(records), []
-    for (left, right), benchmark in zip(grid, benchmarks, strict=False):
+    for (left, right), (benchmark, found) in zip(grid, compared, strict=False):
         left.set_title(benchmark)
         right.set_title("difference, points")
-        found = compared.get(benchmark)
-        for place, (run, row) in enumerate(found.runs.items() if found else ()):
+        for place, run in enumerate(runs):
+            if (row := found.runs.get(run)) is None:
+                continue
             colour = light(colours[run])
             if len(row.trainings) > 1:
                 _trainings(left, place, row.trainings.values(), colour)
             _estimate(left, place, row.value, row.interval, colour)
             told.append(f"{run} on {benchmark} {formats.percent(row.value)}")
-        for place, difference in enumerate(found.differences if found else ()):
+        for place, difference in enumerate(found.differences):
             _estimate(right, place, difference.difference, difference.interval, light(colours[difference.run]))
-        if found:
-            _majority(left, found.majority.majority)
+        _majority(left, found.majority.majority)
         right.axvline(0, color=light("soft"), linewidth=1)
         left.set_xlim(0, 100)
-        pairs = [f"{difference.run} − {difference.beside}" for difference in found.differences] if found else []
-        for axes, labels in ((left, list(found.runs) if found else []), (right, pairs)):
+        pairs = [f"{difference.run} − {difference.beside}" for difference in found.differences]
+        for axes, labels in ((left, runs), (right, pairs)):
             axes.set_yticks(range(len(labels)), labels)
             axes.set_ylim(max(1, len(labels)) - 0.5, -0.9)
             axes.grid(axis="y", visible=False)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from syntune.artifacts.comparison import Comparison
+from syntune.artifacts.comparison import ComparedBenchmark, Comparison
 from syntune.artifacts.findings import Findings
 from syntune.artifacts.manifests import Manifest, read_manifest
 from syntune.artifacts.predictions import Prediction
@@ -69,6 +69,12 @@ class Records:
     def benchmarks(self) -> list[str]:
         """Every benchmark."""
         return list(dict.fromkeys(benchmark for _, benchmark in self.scores))
+
+    @property
+    def compared(self) -> list[tuple[str, ComparedBenchmark]]:
+        """Every benchmark that was compared."""
+        found = self.comparison.benchmarks
+        return [(benchmark, found[benchmark]) for benchmark in self.benchmarks if benchmark in found]
 
     def scores_of(self, run: str, benchmark: str) -> list[Score]:
         """The scores of a run's trainings on a benchmark."""

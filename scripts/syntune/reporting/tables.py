@@ -102,9 +102,9 @@ def trainings(records: Records) -> Table:
             num(formats.percent(max(row.trainings.values()))),
             Cell(", ".join(map(formats.percent, row.trainings.values()))),
         ]
-        for benchmark, compared in records.comparison.benchmarks.items()
-        for run, row in compared.runs.items()
-        if len(row.trainings) > 1
+        for benchmark, compared in records.compared
+        for run in records.runs
+        if (row := compared.runs.get(run)) and len(row.trainings) > 1
     ]
     columns = _columns(
         "run | benchmark | mean > | standard deviation, points > | its 95% interval > | lowest > | highest > | each"
@@ -151,7 +151,7 @@ def differences(records: Records) -> Table:
             num(formats.count(found.questions_needed, "none")),
             num(formats.points(found.detectable_difference, "none").lstrip("+")),
         ]
-        for benchmark, compared in records.comparison.benchmarks.items()
+        for benchmark, compared in records.compared
         for found in compared.differences
     ]
     columns = _columns(

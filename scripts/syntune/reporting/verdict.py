@@ -89,7 +89,7 @@ def _beside_baseline(records: Records) -> Iterator[Remark]:
     shared: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for run in records.runs:
         where: dict[str, list[str]] = {}
-        for benchmark, compared in records.comparison.benchmarks.items():
+        for benchmark, compared in records.compared:
             for found in compared.differences_of(run):
                 if found.beside == baseline:
                     where.setdefault(outcome(found), []).append(benchmark)
@@ -104,7 +104,7 @@ def _beside_baseline(records: Records) -> Iterator[Remark]:
 def _pairs(records: Records) -> Iterator[Remark]:
     """Each other pair of runs, a sentence for each outcome, with the differences and their intervals."""
     shared: dict[tuple[str, str, str, tuple[str, ...]], list[str]] = {}
-    for benchmark, compared in records.comparison.benchmarks.items():
+    for benchmark, compared in records.compared:
         for found in compared.differences:
             if found.beside != records.comparison.baseline:
                 key = (found.run, found.beside, outcome(found), tuple(found.trained_once))
