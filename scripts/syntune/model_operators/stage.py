@@ -10,7 +10,7 @@ import torch
 
 from syntune.artifacts.lineage import LINEAGE
 from syntune.errors import UserError
-from syntune.files import atomic_file, read_jsonl, write_json, write_jsonl
+from syntune.files import atomic_file, read_jsonl, sha256_file, write_json, write_jsonl
 from syntune.model_operators.endpoint import EndpointCaptioner
 from syntune.model_operators.given import NamedModel
 from syntune.model_operators.items import Item, images_of
@@ -79,7 +79,8 @@ class ModelsStage:
         write_scores(scores, rows, list(dict.fromkeys(stats)))
         with atomic_file(lineage) as temporary:
             pq.write_table(pa.Table.from_pylist(events, LINEAGE), temporary, compression="zstd")
-        write_json(report, {"rows_in": len(rows), "rows_out": len(rows), "steps": steps, "models": details})
+        counts = {"rows_in": len(rows), "rows_out": len(rows), "rows_sha256": sha256_file(output)}
+        write_json(report, {**counts, "steps": steps, "models": details})
 
     def _score(self, rows: Sequence[dict[str, Any]], name: str, parameters: ModelParameters) -> None:
         """Give each row the statistic of a filter."""
