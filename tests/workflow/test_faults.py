@@ -99,7 +99,7 @@ def test_a_job_without_environments_stops_too(fresh):
     ("old", "new", "lost"),
     [
         ("chunks: 2}", "chunks: 2, max_pixels: 10}", "ingest_seed easy-vqa"),
-        ("dataset: raw, max_steps: 3", "dataset: raw, lora: {targets: [nope]}, max_steps: 3", "rehearse_training raw"),
+        ("dataset: raw, max_steps: 3", "dataset: raw, lora: {targets: nope}, max_steps: 3", "rehearse_training raw"),
     ],
 )
 def test_a_change_that_failed_and_was_taken_back_is_not_forgotten(finished, tmp_path, old, new, lost):
