@@ -13,8 +13,9 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 try:
     from syntune.errors import UserError
-    from syntune.files import canonical_json
+    from syntune.files import canonical_json, read_json
     from syntune.planned import read_plan, require_planned_recipes, write_plan
+    from syntune.recipes.endpoint_cost import costs_of_recipe
     from syntune.recipes.model_parameters import MODEL_OPERATORS, check_models
     from syntune.recipes.reading import read_recipe
     from syntune.recipes.stages import Stage, stages_of

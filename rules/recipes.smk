@@ -14,6 +14,20 @@ except UserError as error:
 
 SAMPLE = "sample"
 
+
+def rows_expected(dataset: str) -> int | None:
+    """The rows of a dataset's seed, as it was read or is limited; None where nobody knows."""
+    seed = settings.datasets[dataset].seed
+    manifest = Path(f"results/seed/{seed}.manifest.json")
+    return read_json(manifest)["rows_out"] if manifest.exists() else settings.seeds[seed].limit
+
+
+if workflow.is_main_process:
+    for name, recipe in RECIPES.items():
+        if not Path(f"results/synth/{name}.manifest.json").exists():
+            for line in costs_of_recipe(recipe, settings.models, rows_expected(name)):
+                print(f"dataset {name}: {line}", file=sys.stderr)
+
 UNREHEARSED = [
     name
     for name in WITH_RECIPE
@@ -225,6 +239,11 @@ def stage_model_names(wildcards) -> list[str]:
 def models_with_weights(wildcards) -> list[str]:
     """Those of them that have weights here: an endpoint has none."""
     return [name for name in stage_model_names(wildcards) if settings.models[name].source != "endpoint"]
+
+
+def stage_gpus(wildcards) -> int:
+    """A GPU for weights; an endpoint needs none here."""
+    return int(bool(models_with_weights(wildcards)))
 
 
 def stage_model_manifests(wildcards) -> list[str]:

@@ -73,7 +73,7 @@ rule synthesize_with_models:
     resources:
         mem_mb=16000,
         runtime=720,
-        gpu=1,
+        gpu=stage_gpus,
     params:
         *code("synthesize_with_models"),
         operators=stage_operators,

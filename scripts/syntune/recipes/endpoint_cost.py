@@ -1,11 +1,13 @@
 """What an endpoint will be asked and what that will cost, before it is asked."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 from syntune.formats import count, plural
 from syntune.recipes.model_parameters import RecaptionParameters
-from syntune.settings.models import EndpointSettings
+from syntune.settings.models import EndpointSettings, ModelSettings
 
 _PATCH = 28
 """Side, in pixels, of what vision-language models of today read as one token (Qwen2-VL and later)."""
@@ -46,6 +48,21 @@ def estimate(rows: int, parameters: RecaptionParameters, settings: EndpointSetti
     """
     shares = [float(limit.removesuffix("%")) / 100 for limit in parameters.below.values() if isinstance(limit, str)]
     return estimate_calls(ceil(rows * min(shares, default=1.0)) * parameters.candidates, parameters, settings)
+
+
+def costs_of_recipe(
+    process: Iterable[tuple[str, Mapping[str, Any]]], models: Mapping[str, ModelSettings], rows: int | None
+) -> list[str]:
+    """A line for each operator of a recipe that asks an endpoint: what ``rows`` rows take; None tells of 1,000."""
+    lines = []
+    for name, parameters in process:
+        if name == "recaption_mapper":
+            read = RecaptionParameters.model_validate(parameters)
+            endpoint = models[read.model]
+            if isinstance(endpoint, EndpointSettings):
+                told = estimate(1000 if rows is None else rows, read, endpoint).told()
+                lines.append(f"{read.model}: {'per 1,000 rows ' if rows is None else ''}{told}")
+    return lines
 
 
 def estimate_calls(calls: int, parameters: RecaptionParameters, settings: EndpointSettings) -> Estimate:

@@ -3,7 +3,7 @@
 import pytest
 
 from syntune.errors import UserError
-from syntune.recipes.endpoint_cost import estimate
+from syntune.recipes.endpoint_cost import costs_of_recipe, estimate
 from syntune.recipes.model_parameters import check_models, read_model_operator
 from syntune.settings.models import EndpointSettings, ScorerSettings
 
@@ -98,3 +98,13 @@ def test_an_estimate_counts_the_share_that_a_percentile_lets_through():
     assert (found.calls, found.input_tokens, found.output_tokens) == (502, 502 * 110, 502 * 50)
     assert found.told() == "at most 502 calls, about 55,220 input and 25,100 output tokens; cost about 0.06"
     assert estimate(1001, parameters, CAPTIONER).told().endswith("no price is set")
+
+
+def test_the_plan_tells_what_an_endpoint_would_be_asked():
+    models = {"big": EndpointSettings(source="endpoint", base_url="http://localhost:1/v1", model="m")}
+    recipe = [("fix_unicode_mapper", {}), ("recaption_mapper", {"model": "big", "below": {"text_len": "25%"}})]
+    (known,) = costs_of_recipe(recipe, models, 4000)
+    assert known.startswith("big: at most 1,000 calls, about ")
+    (unknown,) = costs_of_recipe(recipe, models, None)
+    assert unknown.startswith("big: per 1,000 rows at most 250 calls, about ")
+    assert costs_of_recipe([("fix_unicode_mapper", {})], models, 4000) == []
