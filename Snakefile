@@ -13,6 +13,7 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/recipes.smk"
 include: "rules/gate.smk"
 include: "rules/demo.smk"
 include: "rules/seed.smk"

@@ -103,7 +103,7 @@ def code(script: str) -> list[str]:
 def made(folders: list[str], manifests_as: str, folders_as: str) -> dict[str, list[str]]:
     """Two inputs of a rule, named as it names them: the manifests of what lies at ``folders``, and that itself."""
     return {
-        manifests_as: [f"{folder.removesuffix('.jsonl')}.manifest.json" for folder in folders],
+        manifests_as: [f"{folder}.manifest.json" for folder in folders],
         folders_as: [ancient(folder) for folder in folders],
     }
 
@@ -271,28 +271,3 @@ def per_slice(path: str) -> str:
 def slice_number(wildcards) -> int:
     """The number of a job's slice of the questions."""
     return int(getattr(wildcards, "slice", 0))
-
-
-include: "recipes.smk"
-
-
-PAIRS = expand("{run}.{benchmark}", run=settings.runs, benchmark=settings.benchmarks)
-TIMED = {
-    "ingest_seed": settings.seeds,
-    "synthesize": STAGE_CHUNKS["rows"],
-    "synthesize_with_models": STAGE_CHUNKS["models"],
-    "select_rows": GLOBAL_STAGES,
-    "gather_synthesis": WITH_RECIPE,
-    "shard": settings.datasets,
-    "data_page": settings.datasets,
-    "decontaminate": SEARCHED,
-    "prepare_base": settings.checkpoints,
-    "rehearse_training": [run for run in TRAININGS if run in TRAINED],
-    "rehearse_evaluation": TRAININGS,
-    "train": TRAINED,
-    "predict": expand("{pair}.{slice}", pair=PAIRS, slice=SLICES) if SLICES else PAIRS,
-    "gather_predictions": PAIRS if SLICES else [],
-    "score": PAIRS,
-}
-TIMINGS = [f"results/timings/{rule}/{name}.tsv" for rule, names in TIMED.items() for name in names]
-"""The timing file of every job before the report."""

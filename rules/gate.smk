@@ -33,15 +33,16 @@ def upstream(run: str) -> str:
     models, datasets, seeds = settings.made_from(run)
     stages = [stage for name in datasets for stage in STAGES.get(name, [])]
     operators = {name for stage in stages for name in own_operators(stage)}
+    helpers = {name for stage in stages for name in models_of_stage(stage)}
     files = [Path(file) for name in seeds for file in watched_files(settings.seeds[name])]
     ingredients = {
-        "models": [JSON["models"][name] for name in models],
+        "models": [JSON["models"][name] for name in (*models, *sorted(helpers))],
         "datasets": [JSON["datasets"][name] for name in datasets],
         "seeds": [JSON["seeds"][name] for name in seeds],
         "recipes": [stage.operators for stage in stages],
         "sizes": [file.stat().st_size for file in files if not file.is_relative_to("results")],
         "code": [code_digest(script) for script in (*UPSTREAM, *sorted(operators))],
-        "environments": [spec_digest(name) for name in ("data", "train")],
+        "environments": [spec_digest(name) for name in ("data", "train", *(["synth-models"] if helpers else []))],
     }
     return sha256_bytes(canonical_json(ingredients).encode())
 

@@ -22,11 +22,16 @@ def rows_expected(dataset: str) -> int | None:
     return read_json(manifest)["rows_out"] if manifest.exists() else settings.seeds[seed].limit
 
 
+def tell_costs() -> None:
+    """Say what the recipes of datasets that are not made will ask of endpoints."""
+    for dataset, recipe in RECIPES.items():
+        if not Path(f"results/synth/{dataset}.manifest.json").exists():
+            for line in costs_of_recipe(recipe, settings.models, rows_expected(dataset)):
+                print(f"dataset {dataset}: {line}", file=sys.stderr)
+
+
 if workflow.is_main_process:
-    for name, recipe in RECIPES.items():
-        if not Path(f"results/synth/{name}.manifest.json").exists():
-            for line in costs_of_recipe(recipe, settings.models, rows_expected(name)):
-                print(f"dataset {name}: {line}", file=sys.stderr)
+    tell_costs()
 
 UNREHEARSED = [
     name
@@ -86,31 +91,33 @@ def scope_of(wildcards) -> str:
     return getattr(wildcards, "scope", "-sample" if getattr(wildcards, "chunk", None) == SAMPLE else "")
 
 
+def is_made_whole(dataset: str, stage: int) -> bool:
+    """Whether one job makes all chunks of a stage: of a global one, and of the seed, stage 0."""
+    return stage == 0 or STAGES[dataset][stage - 1].kind == "global"
+
+
 def stage_folder(dataset: str, stage: int, scope: str) -> str:
-    """Where a stage's chunks lie; a global stage's folder is made as a whole, so its sample has one of its own."""
-    is_global = stage > 0 and STAGES[dataset][stage - 1].kind == "global"
-    return f"results/synth/{dataset}/{stage}{scope if is_global else ''}"
-
-
-def stage_chunk(dataset: str, stage: int, chunk: str) -> dict[str, str]:
-    """The small file that says when a chunk changed, and what holds its rows; stage 0 is the seed.
-
-    Of the seed that is the whole one's manifest: a job whose own chunk is as it was ends as it begins.
-    """
-    seed = settings.datasets[dataset].seed
-    folder = stage_folder(dataset, stage, "-sample" if chunk == SAMPLE else "")
+    """Where a stage's chunks lie; a global stage's sample has a folder of its own."""
     if stage == 0:
-        return {"edge": f"results/seed/{seed}.manifest.json", "rows": f"results/seed/{seed}"}
-    if STAGES[dataset][stage - 1].kind == "global":
-        return {"edge": f"{folder}.manifest.json", "rows": folder}
-    return {"edge": f"{folder}/chunk-{chunk}.json", "rows": f"{folder}/chunk-{chunk}.jsonl"}
+        return f"results/seed/{settings.datasets[dataset].seed}"
+    return f"results/synth/{dataset}/{stage}{scope if is_made_whole(dataset, stage) else ''}"
 
 
 def chunk_rows(dataset: str, stage: int, chunk: str) -> str:
     """The file of a chunk's rows."""
-    scope = "-sample" if chunk == SAMPLE else ""
-    folder = stage_folder(dataset, stage, scope) if stage else f"results/seed/{settings.datasets[dataset].seed}"
-    return f"{folder}/chunk-{chunk}.jsonl"
+    return f"{stage_folder(dataset, stage, '-sample' if chunk == SAMPLE else '')}/chunk-{chunk}.jsonl"
+
+
+def stage_chunk(dataset: str, stage: int, chunk: str) -> dict[str, str]:
+    """The small file that says when a chunk changed, and what holds its rows.
+
+    Where one job makes all chunks, that is their manifest: a job whose own chunk is as it was ends as it begins.
+    """
+    rows = chunk_rows(dataset, stage, chunk)
+    if is_made_whole(dataset, stage):
+        folder = str(Path(rows).parent)
+        return {"edge": f"{folder}.manifest.json", "rows": folder}
+    return {"edge": rows.removesuffix("l"), "rows": rows}
 
 
 def edge_before(wildcards) -> str:
@@ -194,15 +201,15 @@ def synthesized_edges(wildcards) -> list[str]:
     return list(dict.fromkeys(chunk["edge"] for chunk in chunks))
 
 
-def synthesized_holders(wildcards) -> list[str]:
-    """What holds the rows of a dataset's last stage."""
-    return synthesized_rows(wildcards.dataset)
-
-
 def synthesized_rows(dataset: str) -> list[str]:
     """What holds the rows of a dataset's last stage."""
     chunks = [stage_chunk(dataset, len(STAGES[dataset]), chunk) for chunk in chunks_of(dataset)]
     return [ancient(rows) for rows in dict.fromkeys(chunk["rows"] for chunk in chunks)]
+
+
+def synthesized_holders(wildcards) -> list[str]:
+    """:func:`synthesized_rows` of a job's dataset."""
+    return synthesized_rows(wildcards.dataset)
 
 
 def stage_folders(wildcards) -> list[str]:
@@ -230,15 +237,15 @@ def dataset_seed_manifest(wildcards) -> str:
     return f"results/seed/{settings.datasets[wildcards.dataset].seed}.manifest.json"
 
 
-def stage_model_names(wildcards) -> list[str]:
+def models_of_stage(stage: Stage) -> list[str]:
     """The models of the config that a stage's operators name."""
-    read = [MODEL_OPERATORS[name].model_validate(parameters) for name, parameters in stage_of(wildcards).operators]
+    read = [MODEL_OPERATORS[name].model_validate(each) for name, each in stage.operators if name in MODEL_OPERATORS]
     return sorted({model for parameters in read for model in parameters.named_models().values()})
 
 
 def models_with_weights(wildcards) -> list[str]:
-    """Those of them that have weights here: an endpoint has none."""
-    return [name for name in stage_model_names(wildcards) if settings.models[name].source != "endpoint"]
+    """Those of a job's stage that have weights here: an endpoint has none."""
+    return [name for name in models_of_stage(stage_of(wildcards)) if name in settings.checkpoints]
 
 
 def stage_gpus(wildcards) -> int:
@@ -264,7 +271,7 @@ def stage_models_as_object(wildcards) -> str:
             "settings": VALUES["models"][name],
             "folder": f"results/models/{name}" if name in weights else None,
         }
-        for name in stage_model_names(wildcards)
+        for name in models_of_stage(stage_of(wildcards))
     }
     return canonical_json(parts)
 

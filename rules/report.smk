@@ -1,5 +1,26 @@
 """The report: one page that tells what was done, what came of it, and how sure that is."""
 
+PAIRS = expand("{run}.{benchmark}", run=settings.runs, benchmark=settings.benchmarks)
+TIMED = {
+    "ingest_seed": settings.seeds,
+    "synthesize": STAGE_CHUNKS["rows"],
+    "synthesize_with_models": STAGE_CHUNKS["models"],
+    "select_rows": GLOBAL_STAGES,
+    "gather_synthesis": WITH_RECIPE,
+    "shard": settings.datasets,
+    "data_page": settings.datasets,
+    "decontaminate": SEARCHED,
+    "prepare_base": settings.checkpoints,
+    "rehearse_training": [run for run in TRAININGS if run in TRAINED],
+    "rehearse_evaluation": TRAININGS,
+    "train": TRAINED,
+    "predict": expand("{pair}.{slice}", pair=PAIRS, slice=SLICES) if SLICES else PAIRS,
+    "gather_predictions": PAIRS if SLICES else [],
+    "score": PAIRS,
+}
+TIMINGS = [f"results/timings/{rule}/{name}.tsv" for rule, names in TIMED.items() for name in names]
+"""The timing file of every job before the report."""
+
 
 rule report:
     """Draw the figures and write the page, from manifests, metrics, scores and timings alone."""
