@@ -18,10 +18,10 @@ from syntune.files import sha256_bytes
 from syntune.interpreter import spec_digest
 from syntune.sources import code_digest
 
-SYNTHESIS = ("synthesize", "synthesize_with_models", "percentiles", "select_rows", "gather_synthesis")
+SYNTHESIS = ("synthesize", "percentiles", "select_rows", "gather_synthesis")
 
 UPSTREAM = ("easy_vqa", "ingest_seed", *SYNTHESIS, "shard", "prepare_base")
-"""The scripts that make what a run is trained on and from."""
+"""The scripts that make what a run is trained on and from; one more where a recipe runs models."""
 
 
 @cache
@@ -34,6 +34,8 @@ def upstream(run: str) -> str:
     stages = [stage for name in datasets for stage in STAGES.get(name, [])]
     operators = {name for stage in stages for name in own_operators(stage)}
     helpers = {name for stage in stages for name in models_of_stage(stage)}
+    scripts = [*UPSTREAM, *sorted(operators)] + (["synthesize_with_models"] if helpers else [])
+    environments = ["data", "train"] + (["synth-models"] if helpers else [])
     files = [Path(file) for name in seeds for file in watched_files(settings.seeds[name])]
     ingredients = {
         "models": [JSON["models"][name] for name in (*models, *sorted(helpers))],
@@ -41,8 +43,8 @@ def upstream(run: str) -> str:
         "seeds": [JSON["seeds"][name] for name in seeds],
         "recipes": [stage.operators for stage in stages],
         "sizes": [file.stat().st_size for file in files if not file.is_relative_to("results")],
-        "code": [code_digest(script) for script in (*UPSTREAM, *sorted(operators))],
-        "environments": [spec_digest(name) for name in ("data", "train", *(["synth-models"] if helpers else []))],
+        "code": [code_digest(script) for script in scripts],
+        "environments": [spec_digest(name) for name in environments],
     }
     return sha256_bytes(canonical_json(ingredients).encode())
 
