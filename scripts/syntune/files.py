@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +100,20 @@ def read_jsonl(path: str | Path) -> Iterator[dict]:
     with open(path, encoding="utf-8") as file:
         for line in file:
             yield json.loads(line)
+
+
+def link_file(source: str | Path, target: str | Path) -> None:
+    """Make ``target`` the same file, in place of what is there; a copy where the file system has no hard links."""
+    Path(target).unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def keep_newest(folder: Path, number: int) -> None:
+    """Remove all but so many of the folders in ``folder``, those last changed or touched; hidden ones are let be."""
+    with suppress(FileNotFoundError):
+        kept = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        for old in sorted(kept, key=lambda path: -path.stat().st_mtime_ns)[number:]:
+            shutil.rmtree(old)

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from syntune.artifacts.lineage import ADDED, CHANGED, DROPPED, Event, LineageWriter
+from syntune.batches import in_batches
 from syntune.data import juicer
 from syntune.data.accounts import EMPTY, Step
 from syntune.data.juicer import STATS, load_operator
-from syntune.data.lineage import ADDED, CHANGED, DROPPED, Event, LineageWriter
-from syntune.data.synthetic_rows import BATCH, Row, as_line, derived_ids, in_batches, read_rows
+from syntune.data.synthetic_rows import BATCH, Row, as_line, derived_ids, read_rows
 from syntune.data.thresholds import Decision, Threshold, decision, numbers, thresholds_of
 from syntune.errors import UserError
 from syntune.files import atomic_file, sha256_file
@@ -43,7 +44,7 @@ def executor_named(name: str) -> Executor:
     return IN_PROCESS
 
 
-class ChunkReport(NamedTuple):
+class SynthesizedChunk(NamedTuple):
     """What a stage did to a chunk."""
 
     rows_in: int
@@ -62,7 +63,7 @@ def synthesize_chunk(
     *,
     where: str,
     executor: Executor = IN_PROCESS,
-) -> ChunkReport:
+) -> SynthesizedChunk:
     """Run a rows stage's operators on one chunk; a chunk may end up empty, a dataset may not.
 
     Args:
@@ -106,7 +107,7 @@ def synthesize_chunk(
     for step in steps:
         log.info("%s: %d rows in, %d added, %d dropped, %d rows out", *step)
     stats_of = {operator.name: operator.stats for operator in applied if isinstance(operator, _Stats)}
-    return ChunkReport(rows_in, rows_out, steps + ([empty] if empty.rows_in else []), stats_of, images.made)
+    return SynthesizedChunk(rows_in, rows_out, steps + ([empty] if empty.rows_in else []), stats_of, images.made)
 
 
 class _Operator(Protocol):

@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from syntune.batches import in_batches
 from syntune.data.juicer import STATS, compute_columns, load_operator
-from syntune.data.synthetic_rows import Row, in_batches, read_rows
+from syntune.data.synthetic_rows import BATCH, Row, read_rows
 from syntune.files import atomic_file
 from syntune.recipes.reading import Recipe
 from syntune.recipes.stages import chooses_by_field
@@ -30,7 +31,7 @@ def write_columns(rows: Path, operators: Recipe, where: str, output: Path) -> No
     made = [_Columns(number, *next(iter(of.items())), where) for number, (_, of) in enumerate(operators)]
     with atomic_file(output) as temporary:
         writer = None
-        for batch in in_batches(read_rows(rows)):
+        for batch in in_batches(read_rows(rows), BATCH):
             columns = {
                 "id": [row["id"] for row in batch],
                 "seed_id": [row["seed_id"] for row in batch],

@@ -6,12 +6,19 @@ takes no further space. The newest two of a chunk stay.
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from syntune.files import atomic_directory, canonical_json, read_json, sha256_bytes, sha256_file, write_json
+from syntune.files import (
+    atomic_directory,
+    canonical_json,
+    keep_newest,
+    link_file,
+    read_json,
+    sha256_bytes,
+    sha256_file,
+    write_json,
+)
 from syntune.interpreter import spec_digest
 from syntune.sources import file_digests
 
@@ -49,7 +56,7 @@ class KeptChunks:
         for file in files:
             _link(kept / file.name, file)
         os.utime(kept)
-        self._prune()
+        keep_newest(self.folder, KEPT)
         return True
 
     def put(self, name: str, files: list[Path]) -> None:
@@ -58,18 +65,7 @@ class KeptChunks:
             for file in files:
                 _link(file, folder / file.name)
             write_json(folder / _HASHES, {file.name: sha256_file(file) for file in files})
-        self._prune()
-
-    def _prune(self) -> None:
-        """Let go of the oldest."""
-        for old in list(self._newest_first())[KEPT:]:
-            shutil.rmtree(old, ignore_errors=True)
-
-    def _newest_first(self) -> Iterator[Path]:
-        """What is kept, the last made or taken first."""
-        with suppress(FileNotFoundError):
-            kept = [path for path in self.folder.iterdir() if not path.name.startswith(".")]
-            yield from sorted(kept, key=lambda path: -path.stat().st_mtime_ns)
+        keep_newest(self.folder, KEPT)
 
 
 def _is_whole(kept: Path, files: list[Path]) -> bool:
@@ -82,11 +78,7 @@ def _is_whole(kept: Path, files: list[Path]) -> bool:
 
 
 def _link(source: Path, target: Path) -> None:
-    """Make ``target`` the same file, or a copy where the file system has no hard links."""
+    """Link a file as one that is made now."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
+    link_file(source, target)
     os.utime(target)

@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from syntune.artifacts.lineage import ADDED, DROPPED, Event, LineageWriter
 from syntune.data.accounts import Step
 from syntune.data.columns import POSITION, read_columns, read_ids
 from syntune.data.juicer import STATS, load_operator
-from syntune.data.lineage import ADDED, DROPPED, Event, LineageWriter
 from syntune.data.synthetic_rows import as_line, derived_ids, read_rows
 from syntune.data.thresholds import numbers
 from syntune.errors import UserError

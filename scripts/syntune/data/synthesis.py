@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from syntune.artifacts.lineage import LineageWriter
 from syntune.artifacts.manifests import Part, read_manifest, write_manifest
 from syntune.artifacts.reading import REMAKE, read_json_file
 from syntune.artifacts.reports import ChunkReport, ReportedStep
 from syntune.data.accounts import Step, added_up
-from syntune.data.lineage import join_lineage
 from syntune.errors import UserError
 from syntune.files import atomic_file, canonical_json, read_jsonl, sha256_bytes, sha256_file, write_json
 from syntune.recipes.reading import Recipe
@@ -85,8 +85,9 @@ def gather(
     dropped: Counter[str] = Counter()
     for step in steps:
         dropped[step.operator] += step.dropped
-    with atomic_file(lineage) as temporary:
-        join_lineage(lineages, temporary)
+    with atomic_file(lineage) as temporary, LineageWriter(temporary) as told:
+        for part in lineages:
+            told.copy(part)
     counts = [report.rows_out for report in stages[-1]]
     write_manifest(
         manifest,

@@ -1,8 +1,8 @@
 """Rows as synthesis reads and writes them, and the ids of the rows that it adds."""
 
 import json
-from collections.abc import Iterable, Iterator
-from itertools import count, islice
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,6 @@ def read_rows(path: Path) -> Iterator[Row]:
         row.setdefault("seed_id", row["id"])
         row[STATS] = row.pop("stats", {})
         yield row
-
-
-def in_batches(rows: Iterable[Row], size: int | None = BATCH) -> Iterator[list[Row]]:
-    """``rows`` in lists of ``size``; all in one for None."""
-    rows = iter(rows)
-    while batch := list(islice(rows, size)):
-        yield batch
 
 
 def as_line(row: Row) -> str:

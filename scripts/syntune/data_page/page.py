@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from syntune import formats
@@ -15,7 +14,7 @@ from syntune.data_page.remarks import remarks
 from syntune.data_page.thumbnails import Thumbnails
 from syntune.data_page.visible import visible
 from syntune.files import atomic_file
-from syntune.pages.colours import css_variables, page_style
+from syntune.pages.templates import environment
 
 HERE = Path(__file__).parent
 
@@ -65,24 +64,15 @@ class Operator:
 
 def render_data_page(records: DataRecords, output: Path) -> None:
     """Write the page; every text of the data is escaped, and what can't be seen in it is named."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["visible"] = visible
+    templates = environment(HERE)
+    templates.filters["visible"] = visible
     thumbnails = Thumbnails()
-    page = environment.get_template("data_page.html.j2").render(
+    page = templates.get_template("data_page.html.j2").render(
         name=records.shards.name,
         seed=records.seed.name,
         recipe=records.shards.settings.get("recipe"),
         mixed=formats.listing(list(records.shards.settings.get("mix", {}))),
-        style=Markup(page_style() + (HERE / "data_page.css").read_text(encoding="utf-8")),
-        light=Markup(css_variables(0)),
-        dark=Markup(css_variables(1)),
+        own_style=Markup((HERE / "data_page.css").read_text(encoding="utf-8")),
         records=records,
         remarks=remarks(records),
         flow=draw_flow(records.steps),

@@ -1,20 +1,17 @@
 """What is shown to a model: images of rows, read by content, and a text with them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from PIL import Image
 
-from syntune.errors import UserError
+from syntune.artifacts.rows import read_row_image
+from syntune.batches import in_batches
 from syntune.files import canonical_json, sha256_bytes
 from syntune.images import open_image
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ def images_of(row: dict[str, Any]) -> list[Item]:
 
 def decoded(items: Sequence[Item], size: int, threads: int) -> Iterator[list[tuple[Item, list[Image.Image]]]]:
     """Batches of items with their images; one batch is decoded ahead by other threads."""
-    batches = _batches(items, size)
+    batches = in_batches(items, size)
     with ThreadPoolExecutor(threads) as pool:
 
         def begin() -> tuple[list[Item], list[Any]]:
@@ -72,17 +69,4 @@ def decoded(items: Sequence[Item], size: int, threads: int) -> Iterator[list[tup
 def _image(row: str, path: str, sha256: str) -> Image.Image:
     """One image, checked against its hash."""
     name = f"row {row}: {path}"
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(f"{name}: cannot be read ({error.strerror}); ingest the seed again") from error
-    if sha256_bytes(content) != sha256:
-        raise UserError(f"{name}: is another file than the row was made with; ingest the seed again")
-    return open_image(content, name, max_pixels=None)  # it was judged as the seed was read
-
-
-def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of ``size``, the last one shorter."""
-    items = iter(items)
-    while batch := list(islice(items, size)):
-        yield batch
+    return open_image(read_row_image(path, sha256, name), name, max_pixels=None)  # judged as the seed was read

@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
-from syntune.artifacts.lineage import LINEAGE
+from syntune.artifacts.lineage import CHANGED, Event, LineageWriter
 from syntune.errors import UserError
 from syntune.files import atomic_file, read_jsonl, sha256_file, write_json, write_jsonl
 from syntune.model_operators.endpoint import EndpointCaptioner
@@ -77,8 +75,8 @@ class ModelsStage:
                 stats.append(parameters.stat)
         write_jsonl(output, rows)
         write_scores(scores, rows, list(dict.fromkeys(stats)))
-        with atomic_file(lineage) as temporary:
-            pq.write_table(pa.Table.from_pylist(events, LINEAGE), temporary, compression="zstd")
+        with atomic_file(lineage) as temporary, LineageWriter(temporary) as writer:
+            writer.tell(events)
         counts = {"rows_in": len(rows), "rows_out": len(rows), "rows_sha256": sha256_file(output)}
         write_json(report, {**counts, "steps": steps, "models": details})
 
@@ -159,20 +157,13 @@ def _events(
     parameters: RecaptionParameters,
     found: dict[str, Percentile],
     told: Recaptioned,
-) -> list[dict[str, Any]]:
+) -> list[Event]:
     """The lineage of rows whose text was replaced."""
     numbers = in_numbers(parameters, found)
     limit = ", ".join(limit_text(f"below.{stat}", number, found) for stat, number in numbers.items())
+    score = SIMILARITY if parameters.keep_if_better else None
     return [
-        {
-            "seed_id": row["seed_id"],
-            "row_id": row["id"],
-            "operator": name,
-            "event": "changed",
-            "score": SIMILARITY if parameters.keep_if_better else None,
-            "value": told.changed[row["id"]],
-            "limit": limit or None,
-        }
+        Event(row["seed_id"], row["id"], name, CHANGED, score, told.changed[row["id"]], limit or None)
         for row in rows
         if row["id"] in told.changed
     ]

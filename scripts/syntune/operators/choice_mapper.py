@@ -6,7 +6,7 @@ from typing import Any, Literal
 from data_juicer.ops.base_op import OPERATORS, Mapper
 
 from syntune.data.ordering import key_hash
-from syntune.operators.choices import INSTRUCTION, LETTERS, with_options
+from syntune.operators.choices import INSTRUCTION, check_max_options, pools_by_text, with_options
 from syntune.operators.question_answer import QuestionAnswer, batch_of, parse_caption, rows_of
 
 _ASK = (
@@ -100,29 +100,17 @@ class ChoiceMapper(Mapper):
             kwargs: Data-Juicer's.
         """
         super().__init__(*args, **kwargs)
-        if not 2 <= max_options <= len(LETTERS):
-            raise ValueError(f"max_options: {max_options} is not between 2 and {len(LETTERS)}")
+        check_max_options(max_options)
         if captions not in ("keep", "drop"):
             raise ValueError(f"captions: {captions!r} is not one of keep, drop")
-        self.pool_of: dict[str, list[str]] = {}
-        for name, pools in (("nouns", nouns or []), ("adjectives", adjectives or [])):
-            for pool in pools:
-                self._take_pool(name, pool)
+        named = (("nouns", nouns or []), ("adjectives", adjectives or []))
+        self.pool_of = pools_by_text(((name, pool) for name, pools in named for pool in pools), "words")
         if not self.pool_of:
             raise ValueError("nouns, adjectives: at least one list of words is needed")
         self.adjectives = {word.lower() for pool in adjectives or [] for word in pool}
         self.words = re.compile(rf"\b({'|'.join(map(re.escape, self.pool_of))})\b", re.IGNORECASE)
         self.max_options, self.captions = max_options, captions
         self.instruction, self.random_seed = instruction, random_seed
-
-    def _take_pool(self, name: str, pool: list[str]) -> None:
-        """Know the words of one list."""
-        if not isinstance(pool, list) or len(pool) < 2 or not all(isinstance(word, str) for word in pool):
-            raise ValueError(f"{name}: {pool!r} is not a list of two or more words")
-        for word in pool:
-            if word.lower() in self.pool_of:
-                raise ValueError(f"{name}: {word} is listed twice")
-            self.pool_of[word.lower()] = pool
 
     def process_batched(self, samples: dict[str, list]) -> dict[str, list]:
         """Add a row after each caption that can be asked for, or replace it."""

@@ -4,15 +4,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from data_juicer.ops.base_op import OPERATORS, Deduplicator
+import numpy as np
+from data_juicer.ops.base_op import OPERATORS
 
 from syntune.images import open_image
 from syntune.matching.bit_strings import BitStrings
 from syntune.matching.looks import fingerprint
 from syntune.matching.words import words_of
-from syntune.operators.near_duplicates import BEST, NearPair, group_of, statistic, without_near
+from syntune.operators.near_duplicates import NearDeduplicator, group_of
 
-_HASH = "__dj__imagehash"
 _HASH_SIZE = 12
 _BYTES = 2 * _HASH_SIZE**2 // 8
 
@@ -26,15 +26,12 @@ def look_of(path: str, colors: bool) -> bytes:
 
 
 @OPERATORS.register_module("image_near_deduplicator")
-class ImageNearDeduplicator(Deduplicator):
+class ImageNearDeduplicator(NearDeduplicator):
     """Keeps the first of the rows whose images look alike: recompressed, resized or a little cropped copies.
 
     Two rows look alike when they have as many images and the perceptual hashes of these, 288 bits each, differ in at
     most ``max_distance`` bits altogether. Rows without images stay.
-
-    Attributes:
-        pairs: after ``process``, each row that went, the one that stayed for it, and how many bits apart they are.
-        limit: what the distance was compared with.
+    Distances are bits.
     """
 
     def __init__(
@@ -67,21 +64,12 @@ class ImageNearDeduplicator(Deduplicator):
         self.same_text = same_text
         self.colors = colors
         self.keep_best = keep_best
-        self.pairs: list[NearPair] = []
-        self.limit = f"<= {max_distance}"
 
-    def compute_hash(self, sample: dict[str, Any], context: bool = False) -> dict[str, Any]:
-        """Hash the row's images."""
+    def compared(self, sample: dict[str, Any]) -> bytes:
+        """The row's group, and the hashes of its images."""
         group = group_of(*words_of(sample[self.text_key])) if self.same_text else group_of()
-        sample[_HASH] = group + b"".join(look_of(path, self.colors) for path in sample[self.image_key])
-        if self.keep_best:
-            sample[BEST] = statistic(sample, self.keep_best)
-        return sample
+        return group + b"".join(look_of(path, self.colors) for path in sample[self.image_key])
 
-    def process(self, dataset: Any, show_num: int = 0) -> tuple[Any, dict]:
-        """Select the rows that stay; of the dataset, ``id`` and what ``compute_hash`` added are read."""
-        best = dataset[BEST] if self.keep_best else None
-        kept, self.pairs = without_near(
-            dataset["id"], dataset[_HASH], best, lambda bits, groups: BitStrings(bits, self.max_distance, groups)
-        )
-        return dataset.select(kept), {}
+    def things(self, packed: np.ndarray, groups: np.ndarray) -> BitStrings:
+        """Hashes, to be compared bit by bit."""
+        return BitStrings(packed, self.max_distance, groups)

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+from data_juicer.ops.base_op import Deduplicator
 
 from syntune.files import sha256_bytes
 from syntune.matching.first_near import Things, first_near
 
-BEST = "__dj__best"
-"""The column of the statistic that decides which of several near-duplicates stays."""
+HASH, BEST = "__dj__nearhash", "__dj__best"
+"""The columns of what is compared, and of the statistic that decides which of several near-duplicates stays."""
 
 _GROUP_BYTES = 8
 
@@ -40,6 +41,46 @@ def statistic(sample: dict[str, Any], name: str) -> float:
     if not values or not all(isinstance(number, int | float) for number in values):
         raise ValueError(f"keep_best: a row has no {name}; put the filter that computes it before this")
     return float(np.mean(values))
+
+
+class NearDeduplicator(Deduplicator):
+    """Keeps one of the rows that are near to each other; a kind of it says what is compared, and when that is near.
+
+    Attributes:
+        max_distance: of two rows that are near.
+        keep_best: the statistic whose highest value stays; None keeps the first.
+        pairs: after ``process``, each row that went, the one that stayed for it, and their distance.
+    """
+
+    max_distance: float
+    keep_best: str | None
+    pairs: list[NearPair]
+
+    @property
+    def limit(self) -> str:
+        """What the distance was compared with."""
+        return f"<= {self.max_distance:g}"
+
+    def compared(self, sample: dict[str, Any]) -> bytes:
+        """What is compared of a row: the bytes of its group, then others, as many in rows that may be near."""
+        raise NotImplementedError
+
+    def things(self, packed: np.ndarray, groups: np.ndarray) -> Things:
+        """Bytes of rows, uint8 of (rows, bytes), and groups, uint64, as things that have distances."""
+        raise NotImplementedError
+
+    def compute_hash(self, sample: dict[str, Any], context: bool = False) -> dict[str, Any]:
+        """Add what is compared of the row and, if it counts, its statistic."""
+        sample[HASH] = self.compared(sample)
+        if self.keep_best:
+            sample[BEST] = statistic(sample, self.keep_best)
+        return sample
+
+    def process(self, dataset: Any, show_num: int = 0) -> tuple[Any, dict]:
+        """Select the rows that stay; of the dataset, ``id`` and what ``compute_hash`` added are read."""
+        best = dataset[BEST] if self.keep_best else None
+        kept, self.pairs = without_near(dataset["id"], dataset[HASH], best, self.things)
+        return dataset.select(kept), {}
 
 
 def without_near(

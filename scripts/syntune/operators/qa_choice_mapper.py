@@ -5,7 +5,7 @@ from typing import Any
 from data_juicer.ops.base_op import OPERATORS, Mapper
 
 from syntune.data.ordering import key_hash
-from syntune.operators.choices import INSTRUCTION, LETTERS, with_options
+from syntune.operators.choices import INSTRUCTION, check_max_options, pools_by_text, with_options
 from syntune.operators.question_answer import QuestionAnswer, batch_of, parse, rows_of
 
 
@@ -39,16 +39,8 @@ class QaChoiceMapper(Mapper):
             kwargs: Data-Juicer's.
         """
         super().__init__(*args, **kwargs)
-        if not 2 <= max_options <= len(LETTERS):
-            raise ValueError(f"max_options: {max_options} is not between 2 and {len(LETTERS)}")
-        self.pool_of = {}
-        for pool in pools:
-            if not isinstance(pool, list) or len(pool) < 2 or not all(isinstance(answer, str) for answer in pool):
-                raise ValueError(f"pools: {pool!r} is not a list of two or more texts (quote yes and no)")
-            for answer in pool:
-                if answer.lower() in self.pool_of:
-                    raise ValueError(f"pools: {answer} is listed twice")
-                self.pool_of[answer.lower()] = pool
+        check_max_options(max_options)
+        self.pool_of = pools_by_text((("pools", pool) for pool in pools), "texts (quote yes and no)")
         self.max_options, self.instruction, self.random_seed = max_options, instruction, random_seed
 
     def process_batched(self, samples: dict[str, list]) -> dict[str, list]:

@@ -3,28 +3,24 @@
 import re
 from typing import Any
 
-from data_juicer.ops.base_op import OPERATORS, Deduplicator
+import numpy as np
+from data_juicer.ops.base_op import OPERATORS
 
 from syntune.data.conversations import JUICER_END_MARK, JUICER_IMAGE_MARK
 from syntune.matching.signatures import Signatures, signature
-from syntune.operators.near_duplicates import BEST, NearPair, group_of, statistic, without_near
-
-_HASH = "__dj__minhash"
+from syntune.operators.near_duplicates import NearDeduplicator, group_of
 
 _MARKS = re.compile(rf"{re.escape(JUICER_IMAGE_MARK)}|{re.escape(JUICER_END_MARK)}|^\[\[\w+\]\]:", re.MULTILINE)
 
 
 @OPERATORS.register_module("text_near_deduplicator")
-class TextNearDeduplicator(Deduplicator):
+class TextNearDeduplicator(NearDeduplicator):
     """Keeps the first of the rows whose texts share most of their runs of words.
 
     Two texts are near when the Jaccard similarity of their runs of ``ngram`` words, estimated by MinHash, is at least
     ``min_similarity``. Marks, case and punctuation do not count; a text shorter than ``ngram`` words counts whole. Rows
     without words stay.
-
-    Attributes:
-        pairs: after ``process``, each row that went, the one that stayed for it, and 1 - their similarity.
-        limit: what the distance was compared with.
+    Distances are 1 - the similarity.
     """
 
     def __init__(
@@ -58,24 +54,12 @@ class TextNearDeduplicator(Deduplicator):
         self.ngram = ngram
         self.same_images = same_images
         self.keep_best = keep_best
-        self.pairs: list[NearPair] = []
-        self.limit = f"<= {self.max_distance:g}"
 
-    def compute_hash(self, sample: dict[str, Any], context: bool = False) -> dict[str, Any]:
-        """Compute the signature of the row's text."""
+    def compared(self, sample: dict[str, Any]) -> bytes:
+        """The row's group, and the signature of its text."""
         group = group_of(*sample["image_sha256"]) if self.same_images else group_of()
-        sample[_HASH] = group + signature(_MARKS.sub(" ", sample[self.text_key]), self.ngram)
-        if self.keep_best:
-            sample[BEST] = statistic(sample, self.keep_best)
-        return sample
+        return group + signature(_MARKS.sub(" ", sample[self.text_key]), self.ngram)
 
-    def process(self, dataset: Any, show_num: int = 0) -> tuple[Any, dict]:
-        """Select the rows that stay; of the dataset, ``id`` and what ``compute_hash`` added are read."""
-        best = dataset[BEST] if self.keep_best else None
-        kept, self.pairs = without_near(
-            dataset["id"],
-            dataset[_HASH],
-            best,
-            lambda packed, groups: Signatures(packed, self.max_distance + 1e-9, groups),
-        )
-        return dataset.select(kept), {}
+    def things(self, packed: np.ndarray, groups: np.ndarray) -> Signatures:
+        """Signatures, to be compared by how many of their parts are equal."""
+        return Signatures(packed, self.max_distance + 1e-9, groups)

@@ -1,12 +1,13 @@
 """A model answers questions: batches of prompts, each image encoded once, images decoded ahead by other threads."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from PIL import Image
 
+from syntune.batches import in_batches
 from syntune.benchmarks.protocol import Question
 from syntune.errors import UserError
 from syntune.models.checkpoints import Loaded
@@ -45,7 +46,7 @@ class Answerer:
             UserError: an image is unreadable or a prompt is too long; the message names the question.
         """
         features: dict[str, Features] = {}
-        for batch in _batches(self._encoded(groups, ahead=batch_size), batch_size):
+        for batch in in_batches(self._encoded(groups, ahead=batch_size), batch_size):
             fresh = {asked.image: row for asked, row in batch if asked.image not in features}
             features |= dict(zip(fresh, encode_images(self.loaded, list(fresh.values())), strict=True))
             rows = [row for _, row in batch]
@@ -88,10 +89,3 @@ class Answerer:
         """The answers to a batch."""
         answers = greedy_answers(self.loaded, rows, features, self.max_new_tokens)
         return [GeneratedAnswer(self.loaded.processor.decode(ids), len(ids)) for ids in answers]
-
-
-def _batches(items: Iterable[tuple[HashedQuestion, Row]], size: int) -> Iterator[list[tuple[HashedQuestion, Row]]]:
-    """Lists of ``size``, the last one shorter."""
-    items = iter(items)
-    while batch := list(islice(items, size)):
-        yield batch

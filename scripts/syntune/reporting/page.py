@@ -3,12 +3,12 @@
 import re
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from syntune import formats
 from syntune.files import atomic_file
-from syntune.pages.colours import css_variables, page_style, themed
+from syntune.pages.colours import themed
+from syntune.pages.templates import environment
 from syntune.reporting import tables, verdict
 from syntune.reporting.examples import examples
 from syntune.reporting.figures import Drawing, smoothing
@@ -24,29 +24,22 @@ IDS = re.compile(r'(\bid="|href="#|url\(#)')
 
 def render_page(records: Records, drawings: dict[str, Drawing], *, title: str, description: str, output: Path) -> None:
     """Write the page; every text from the input is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    page = environment.get_template("page.html.j2").render(
-        title=title,
-        description=description,
-        style=Markup(page_style()),
-        light=Markup(css_variables(0)),
-        dark=Markup(css_variables(1)),
-        figures={name: inline_svg(drawing) for name, drawing in drawings.items()},
-        alts={name: drawing.alt for name, drawing in drawings.items()},
-        smoothing=smoothing(records),
-        suspicions=suspicions(records),
-        records=records,
-        verdict=verdict,
-        tables=tables,
-        formats=formats,
-        examples={benchmark: examples(records, benchmark) for benchmark in records.benchmarks},
+    page = (
+        environment(HERE)
+        .get_template("page.html.j2")
+        .render(
+            title=title,
+            description=description,
+            figures={name: inline_svg(drawing) for name, drawing in drawings.items()},
+            alts={name: drawing.alt for name, drawing in drawings.items()},
+            smoothing=smoothing(records),
+            suspicions=suspicions(records),
+            records=records,
+            verdict=verdict,
+            tables=tables,
+            formats=formats,
+            examples={benchmark: examples(records, benchmark) for benchmark in records.benchmarks},
+        )
     )
     with atomic_file(output) as temporary:
         temporary.write_text(page, encoding="utf-8")

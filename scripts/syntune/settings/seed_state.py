@@ -9,10 +9,10 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from syntune.settings.seed_files import is_image
+
 _MADE = "results"
 """The folder of what rules make, which Snakemake knows by itself."""
-
-_IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
 def seed_state(records: Iterable[str], images: str | None, watch_images: bool = True) -> str:
@@ -35,9 +35,8 @@ def seed_state(records: Iterable[str], images: str | None, watch_images: bool = 
         top = os.path.abspath(folder)
         if os.path.isdir(top) and not _is_made(folder) and top != os.path.sep:
             is_whole = folder in (images, *records) and not Path.cwd().is_relative_to(top)
-            endings = ("",) if is_whole else _IMAGE_ENDINGS
             for name, status in _files(folder, set()):
-                if name.lower().endswith(endings):
+                if is_whole or is_image(name):
                     digest.update(_line(name, status))
     return digest.hexdigest()[:16]
 

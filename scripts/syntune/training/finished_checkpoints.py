@@ -7,13 +7,11 @@ the run and its manifest, as hard links, so that the present checkpoint takes no
 import logging
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from syntune.artifacts.manifests import part_files, read_manifest
 from syntune.errors import UserError
-from syntune.files import atomic_directory, write_json
+from syntune.files import atomic_directory, keep_newest, link_file, write_json
 from syntune.settings.runs import TrainedRunSettings
 
 log = logging.getLogger("train")
@@ -42,7 +40,7 @@ class FinishedCheckpoints:
         stored = read_manifest(kept / manifest.name)
         write_json(manifest, stored.model_copy(update={"settings": settings.model_dump(mode="json")}).model_dump())
         os.utime(kept)
-        self._prune()
+        keep_newest(self.folder, self.keep)
         log.info("a training of this data, settings, start and code ended before (%s): its checkpoint is taken", kept)
         return True
 
@@ -52,28 +50,11 @@ class FinishedCheckpoints:
             with atomic_directory(self.folder / fingerprint) as folder:
                 _link_tree(checkpoint, folder / checkpoint.name)
                 shutil.copyfile(manifest, folder / manifest.name)
-        self._prune()
-
-    def _prune(self) -> None:
-        """Let go of the oldest."""
-        for old in list(self._newest_first())[self.keep :]:
-            shutil.rmtree(old)
-
-    def _newest_first(self) -> Iterator[Path]:
-        """The checkpoints that are kept, the one last trained or taken first."""
-        with suppress(FileNotFoundError):
-            yield from sorted(self.folder.iterdir(), key=lambda kept: -kept.stat().st_mtime_ns)
+        keep_newest(self.folder, self.keep)
 
 
 def _link_tree(source: Path, target: Path) -> None:
     """Copy a folder as hard links; where the file system has none, file by file."""
-
-    def link(file: str, to: str) -> None:
-        try:
-            os.link(file, to)
-        except OSError:
-            shutil.copy2(file, to)
-
     shutil.copytree(
-        source, target, copy_function=link, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".snakemake*")
+        source, target, copy_function=link_file, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".snakemake*")
     )

@@ -82,7 +82,7 @@ def test_a_foreign_file_is_no_lineage(ingested):
 
 
 def test_many_drops_are_written_in_batches(work, monkeypatch):
-    monkeypatch.setattr("syntune.data.dataset_lineage._BATCH", 10)
+    monkeypatch.setattr("syntune.artifacts.lineage._GROUP", 10)
     with open_lineage(Path("lineage.parquet")) as lineage:
         for number in range(25):
             lineage.drop("over the limit", str(number), str(number))
