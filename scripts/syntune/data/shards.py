@@ -16,7 +16,6 @@ from pyarrow.parquet import ParquetWriter
 from tqdm import tqdm
 
 from syntune.artifacts.manifests import Part, read_manifest, write_manifest
-from syntune.artifacts.rows import read_row_image
 from syntune.data.card import write_card
 from syntune.data.conversations import pair_turns, to_messages
 from syntune.data.dataset_lineage import open_lineage
@@ -24,7 +23,7 @@ from syntune.data.mixing import Place, mix_rows
 from syntune.data.ordering import key_hash
 from syntune.data.statistics import Statistics
 from syntune.errors import UserError
-from syntune.files import atomic_directory
+from syntune.files import atomic_directory, sha256_bytes
 from syntune.settings.datasets import DatasetSettings
 
 log = logging.getLogger("shard")
@@ -38,6 +37,8 @@ FEATURES = Features(
     }
 )
 """The shards' columns; stored in each file and in the dataset's card, so that ``load_dataset`` decodes the images."""
+
+_AGAIN = "read the seed again: snakemake --forcerun ingest_seed"
 
 _GROUP_ROWS, _GROUP_BYTES = 256, 2**20
 """A row group ends at either: small enough to read one row of it at random, as training does, and to stream.
@@ -159,10 +160,18 @@ def _read_row(place: Place, settings: DatasetSettings, statistics: Statistics) -
     messages, left_out = pair_turns(
         to_messages(row["text"], prompts[int(key_hash("prompt", row["id"]), 16) % len(prompts)])
     )
-    images = [
-        {"bytes": read_row_image(path, sha256), "path": Path(path).name}
-        for path, sha256 in zip(row["images"], row["image_sha256"], strict=True)
-    ]
+    images = [_read_image(*image) for image in zip(row["images"], row["image_sha256"], strict=True)]
     statistics.left_out.update(left_out)
     statistics.add(messages, [image["bytes"] for image in images], row["image_sha256"])
     return {"id": place.id, "seed_id": place.seed_id, "images": images, "messages": messages}
+
+
+def _read_image(path: str, sha256: str) -> dict[str, Any]:
+    """An image's bytes, which must still be those that the seed was checked with."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read any more ({error.strerror}); {_AGAIN}") from error
+    if sha256_bytes(data) != sha256:
+        raise UserError(f"{path}: changed since the seed was read; {_AGAIN}")
+    return {"bytes": data, "path": Path(path).name}

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from syntune.artifacts.rows import read_row_image
 from syntune.batches import in_batches
+from syntune.errors import UserError
 from syntune.files import canonical_json, sha256_bytes
 from syntune.images import open_image
 
@@ -69,4 +70,10 @@ def decoded(items: Sequence[Item], size: int, threads: int) -> Iterator[list[tup
 def _image(row: str, path: str, sha256: str) -> Image.Image:
     """One image, checked against its hash."""
     name = f"row {row}: {path}"
-    return open_image(read_row_image(path, sha256, name), name, max_pixels=None)  # judged as the seed was read
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"{name}: cannot be read ({error.strerror}); ingest the seed again") from error
+    if sha256_bytes(content) != sha256:
+        raise UserError(f"{name}: is another file than the row was made with; ingest the seed again")
+    return open_image(content, name, max_pixels=None)  # it was judged as the seed was read
