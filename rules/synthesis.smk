@@ -139,9 +139,11 @@ rule select_rows:
         recipe=lookup(dpath="datasets/{dataset}/recipe", within=VALUES),
         operators=stage_operators,
         code_of_operators=operator_digests,
+        modules=operator_modules,
     shell:
         "python scripts/select_rows.py --dataset {wildcards.dataset:q} --recipe {params.recipe:q} "
-        "--operators {params.operators:q} --chunks {input.rows:q} --edges {input.edges:q} --columns {input.columns:q} "
+        "--operators {params.operators:q} --code {params.modules:q} --chunks {input.rows:q} --edges {input.edges:q} "
+        "--columns {input.columns:q} "
         "--output {output.rows:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
 
 

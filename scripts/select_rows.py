@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from syntune.command import run_command
+from syntune.planned import require_planned_code
 
 
 def main(args: argparse.Namespace) -> None:
@@ -15,6 +16,8 @@ def main(args: argparse.Namespace) -> None:
     from syntune.data.synthesis import check_chunk, write_report
     from syntune.files import atomic_directory
 
+    for module in args.code:
+        require_planned_code(module)
     for rows, edge in zip(args.chunks, args.edges, strict=True):
         check_chunk(rows, edge)
     prepare_data_juicer(produced=args.output / "made")
@@ -46,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
         "--edges", type=Path, nargs="+", required=True, help="the reports that vouch for them, in order"
     )
     parser.add_argument("--columns", type=Path, nargs="+", required=True, help="their columns (Parquet), in order")
+    parser.add_argument("--code", nargs="*", default=[], help="modules of the project's own operators among them")
     parser.add_argument("--output", type=Path, required=True, help="folder to write rows, reports and lineages to")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest of that folder to write")
     return parser

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from syntune.command import run_command
+from syntune.planned import require_planned_code
 
 log = logging.getLogger("synthesize")
 
@@ -17,6 +18,8 @@ def main(args: argparse.Namespace) -> None:
     from syntune.recipes.percentiles import read_percentiles
     from syntune.recipes.stages import COLUMNS_OF
 
+    for module in args.code:
+        require_planned_code(module)
     operators = [(name, parameters) for name, parameters in json.loads(args.operators)]
     rowwise = [operator for operator in operators if operator[0] != COLUMNS_OF]
     columns = [operator for operator in operators if operator[0] == COLUMNS_OF]

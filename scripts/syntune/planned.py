@@ -33,13 +33,16 @@ class Plan(Schema):
     recipes: dict[str, str]
     """The SHA-256 of each recipe, by path."""
     code: dict[str, dict[str, tuple[str, str]]]
-    """Of each script, its source files by their paths below ``scripts/``: the SHA-256, and a digest of what they do."""
+    """Of each script, and each operator that a recipe may name, its source files by their paths below ``scripts/``: the
+    SHA-256, and a digest of what they do."""
 
 
 def write_plan(config: Mapping[str, Any], recipes: Iterable[str]) -> None:
     """Keep what is planned, for the jobs that this process starts."""
     hashes = {path: sha256_file(path) for path in sorted(set(recipes))}
-    code = {path.stem: _sources(path.stem) for path in sorted(SCRIPTS.glob("*.py"))}
+    files = [*SCRIPTS.glob("*.py"), *SCRIPTS.glob("syntune/operators/*.py")]
+    names = sorted(file.relative_to(SCRIPTS).with_suffix("").as_posix() for file in files)
+    code = {name: _sources(name) for name in names}
     value = Plan(config=dict(config), recipes=hashes, code=code).as_written()
     path = FOLDER.absolute() / f"{sha256_bytes(canonical_json(value).encode())[:16]}.json"
     if not path.exists():
@@ -66,6 +69,10 @@ def require_planned_recipes(plan: Plan) -> None:
 
 def require_planned_code(script: str) -> None:
     """Stop a job whose code no longer does what was planned; a changed comment stops none.
+
+    Args:
+        script: its path below ``scripts/``, without the ending; or that of a module which it imports by a name that
+            only the job knows, such as a recipe's operator.
 
     Raises:
         UserError: a source file of ``scripts/{script}.py`` is not the one that was planned with.

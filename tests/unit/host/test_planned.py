@@ -22,6 +22,7 @@ plan = planned.read_plan()
 try:
     planned.require_planned_recipes(plan)
     planned.require_planned_code("shard")
+    planned.require_planned_code("syntune/operators/choice_mapper")
 except UserError as error:
     print(error)
 else:
@@ -54,6 +55,13 @@ def python(project: Path, code: str, **variables: str) -> str:
         ("scripts/syntune/settings/runs.py", "ge=1", "ge=2", "as planned"),  # shard does not import it
         ("scripts/syntune/errors.py", "Exception", "ValueError", "scripts/syntune/errors.py: changed after"),
         ("scripts/shard.py", "required=True", "required=False", "scripts/shard.py: changed after this job was planned"),
+        (
+            "scripts/syntune/operators/choice_mapper.py",
+            "max_options: int = 4",
+            "max_options: int = 5",
+            "scripts/syntune",
+        ),
+        ("scripts/syntune/operators/ocr_qa_mapper.py", "import", "import re\nimport", "as planned"),
         ("recipe.yaml", "[]", "[a]", "recipe.yaml: changed after this job was planned; run snakemake again"),
     ],
 )
