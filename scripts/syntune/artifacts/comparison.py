@@ -24,7 +24,7 @@ class ComparedRun(Schema):
     spread_interval: Interval | None = None
 
 
-class Difference(Schema):
+class ComparedDifference(Schema):
     """A run's mean difference to another, question by question.
 
     Attributes:
@@ -74,9 +74,9 @@ class ComparedBenchmark(Schema):
     questions_in_benchmark: int
     majority: MajorityAnswer
     runs: dict[str, ComparedRun]
-    differences: list[Difference]
+    differences: list[ComparedDifference]
 
-    def differences_of(self, run: str) -> list[Difference]:
+    def differences_of(self, run: str) -> list[ComparedDifference]:
         """The differences of ``run`` to others."""
         return [difference for difference in self.differences if difference.run == run]
 

@@ -39,7 +39,7 @@ def reads_as_nothing(cell: str) -> bool:
     return cell in _PANDAS_EMPTY or cell.lower() in ("nan", "none")
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """A row: its index, its cells by column, and its options by letter, as they are written."""
 
     index: int
@@ -102,13 +102,13 @@ class ChoiceTable:
             )
         return images
 
-    def _checked(self, records: list[dict[str, str]]) -> list[Row]:
+    def _checked(self, records: list[dict[str, str]]) -> list[TableRow]:
         """The rows, if all of them are sound."""
         self._refuse(
             [record["index"] for record in records if not re.fullmatch(r"\s*[0-9]{1,18}\s*", record["index"])],
             len(records), "have no whole number as index",
         )  # fmt: skip
-        rows = [Row(int(record["index"]), record, self._options(record)) for record in records]
+        rows = [TableRow(int(record["index"]), record, self._options(record)) for record in records]
         indices = {row.index for row in rows}
         has_answers = any(row.get("answer") for row in rows)
         faults = {
@@ -137,7 +137,7 @@ class ChoiceTable:
             options[letter] = record[letter]
         return options
 
-    def _has_gap(self, row: Row) -> bool:
+    def _has_gap(self, row: TableRow) -> bool:
         """Whether an option follows an empty cell."""
         return sum(bool(row.cells[letter].strip()) for letter in self.letters) > len(row.options)
 

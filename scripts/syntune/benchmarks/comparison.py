@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from syntune.artifacts.comparison import ComparedBenchmark, ComparedRun, Comparison, Difference
+from syntune.artifacts.comparison import ComparedBenchmark, ComparedDifference, ComparedRun, Comparison
 from syntune.artifacts.scores import MajorityAnswer, Score
 from syntune.benchmarks.names import listed
 from syntune.benchmarks.statistics import mean_over_trainings, paired_difference, spread, spread_interval
@@ -104,11 +104,11 @@ def _compared(scores: list[Score]) -> ComparedRun:
     return ComparedRun(**estimate, trainings=values, spread=spread(between), spread_interval=spread_interval(between))
 
 
-def _difference(pair: ComparedPair, by_run: dict[str, list[Score]]) -> Difference:
+def _difference(pair: ComparedPair, by_run: dict[str, list[Score]]) -> ComparedDifference:
     """The difference of two runs."""
     scores, beside = by_run[pair.run], by_run[pair.beside]
     found = paired_difference(_marks(scores), _marks(beside), _clusters(scores))
-    return Difference(
+    return ComparedDifference(
         run=pair.run,
         beside=pair.beside,
         difference=found.value,

@@ -1,6 +1,6 @@
 """The comparison as a table of tab-separated values, and as text for a terminal."""
 
-from syntune.artifacts.comparison import ComparedBenchmark, ComparedRun, Comparison, Difference
+from syntune.artifacts.comparison import ComparedBenchmark, ComparedDifference, ComparedRun, Comparison
 from syntune.artifacts.scores import Interval
 from syntune.formats import in_percent, p_value
 
@@ -36,7 +36,7 @@ def tab_separated(comparison: Comparison) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _difference_cells(difference: Difference | None) -> tuple[str, ...]:
+def _difference_cells(difference: ComparedDifference | None) -> tuple[str, ...]:
     """The cells from ``beside`` on."""
     if difference is None:
         return ("",) * (len(COLUMNS) - COLUMNS.index("beside"))
@@ -98,7 +98,7 @@ def _run_row(run: str, row: ComparedRun, replicated: bool) -> tuple[str, ...]:
     return (*score, str(len(scores)), in_percent(row.spread, 2, none="-"), between)
 
 
-def _difference_row(row: Difference) -> tuple[str, ...]:
+def _difference_row(row: ComparedDifference) -> tuple[str, ...]:
     """The cells of a difference."""
     needed = row.questions_needed
     return (

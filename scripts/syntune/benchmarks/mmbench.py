@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from syntune.benchmarks.choice_table import ROTATION, ChoiceTable, Row, reads_as_nothing
+from syntune.benchmarks.choice_table import ROTATION, ChoiceTable, TableRow, reads_as_nothing
 from syntune.benchmarks.letters import LETTERS, read_letter
 from syntune.benchmarks.protocol import Protocol, Question
 from syntune.files import atomic_file
@@ -48,7 +48,7 @@ class MmBench(Protocol[MmBenchSettings]):
         """The number of base questions."""
         return len({question.group for question in questions})
 
-    def _question(self, row: Row, image: bytes) -> Question:
+    def _question(self, row: TableRow, image: bytes) -> Question:
         """The question of a row."""
         options, notes = row.options, []
         none = [letter for letter, option in options.items() if reads_as_nothing(option)]

@@ -40,7 +40,7 @@ _KINDS = ("mapper", "filter", "deduplicator", "selector")
 _OPERATORS = Path(__file__).resolve().parents[1] / "operators"
 
 
-class Sample(dict):
+class JuicerSample(dict):
     """A row or a batch as operators see it: ``sample["a.b"]`` is ``sample["a"]["b"]``, as in Data-Juicer's datasets."""
 
     def __missing__(self, key: str) -> Any:
@@ -49,7 +49,7 @@ class Sample(dict):
         if not dot or first not in self:
             raise KeyError(key)
         value = self[first]
-        return [Sample(item)[rest] for item in value] if isinstance(value, list) else Sample(value)[rest]
+        return [JuicerSample(item)[rest] for item in value] if isinstance(value, list) else JuicerSample(value)[rest]
 
 
 def prepare_data_juicer(produced: Path) -> None:
@@ -165,7 +165,7 @@ def map_rows(operator: "OP", rows: list[dict[str, Any]]) -> list[dict[str, Any]]
     rows = [_with_meta(operator, row) for row in rows]
     with _Called(operator, rows):
         if not operator.is_batched_op():
-            return [dict(operator.process_single(Sample(row))) for row in rows]
+            return [dict(operator.process_single(JuicerSample(row))) for row in rows]
         made: list[dict[str, Any]] = []
         for batch in _batches(rows, operator.batch_size):
             made.extend(_as_rows(operator.process_batched(_as_batch(batch))))
@@ -178,7 +178,7 @@ def compute_stats(operator: "OP", rows: list[dict[str, Any]]) -> None:
         if not operator.is_batched_op():
             for row in rows:
                 row.setdefault(STATS, {})
-                row.update(operator.compute_stats_single(Sample(_with_meta(operator, row))))
+                row.update(operator.compute_stats_single(JuicerSample(_with_meta(operator, row))))
         else:
             for batch in _batches(rows, operator.batch_size):
                 for row in batch:
@@ -194,7 +194,7 @@ def decide(operator: "OP", rows: list[dict[str, Any]]) -> list[bool]:
     """Which rows a filter keeps, by their statistics."""
     with _Called(operator, rows):
         if not operator.is_batched_op():
-            return [bool(operator.process_single(Sample(row))) for row in rows]
+            return [bool(operator.process_single(JuicerSample(row))) for row in rows]
         kept: list[bool] = []
         for batch in _batches(rows, operator.batch_size):
             kept.extend(map(bool, operator.process_batched(_as_batch(batch))))
@@ -207,7 +207,7 @@ def compute_columns(operator: "OP", rows: list[dict[str, Any]]) -> list[dict[str
     if compute is None:
         return [{} for _ in rows]
     with _Called(operator, rows):
-        hashed = (compute(operator, Sample(row)) for row in rows)
+        hashed = (compute(operator, JuicerSample(row)) for row in rows)
         return [
             {key: _plain(value) for key, value in made.items() if key not in row or key.startswith("__dj__hash")}
             for row, made in zip(rows, hashed, strict=True)
@@ -249,10 +249,10 @@ def _batches(rows: list[dict[str, Any]], size: int) -> list[list[dict[str, Any]]
     return [rows[start : start + size] for start in range(0, len(rows), max(1, size))]
 
 
-def _as_batch(rows: list[dict[str, Any]]) -> Sample:
+def _as_batch(rows: list[dict[str, Any]]) -> JuicerSample:
     """Rows as columns; a row that lacks one has None there."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    return Sample({column: [row.get(column) for row in rows] for column in columns})
+    return JuicerSample({column: [row.get(column) for row in rows] for column in columns})
 
 
 def _as_rows(batch: dict[str, list]) -> list[dict[str, Any]]:

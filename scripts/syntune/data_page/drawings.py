@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from syntune import formats
-from syntune.data_page.records import Step
+from syntune.data_page.records import FlowStep
 from syntune.data_page.scores import Bins
 
 _SVG = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}" {}>{}</svg>')
@@ -15,7 +15,7 @@ _NAME, _BAND, _FIGURES, _ROW = 250, 380, 210, 46
 """Of the flow, in pixels: the widths of its three columns, and a step's height."""
 
 
-def draw_flow(steps: Sequence[Step]) -> Markup:
+def draw_flow(steps: Sequence[FlowStep]) -> Markup:
     """A band whose width is the number of rows, from step to step; what leaves it and what joins it are wedges."""
     most = max([step.rows_in + step.added for step in steps] + [1])
     parts = []
@@ -88,7 +88,7 @@ def draw_counts(up_to: Sequence[int], counts: Sequence[int], name: str) -> Marku
     return _SVG.format(width, base + 38, told, Markup('class="scores"'), Markup("").join(parts))
 
 
-def _change(step: Step) -> str:
+def _change(step: FlowStep) -> str:
     """What a step did, in numbers."""
     parts = []
     if step.dropped:

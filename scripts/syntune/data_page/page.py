@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from syntune import formats
 from syntune.data_page.drawings import draw_counts, draw_flow, draw_scores, score_text
-from syntune.data_page.records import DataRecords, Dropped, Step
+from syntune.data_page.records import DataRecords, Dropped, FlowStep
 from syntune.data_page.remarks import remarks
 from syntune.data_page.thumbnails import Thumbnails
 from syntune.data_page.visible import visible
@@ -31,7 +31,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Example:
+class ShownRow:
     """A row on the page."""
 
     id: str
@@ -41,12 +41,12 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Sample:
+class ShownSeedRow:
     """A seed row, what was done to it, and its final rows."""
 
-    seed: Example
+    seed: ShownRow
     events: list[str]
-    final: list[Example]
+    final: list[ShownRow]
     more: int
 
 
@@ -58,8 +58,8 @@ class Operator:
     figures: str
     limits: list[tuple[str, int]]
     histograms: list[Markup]
-    examples: list[Example]
-    pairs: list[tuple[Example, Example]]
+    examples: list[ShownRow]
+    pairs: list[tuple[ShownRow, ShownRow]]
 
 
 def render_data_page(records: DataRecords, output: Path) -> None:
@@ -100,7 +100,7 @@ def _text(row: dict[str, Any]) -> str:
     return row["text"].replace("<__dj__image>", "").replace("<|__dj__eoc|>", "").strip()
 
 
-def _sample(records: DataRecords, seed_id: str, thumbnails: Thumbnails) -> Sample:
+def _sample(records: DataRecords, seed_id: str, thumbnails: Thumbnails) -> ShownSeedRow:
     """A seed row before and after."""
     row = records.seed_rows.get(seed_id)
     final = records.final_rows.get(seed_id, [])
@@ -111,10 +111,10 @@ def _sample(records: DataRecords, seed_id: str, thumbnails: Thumbnails) -> Sampl
         pictures = _pictures(made, thumbnails) if made and made["image_sha256"] not in (before, []) else []
         text = "\n".join(f"{message['role']}: {message['content']}" for message in one["messages"])
         note = "" if one["messages"] and (not made or made["images"]) else "no image"
-        shown.append(Example(one["id"], text, pictures, note))
+        shown.append(ShownRow(one["id"], text, pictures, note))
     events = [_event(entry, seed_id) for entry in records.events.get(seed_id, [])]
-    seed = Example(seed_id, _text(row) if row else "", _pictures(row, thumbnails))
-    return Sample(seed, events, shown, len(final) - len(shown))
+    seed = ShownRow(seed_id, _text(row) if row else "", _pictures(row, thumbnails))
+    return ShownSeedRow(seed, events, shown, len(final) - len(shown))
 
 
 def _event(entry: dict[str, Any], seed_id: str) -> str:
@@ -141,7 +141,7 @@ def _operators(records: DataRecords, thumbnails: Thumbnails) -> Iterator[Operato
         )
 
 
-def _share(step: Step) -> str:
+def _share(step: FlowStep) -> str:
     """How many rows a step dropped."""
     return f"{formats.plural(step.dropped, 'row')}, {formats.percent(step.dropped / max(1, step.rows_in))}"
 
@@ -152,21 +152,21 @@ def _histogram(records: DataRecords, key: tuple[str, str]) -> Markup:
     return draw_scores(bins, key[1]) if bins else Markup("")
 
 
-def _dropped(records: DataRecords, row: Dropped, thumbnails: Thumbnails) -> Example:
+def _dropped(records: DataRecords, row: Dropped, thumbnails: Thumbnails) -> ShownRow:
     """A dropped row, shown as the seed row that it came from."""
     seed = records.seed_rows.get(row.seed_id)
     score = f"{row.score} {score_text(row.value)}" if row.score else ""
     note = ", ".join(part for part in (score, row.limit or "") if part)
-    return Example(row.row_id, _text(seed) if seed else "", _pictures(seed, thumbnails), note)
+    return ShownRow(row.row_id, _text(seed) if seed else "", _pictures(seed, thumbnails), note)
 
 
-def _pair(records: DataRecords, row: Dropped, thumbnails: Thumbnails) -> tuple[Example, Example]:
+def _pair(records: DataRecords, row: Dropped, thumbnails: Thumbnails) -> tuple[ShownRow, ShownRow]:
     """A near-duplicate and the row that was kept."""
     kept = row.duplicate_of or ""
     twin = records.made_rows.get(kept) or records.seed_rows.get(kept) or records.seed_rows.get(kept.split("#")[0])
     return (
         _dropped(records, row, thumbnails),
-        Example(
+        ShownRow(
             kept,
             _text(twin) if twin else "",
             _pictures(twin, thumbnails),

@@ -17,7 +17,7 @@ from pyarrow.parquet import ParquetFile
 
 from syntune.artifacts.manifests import Manifest, part_files, read_manifest
 from syntune.artifacts.shards import IMAGE_MARK, shard_files
-from syntune.data_page.records import DataRecords, Dropped, Step
+from syntune.data_page.records import DataRecords, Dropped, FlowStep
 from syntune.data_page.scores import ScoreSample
 from syntune.data_page.twins import TwinSearch
 from syntune.files import read_jsonl, sha256_bytes
@@ -95,23 +95,23 @@ def _rows(files: list[Path]) -> Iterator[dict[str, Any]]:
         yield from read_jsonl(file)
 
 
-def _steps(seed: Manifest, rows: Manifest, shards: Manifest) -> list[Step]:
+def _steps(seed: Manifest, rows: Manifest, shards: Manifest) -> list[FlowStep]:
     """The way of the rows: ingestion, each operator, what is mixed in, sharding."""
     steps = [_step("seed", "ingest", seed)]
     if rows.stage != seed.stage:
         for one in rows.details.get("operators", []):
             figures = {key: one[key] for key in ("rows_in", "added", "dropped", "rows_out")}
-            steps.append(Step("recipe", one["operator"], **figures))
+            steps.append(FlowStep("recipe", one["operator"], **figures))
     mixed = (shards.rows_in or 0) - steps[-1].rows_out
     if mixed > 0:
-        steps.append(Step("mix", "rows mixed in", steps[-1].rows_out, mixed, 0, shards.rows_in or 0))
+        steps.append(FlowStep("mix", "rows mixed in", steps[-1].rows_out, mixed, 0, shards.rows_in or 0))
     return [*steps, _step("shards", "shard", shards)]
 
 
-def _step(stage: str, name: str, manifest: Manifest) -> Step:
+def _step(stage: str, name: str, manifest: Manifest) -> FlowStep:
     """A whole stage as one step."""
     dropped = sum(manifest.dropped.values())
-    return Step(stage, name, manifest.rows_in or 0, manifest.added, dropped, manifest.rows_out or 0)
+    return FlowStep(stage, name, manifest.rows_in or 0, manifest.added, dropped, manifest.rows_out or 0)
 
 
 def _read_lineage(records: DataRecords, lineage: Path) -> None:

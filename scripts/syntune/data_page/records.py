@@ -13,7 +13,7 @@ _KEPT = re.compile(r"\bduplicate of (\S.*)$")
 
 
 @dataclass
-class Step:
+class FlowStep:
     """A stage or an operator: rows in + added = rows out + dropped; ``changed`` rows are among both."""
 
     stage: str
@@ -60,7 +60,7 @@ class DataRecords:
     shards: Manifest
     rows: Manifest
     seed: Manifest
-    steps: list[Step]
+    steps: list[FlowStep]
     drops: list[tuple[str, str, int]] = field(default_factory=list)
     dropped: dict[str, list[Dropped]] = field(default_factory=dict)
     scores: dict[tuple[str, str], ScoreSample] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from syntune.data_page.records import DataRecords
 
 
 @dataclass(frozen=True)
-class Remark:
+class Observation:
     """A line; ``level`` says whether it is fine, worth a look, or a fault."""
 
     level: Literal["good", "look", "bad"]
@@ -25,58 +25,62 @@ _MOST = 0.5
 """A share that is worth a look."""
 
 
-def remarks(records: DataRecords) -> list[Remark]:
+def remarks(records: DataRecords) -> list[Observation]:
     """What stands out; one good line if nothing does."""
     found = [*_steps(records), *_content(records)]
     rows = formats.plural(records.shards.rows_out or 0, "row")
     seed = formats.plural(records.seed.rows_out or 0, "seed row")
-    first = Remark("good", f"{rows} from {seed}; every row that was dropped has its reason.")
-    return [first, *found] if found else [first, Remark("good", "Nothing stands out. Look at the samples.")]
+    first = Observation("good", f"{rows} from {seed}; every row that was dropped has its reason.")
+    return [first, *found] if found else [first, Observation("good", "Nothing stands out. Look at the samples.")]
 
 
-def _steps(records: DataRecords) -> Iterator[Remark]:
+def _steps(records: DataRecords) -> Iterator[Observation]:
     """Steps that drop most, or nothing."""
     for step in records.steps:
         share = step.dropped / step.rows_in if step.rows_in else 0
         if step.stage == "seed" and share > 0.01:
-            yield Remark(
+            yield Observation(
                 "look", f"{formats.percent(share)} of the seed's records could not be used; the reasons are below."
             )
         elif share > 0.95:
-            yield Remark("bad", f"{step.name} drops {formats.percent(share)} of what reaches it.")
+            yield Observation("bad", f"{step.name} drops {formats.percent(share)} of what reaches it.")
         elif share > _MOST:
-            yield Remark("look", f"{step.name} drops {formats.percent(share)} of what reaches it: more than it keeps.")
+            yield Observation(
+                "look", f"{step.name} drops {formats.percent(share)} of what reaches it: more than it keeps."
+            )
         if step.name.endswith("_mapper") and step.rows_in and not (step.changed or step.added or step.dropped):
-            yield Remark("look", f"{step.name} changes nothing, by its counts.")
+            yield Observation("look", f"{step.name} changes nothing, by its counts.")
 
     filters = [step for step in records.steps if step.name.endswith(("_filter", "_deduplicator", "_selector"))]
     idle = [step.name for step in filters if step.rows_in and not (step.dropped or step.changed or step.added)]
     if idle:
-        yield Remark("look", f"{formats.listing(idle)}: nothing dropped. Is the limit what you mean?")
+        yield Observation("look", f"{formats.listing(idle)}: nothing dropped. Is the limit what you mean?")
 
 
-def _content(records: DataRecords) -> Iterator[Remark]:
+def _content(records: DataRecords) -> Iterator[Observation]:
     """What the shards hold."""
     details, rows = records.shards.details, records.shards.rows_out or 1
     duplicates = details.get("duplicate_rows", 0) - records.shards.added  # repeats are meant
     if duplicates > 0.01 * rows:
-        yield Remark(
+        yield Observation(
             "look", f"{formats.percent(duplicates / rows)} of the rows are equal to an earlier one, images and text."
         )
     without = details.get("images_per_row", {}).get("0", 0)
     if without:
-        yield Remark("look", f"{formats.plural(without, 'row')} ({formats.percent(without / rows)}) have no image.")
+        yield Observation(
+            "look", f"{formats.plural(without, 'row')} ({formats.percent(without / rows)}) have no image."
+        )
     counted = sum(records.words.answers.values())
     if counted:
         answer, count = records.words.answers.most_common(1)[0]
         if count > _MOST * counted:
-            yield Remark(
+            yield Observation(
                 "look", f"{formats.percent(count / counted)} of the answers are “{formats.words(answer, 40)}”."
             )
     sides = details.get("longer_side")
     if sides:
         small = sum(n for bound, n in zip(sides["up_to"], sides["counts"], strict=False) if bound <= 224)
         if small > _MOST * sum(sides["counts"]):
-            yield Remark(
+            yield Observation(
                 "look", f"{formats.percent(small / sum(sides['counts']))} of the images have at most 224 pixels a side."
             )

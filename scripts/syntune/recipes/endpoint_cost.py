@@ -17,7 +17,7 @@ _CHARACTERS = 3
 
 
 @dataclass(frozen=True)
-class Estimate:
+class CallEstimate:
     """Upper bounds, but for models that split images into more tokens.
 
     Attributes:
@@ -41,7 +41,7 @@ class Estimate:
         )
 
 
-def estimate(rows: int, parameters: RecaptionParameters, settings: EndpointSettings) -> Estimate:
+def estimate(rows: int, parameters: RecaptionParameters, settings: EndpointSettings) -> CallEstimate:
     """What captions for ``rows`` rows take, where no answer is cached.
 
     A percentile in ``below`` lets that share of the rows through, so only they are counted.
@@ -65,11 +65,11 @@ def costs_of_recipe(
     return lines
 
 
-def estimate_calls(calls: int, parameters: RecaptionParameters, settings: EndpointSettings) -> Estimate:
+def estimate_calls(calls: int, parameters: RecaptionParameters, settings: EndpointSettings) -> CallEstimate:
     """What so many calls take."""
     prompt = max(len(text) for text in parameters.prompts) // _CHARACTERS + 1
     inputs = calls * (prompt + ceil(settings.max_image_side / _PATCH) ** 2)
     outputs = calls * parameters.max_new_tokens
     prices = settings.price_per_million_input_tokens, settings.price_per_million_output_tokens
     cost = (inputs * prices[0] + outputs * prices[1]) / 1e6 if any(prices) else None
-    return Estimate(calls, inputs, outputs, cost)
+    return CallEstimate(calls, inputs, outputs, cost)

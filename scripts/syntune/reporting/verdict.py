@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from syntune import formats
-from syntune.artifacts.comparison import Difference
+from syntune.artifacts.comparison import ComparedDifference
 from syntune.artifacts.training_records import TrainingSummary
 from syntune.reporting.records import Records
 from syntune.settings.methods import METHODS
@@ -122,7 +122,7 @@ def _pairs(records: Records) -> Iterator[Remark]:
             yield Remark(OUTCOMES[found].level, f"{run} {OUTCOMES[found].one} {beside} on {formats.listing(where)}.")
 
 
-def _difference(found: Difference) -> str:
+def _difference(found: ComparedDifference) -> str:
     """A difference with its interval; its sign is in words where the interval is on one side."""
     if outcome(found) in ("better", "worse"):
         low, high = sorted(map(abs, found.interval))
@@ -132,7 +132,7 @@ def _difference(found: Difference) -> str:
     return f"({formats.points(found.difference)} points{ends})"
 
 
-def outcome(found: Difference) -> str:
+def outcome(found: ComparedDifference) -> str:
     """What a difference shows: its interval lies above zero, below zero, or across it."""
     if found.interval is None:
         return "unknown"

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from syntune.artifacts.manifests import Manifest
-from syntune.data_page.records import DataRecords, Step, Words
+from syntune.data_page.records import DataRecords, FlowStep, Words
 from syntune.data_page.remarks import remarks
 
 
@@ -19,11 +19,11 @@ def told(*args, **more):
 
 def test_an_operator_that_drops_most_or_nothing_stands_out():
     steps = [
-        Step("recipe", "a_filter", 100, 0, 60, 40),
-        Step("recipe", "b_filter", 40, 0, 39, 1),
-        Step("recipe", "c_filter", 1, 0, 0, 1),
-        Step("recipe", "d_filter", 100, 0, 20, 80),
-        Step("recipe", "e_filter", 80, 0, 0, 80),
+        FlowStep("recipe", "a_filter", 100, 0, 60, 40),
+        FlowStep("recipe", "b_filter", 40, 0, 39, 1),
+        FlowStep("recipe", "c_filter", 1, 0, 0, 1),
+        FlowStep("recipe", "d_filter", 100, 0, 20, 80),
+        FlowStep("recipe", "e_filter", 80, 0, 0, 80),
     ]
     assert told(steps) == [
         ("look", "a_filter drops 60.0% of what reaches it: more than it keeps."),
@@ -48,4 +48,6 @@ def test_what_the_rows_hold_stands_out():
 
 
 def test_nothing_stands_out():
-    assert told([Step("recipe", "a_filter", 100, 0, 10, 90)]) == [("good", "Nothing stands out. Look at the samples.")]
+    assert told([FlowStep("recipe", "a_filter", 100, 0, 10, 90)]) == [
+        ("good", "Nothing stands out. Look at the samples.")
+    ]
