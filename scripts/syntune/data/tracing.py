@@ -60,7 +60,7 @@ def trace_row(name: str, row_id: str, results: Path) -> Story:
     manifest = read_manifest(path)
     shards = [path.parent / part.path for part in manifest.parts if part.path.endswith(".parquet")]
     lineage = results / f"data/{name}.lineage.parquet"
-    mixed = next((other for other in manifest.settings["mix"] if row_id.startswith(f"{other}/")), None)
+    mixed = _taken_from(row_id, list(manifest.settings["mix"]))
     seed_id = _seed_id_of(row_id, shards, lineage)
     for seed in _seeds(manifest, results, mixed):
         row, quarantined = _in_seed(seed, seed_id, results)

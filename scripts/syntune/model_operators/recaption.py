@@ -175,10 +175,7 @@ def _count_tokens(replies: dict[str, Reply], settings: ModelSettings, told: Reca
     told.input_tokens = sum(reply.input_tokens for reply in replies.values())
     told.output_tokens = sum(reply.output_tokens for reply in replies.values())
     if isinstance(settings, EndpointSettings):
-        told.cost = (
-            told.input_tokens * settings.price_per_million_input_tokens
-            + told.output_tokens * settings.price_per_million_output_tokens
-        ) / 1e6
+        told.cost = settings.cost_of(told.input_tokens, told.output_tokens)
 
 
 def _candidates(replies: Sequence[Reply], parameters: RecaptionParameters, told: Recaptioned) -> list[str]:

@@ -70,6 +70,6 @@ def estimate_calls(calls: int, parameters: RecaptionParameters, settings: Endpoi
     prompt = max(len(text) for text in parameters.prompts) // _CHARACTERS + 1
     inputs = calls * (prompt + ceil(settings.max_image_side / _PATCH) ** 2)
     outputs = calls * parameters.max_new_tokens
-    prices = settings.price_per_million_input_tokens, settings.price_per_million_output_tokens
-    cost = (inputs * prices[0] + outputs * prices[1]) / 1e6 if any(prices) else None
+    has_price = settings.price_per_million_input_tokens or settings.price_per_million_output_tokens
+    cost = settings.cost_of(inputs, outputs) if has_price else None
     return CallEstimate(calls, inputs, outputs, cost)

@@ -168,6 +168,11 @@ class EndpointSettings(WeightSource):
     def _without_last_slash(cls, url: str) -> str:
         return url.rstrip("/")
 
+    def cost_of(self, input_tokens: int, output_tokens: int) -> float:
+        """What so many tokens cost, in the currency of the prices."""
+        inputs = input_tokens * self.price_per_million_input_tokens
+        return (inputs + output_tokens * self.price_per_million_output_tokens) / 1e6
+
 
 ModelSettings = Annotated[
     TinyModelSettings
