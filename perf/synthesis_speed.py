@@ -5,7 +5,7 @@
 
 Rows are questions about drawings of 64 x 64 pixels, five to a drawing, with one duplicate in twenty. The recipe has
 nine operators, the last of which compares all rows. CPU seconds are those of the process and its children; MB are the
-peak of the largest process. With ``--compare`` both run with one and with two processes, and rows must be the same.
+peak of the largest process. With ``--compare`` both run with each number of ``--processes``, and rows must be the same.
 """
 
 import argparse
@@ -162,7 +162,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--chunks", type=int, default=10)
-    parser.add_argument("--compare", action="store_true", help="beside dj-process, with one and two processes")
+    parser.add_argument("--compare", action="store_true", help="beside dj-process")
+    parser.add_argument("--processes", type=int, nargs="+", help="at a time (default: 2; with --compare, 1 and 2)")
     args = parser.parse_args()
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
     with tempfile.TemporaryDirectory() as name:
@@ -174,7 +175,7 @@ def main() -> None:
         else:
             print(line("rows", "command", "jobs", "CPU s", "peak MB", "rows left"))
             print(line(*["---"] * 6))
-        for processes in (1, 2) if args.compare else (2,):
+        for processes in args.processes or ((1, 2) if args.compare else (2,)):
             started = time.monotonic()
             used, left = synthesized(folder, chunks, processes)
             wall = time.monotonic() - started
