@@ -4,6 +4,10 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
+
+include: "rules/call.smk"
+
+
 if not workflow.overwrite_configfiles:  # a config given with --configfile stands alone
 
     configfile: "config.yaml"
@@ -33,36 +37,36 @@ rule all:
     """Target: the report, and every manifest that it rests on: one that a failed job took away is made again."""
     default_target: True
     input:
-        report="results/report/index.html",
-        models=expand("results/models/{model}.manifest.json", model=MADE_FROM[0]),
-        datasets=expand("results/data/{dataset}.manifest.json", dataset=MADE_FROM[1]),
-        seeds=expand("results/seed/{seed}.manifest.json", seed=MADE_FROM[2]),
-        rehearsals=expand("results/rehearsal/{run}/passed.json", run=TRAININGS),
-        checkpoints=expand("results/checkpoints/{run}.manifest.json", run=TRAINED),
+        report="<results>/report/index.html",
+        models=expand("<results>/models/{model}.manifest.json", model=MADE_FROM[0]),
+        datasets=expand("<results>/data/{dataset}.manifest.json", dataset=MADE_FROM[1]),
+        seeds=expand("<results>/seed/{seed}.manifest.json", seed=MADE_FROM[2]),
+        rehearsals=expand("<results>/rehearsal/{run}/passed.json", run=TRAININGS),
+        checkpoints=expand("<results>/checkpoints/{run}.manifest.json", run=TRAINED),
 
 
 rule data:
     """Target: every dataset, sharded, with a page that shows it."""
     input:
-        manifests=expand("results/data/{dataset}.manifest.json", dataset=settings.datasets),
-        shards=ancient(expand("results/data/{dataset}", dataset=settings.datasets)),
-        pages=expand("results/report/data/{dataset}.html", dataset=settings.datasets),
+        manifests=expand("<results>/data/{dataset}.manifest.json", dataset=settings.datasets),
+        shards=ancient(expand("<results>/data/{dataset}", dataset=settings.datasets)),
+        pages=expand("<results>/report/data/{dataset}.html", dataset=settings.datasets),
 
 
 rule rehearsal:
     """Target: every run rehearsed, from the first training step to an answered question."""
     input:
-        expand("results/rehearsal/{run}/passed.json", run=TRAININGS),
+        expand("<results>/rehearsal/{run}/passed.json", run=TRAININGS),
 
 
 rule checkpoints:
     """Target: every run trained."""
     input:
-        manifests=expand("results/checkpoints/{run}.manifest.json", run=TRAINED),
-        folders=ancient(expand("results/checkpoints/{run}", run=TRAINED)),
+        manifests=expand("<results>/checkpoints/{run}.manifest.json", run=TRAINED),
+        folders=ancient(expand("<results>/checkpoints/{run}", run=TRAINED)),
 
 
 rule scores:
     """Target: every run scored on every benchmark."""
     input:
-        "results/scores/compare.json",
+        "<results>/scores/compare.json",

@@ -2,6 +2,8 @@
 
 A folder ``X`` has a manifest ``X.manifest.json`` beside it. Rules take both: the manifest says when the folder changed,
 so the folder itself is ``ancient()``.
+
+``<results>`` in a rule's paths and ``RESULTS`` in Python are the folder of the config's results.
 """
 
 import os
@@ -24,6 +26,7 @@ try:
     from syntune.settings.paths import check_paths
     from syntune.settings.reading import read_settings
     from syntune.settings.replicates import write_out
+    from syntune.settings.results import is_made, other_config, remember_config, results_folder
     from syntune.settings.seed_files import images_folder, watched_files
     from syntune.settings.seed_state import seed_state
     from syntune.settings.tree import Settings, as_params
@@ -32,15 +35,30 @@ except ImportError as error:
     sys.exit(f"error: {error}; Snakemake must run in the environment that 'make setup' makes: . .venv/bin/activate")
 
 try:
-    config_name = ", ".join(map(os.path.relpath, workflow.overwrite_configfiles)) or "config.yaml"
+    configs = [os.path.relpath(file) for file in workflow.overwrite_configfiles]
+    config_name = ", ".join(configs) or "config.yaml"
     plan = None if workflow.is_main_process else read_plan()
     if plan:
         require_planned_recipes(plan)
         config = plan.config
     settings = read_settings(config, Settings, config_name)
+    RESULTS = results_folder(configs, settings.results)
     check_paths(settings, config_name, made_by_rules="results/easy-vqa")
 except UserError as error:
     sys.exit(f"error: {error}")
+
+config["results"] = RESULTS  # jobs of this call take it from the plan
+
+
+pathvars:
+    results=RESULTS,
+
+
+if workflow.is_main_process and (other := other_config(RESULTS, config_name)):
+    print(
+        f"{RESULTS} holds what {other} made; {config_name} replaces what differs (to keep both, set results in one)",
+        file=sys.stderr,
+    )
 
 TRAININGS = {run: settings.trainings(run) for run in settings.runs}
 REHEARSED_AS = {training: run for run, trainings in TRAININGS.items() for training in trainings}
@@ -53,6 +71,7 @@ is compared with what. From here on, each training is a run of the settings."""
 onstart:
     if workflow.is_main_process:
         write_plan(config, [dataset.recipe for dataset in settings.datasets.values() if dataset.recipe])
+        remember_config(RESULTS, config_name)
 
 
 wildcard_constraints:
@@ -120,7 +139,7 @@ def seed_records(wildcards) -> dict[str, list[str]]:
 def state_of_seed(name: str) -> str:
     """A digest of the sizes and times of a seed's files, its images included."""
     seed = settings.seeds[name]
-    return seed_state(watched_files(seed), images_folder(seed), seed.watch_images)
+    return seed_state(watched_files(seed), images_folder(seed), seed.watch_images, RESULTS)
 
 
 def seed_files_state(wildcards) -> str:
@@ -136,8 +155,8 @@ def chunks_of(dataset: str) -> list[str]:
 def rows_of(dataset: str) -> dict[str, list[str]]:
     """A dataset's rows: the chunks that synthesis made or, without a recipe, its seed's folder."""
     if settings.datasets[dataset].recipe:
-        return {"manifest": [f"results/synth/{dataset}.manifest.json"], "rows": synthesized_rows(dataset)}
-    return made([f"results/seed/{settings.datasets[dataset].seed}"], "manifest", "rows")
+        return {"manifest": [f"{RESULTS}/synth/{dataset}.manifest.json"], "rows": synthesized_rows(dataset)}
+    return made([f"{RESULTS}/seed/{settings.datasets[dataset].seed}"], "manifest", "rows")
 
 
 def rows_to_shard(wildcards) -> dict[str, list[str]]:
@@ -163,7 +182,7 @@ def synthesized(dataset: str) -> list[str]:
 
 def synthesis_lineages(wildcards) -> list[str]:
     """What synthesis did to the rows that a dataset is sharded from."""
-    return expand("results/synth/{name}.lineage.parquet", name=synthesized(wildcards.dataset))
+    return expand("<results>/synth/{name}.lineage.parquet", name=synthesized(wildcards.dataset))
 
 
 def lineage_arguments(wildcards, input) -> list[str]:
@@ -173,7 +192,7 @@ def lineage_arguments(wildcards, input) -> list[str]:
 
 def shown_seed(wildcards) -> dict[str, list[str]]:
     """The seed that a dataset's page shows beside its rows."""
-    return made([f"results/seed/{settings.datasets[wildcards.dataset].seed}"], "seed", "seed_rows")
+    return made([f"{RESULTS}/seed/{settings.datasets[wildcards.dataset].seed}"], "seed", "seed_rows")
 
 
 def ingredients(wildcards) -> dict[str, list[str]]:
@@ -184,15 +203,15 @@ def ingredients(wildcards) -> dict[str, list[str]]:
         files += sorted(filter(Path.is_file, path.iterdir())) if path.is_dir() else [path]
     dataset, base = getattr(model, "tokenizer_dataset", None), getattr(model, "base", None)
     return {
-        **made([f"results/data/{dataset}"] if dataset else [], "dataset", "shards"),
-        **made([f"results/models/{base}"] if base else [], "base_manifest", "base"),
+        **made([f"{RESULTS}/data/{dataset}"] if dataset else [], "dataset", "shards"),
+        **made([f"{RESULTS}/models/{base}"] if base else [], "base_manifest", "base"),
         "checkpoint": [str(file) for file in files],
     }
 
 
 def checkpoint_of(name: str) -> str:
     """The folder of a base model or of a run's checkpoint."""
-    return f"results/models/{name}" if name in settings.models else f"results/checkpoints/{name}"
+    return f"{RESULTS}/models/{name}" if name in settings.models else f"{RESULTS}/checkpoints/{name}"
 
 
 def run_base(wildcards) -> dict[str, list[str]]:
@@ -202,7 +221,7 @@ def run_base(wildcards) -> dict[str, list[str]]:
 
 def run_dataset(wildcards) -> dict[str, list[str]]:
     """The dataset that a run is trained on."""
-    return made([f"results/data/{settings.runs[wildcards.run].dataset}"], "dataset", "shards")
+    return made([f"{RESULTS}/data/{settings.runs[wildcards.run].dataset}"], "dataset", "shards")
 
 
 def run_start(wildcards) -> dict[str, list[str]]:
@@ -220,7 +239,7 @@ def answering(wildcards) -> dict[str, list[str]]:
 def rehearsed_answering(wildcards) -> dict[str, list[str]]:
     """The checkpoints that would answer for a run, its own as the rehearsal trained it."""
     base, *_, run = settings.ancestry(wildcards.run)
-    places = {base: checkpoint_of(base), run: f"results/rehearsal/{run}/checkpoint"}
+    places = {base: checkpoint_of(base), run: f"{RESULTS}/rehearsal/{run}/checkpoint"}
     return made([places[name] for name in settings.answering([base, run])], "manifests", "folders")
 
 
@@ -236,7 +255,7 @@ def training_env_spec(wildcards) -> str:
 
 def rehearsed(wildcards) -> str:
     """What the rehearsal of a run's first training trained a few steps of; the others differ in their seeds alone."""
-    return f"results/rehearsal/{REHEARSED_AS[wildcards.run]}/rehearsed.json"
+    return f"{RESULTS}/rehearsal/{REHEARSED_AS[wildcards.run]}/rehearsed.json"
 
 
 def rehearsed_settings(wildcards) -> str:
@@ -247,13 +266,13 @@ def rehearsed_settings(wildcards) -> str:
 def rehearsals_before(wildcards) -> list[str]:
     """The rehearsals of a run and of every run that builds on it."""
     names = [name for name in TRAININGS if REHEARSED_AS[wildcards.run] in settings.ancestry(name)]
-    return expand("results/rehearsal/{run}/passed.json", run=names)
+    return expand("<results>/rehearsal/{run}/passed.json", run=names)
 
 
 def contamination_of(wildcards) -> list[str]:
     """The findings of every dataset that a run, or a run that it builds on, is trained on."""
     datasets = [settings.runs[name].dataset for name in settings.ancestry(wildcards.run) if name in TRAINED]
-    return expand("results/contamination/{dataset}.json", dataset=dict.fromkeys(datasets))
+    return expand("<results>/contamination/{dataset}.json", dataset=dict.fromkeys(datasets))
 
 
 def benchmarks_as_object(**left_out) -> str:

@@ -4,16 +4,16 @@
 rule decontaminate:
     """Find benchmark questions in a dataset's shards, by text and by image; fail if there are too many."""
     input:
-        manifest="results/data/{dataset}.manifest.json",
-        shards=ancient("results/data/{dataset}"),
+        manifest="<results>/data/{dataset}.manifest.json",
+        shards=ancient("<results>/data/{dataset}"),
         benchmarks=list(BENCHMARK_FILES.values()),
         images=list(BENCHMARK_IMAGES.values()),
     output:
-        findings="results/contamination/{dataset}.json",
+        findings="<results>/contamination/{dataset}.json",
     log:
-        "results/logs/decontaminate/{dataset}.log",
+        "<results>/logs/decontaminate/{dataset}.log",
     benchmark:
-        "results/timings/decontaminate/{dataset}.tsv"
+        "<results>/timings/decontaminate/{dataset}.tsv"
     priority: 100  # before any training that is ready
     conda:
         "../envs/data.yaml"

@@ -6,20 +6,20 @@ rule data_page:
     input:
         unpack(shown_seed),
         unpack(rows_to_shard),
-        dataset="results/data/{dataset}.manifest.json",
-        shards=ancient("results/data/{dataset}"),
-        lineage="results/data/{dataset}.lineage.parquet",
+        dataset="<results>/data/{dataset}.manifest.json",
+        shards=ancient("<results>/data/{dataset}"),
+        lineage="<results>/data/{dataset}.lineage.parquet",
         templates=[
             "scripts/syntune/pages/page.css",
             "scripts/syntune/data_page/data_page.css",
             "scripts/syntune/data_page/data_page.html.j2",
         ],
     output:
-        page=report("results/report/data/{dataset}.html", caption="../report/data-page.rst", category="Data"),
+        page=report("<results>/report/data/{dataset}.html", caption="../report/data-page.rst", category="Data"),
     log:
-        "results/logs/data_page/{dataset}.log",
+        "<results>/logs/data_page/{dataset}.log",
     benchmark:
-        "results/timings/data_page/{dataset}.tsv"
+        "<results>/timings/data_page/{dataset}.tsv"
     conda:
         "../envs/data.yaml"
     threads: 1

@@ -5,7 +5,7 @@ benchmark's rehearsal would hide that a prediction is stale (snakemake#4166). So
 as it is now set is made by no rule.
 
 Once Snakemake looks, a test in tests/workflow/test_gate.py fails, and this file can go: train then takes
-``ancient("results/rehearsal/{run}/cleared")``, clear_for_training serves every run, and rehearsals and searches
+``ancient("<results>/rehearsal/{run}/cleared")``, clear_for_training serves every run, and rehearsals and searches
 withdraw the clearances of all runs that they concern.
 """
 
@@ -42,7 +42,7 @@ def upstream(run: str) -> str:
         "datasets": [JSON["datasets"][name] for name in datasets],
         "seeds": [JSON["seeds"][name] for name in seeds],
         "recipes": [stage.operators for stage in stages],
-        "sizes": [file.stat().st_size for file in files if not file.is_relative_to("results")],
+        "sizes": [file.stat().st_size for file in files if not is_made(file, RESULTS)],
         "code": [code_digest(script) for script in scripts],
         "environments": [spec_digest(name) for name in environments],
     }
@@ -59,7 +59,7 @@ def is_settled(run: str) -> bool:
     """Whether a run is trained as it is now set, on and from what is there, and nothing of that is about to change."""
     try:
         trained = read_manifest(f"{checkpoint_of(run)}.manifest.json")
-        dataset = read_manifest(f"results/data/{settings.runs[run].dataset}.manifest.json")
+        dataset = read_manifest(f"{RESULTS}/data/{settings.runs[run].dataset}.manifest.json")
         base, *_ = ancestry = settings.ancestry(run)
         starts = [read_manifest(f"{checkpoint_of(name)}.manifest.json") for name in settings.answering(ancestry[:-1])]
         rehearsed = rehearsed_fingerprint(
@@ -78,13 +78,13 @@ def clearance(wildcards) -> str:
     Where a settled run's was withdrawn before its config was set back, its training is planned and ends as it begins:
     with the finished checkpoint.
     """
-    path = f"results/rehearsal/{wildcards.run}/cleared"
+    path = f"{RESULTS}/rehearsal/{wildcards.run}/cleared"
     return ancient(path) if is_settled(wildcards.run) else path
 
 
 def unsettled_clearances(runs: list[str]) -> list[str]:
     """The clearances of those of ``runs`` that train and are not settled."""
-    return [f"results/rehearsal/{run}/cleared" for run in runs if run in TRAINED and not is_settled(run)]
+    return [f"{RESULTS}/rehearsal/{run}/cleared" for run in runs if run in TRAINED and not is_settled(run)]
 
 
 def withdrawn_by_rehearsal(wildcards, input) -> list[str]:
@@ -102,6 +102,6 @@ def withdrawn_by_search(wildcards, input) -> list[str]:
     return unsettled_clearances([run for run in TRAINED if wildcards.dataset in trained_on[run]])
 
 
-WAITING = [run for run in TRAINED if not (Path(f"results/rehearsal/{run}/cleared").exists() and is_settled(run))]
+WAITING = [run for run in TRAINED if not (Path(f"{RESULTS}/rehearsal/{run}/cleared").exists() and is_settled(run))]
 CLEARED_BY_RULE = "|".join(WAITING) or "(?!)"
 """The runs whose clearance is made by a rule, as a pattern; one that matches no run if there are none."""

@@ -6,12 +6,12 @@ rule prepare_base:
     input:
         unpack(ingredients),
     output:
-        model=directory("results/models/{model}"),
-        manifest="results/models/{model}.manifest.json",
+        model=directory("<results>/models/{model}"),
+        manifest="<results>/models/{model}.manifest.json",
     log:
-        "results/logs/prepare_base/{model}.log",
+        "<results>/logs/prepare_base/{model}.log",
     benchmark:
-        "results/timings/prepare_base/{model}.tsv"
+        "<results>/timings/prepare_base/{model}.tsv"
     conda:
         "../envs/train.yaml"
     threads: 1

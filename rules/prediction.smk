@@ -8,11 +8,11 @@ rule predict:
         benchmark=lookup(dpath="{benchmark}", within=BENCHMARK_FILES),
         images=lookup(dpath="{benchmark}", within=BENCHMARK_IMAGES),
     output:
-        predictions=per_slice("results/predictions/{run}/{benchmark}.jsonl"),
+        predictions=per_slice("<results>/predictions/{run}/{benchmark}.jsonl"),
     log:
-        per_slice("results/logs/predict/{run}.{benchmark}.log"),
+        per_slice("<results>/logs/predict/{run}.{benchmark}.log"),
     benchmark:
-        per_slice("results/timings/predict/{run}.{benchmark}.tsv")
+        per_slice("<results>/timings/predict/{run}.{benchmark}.tsv")
     conda:
         "../envs/eval.yaml"
     threads: lookup(dpath="runs/{run}/threads", within=VALUES)
@@ -40,14 +40,14 @@ if SLICES:
     rule gather_predictions:
         """Put the slices' answers together, in the benchmark's order."""
         input:
-            slices=expand(per_slice("results/predictions/{run}/{benchmark}.jsonl"), slice=SLICES, allow_missing=True),
+            slices=expand(per_slice("<results>/predictions/{run}/{benchmark}.jsonl"), slice=SLICES, allow_missing=True),
             benchmark=lookup(dpath="{benchmark}", within=BENCHMARK_FILES),
         output:
-            predictions="results/predictions/{run}/{benchmark}.jsonl",
+            predictions="<results>/predictions/{run}/{benchmark}.jsonl",
         log:
-            "results/logs/gather_predictions/{run}.{benchmark}.log",
+            "<results>/logs/gather_predictions/{run}.{benchmark}.log",
         benchmark:
-            "results/timings/gather_predictions/{run}.{benchmark}.tsv"
+            "<results>/timings/gather_predictions/{run}.{benchmark}.tsv"
         conda:
             "../envs/eval.yaml"
         threads: 1

@@ -18,14 +18,14 @@ SAMPLE = "sample"
 def rows_expected(dataset: str) -> int | None:
     """The rows of a dataset's seed, as it was read or is limited; None where nobody knows."""
     seed = settings.datasets[dataset].seed
-    manifest = Path(f"results/seed/{seed}.manifest.json")
+    manifest = Path(f"{RESULTS}/seed/{seed}.manifest.json")
     return read_json(manifest)["rows_out"] if manifest.exists() else settings.seeds[seed].limit
 
 
 def tell_costs() -> None:
     """Say what the recipes of datasets that are not made will ask of endpoints."""
     for dataset, recipe in RECIPES.items():
-        if not Path(f"results/synth/{dataset}.manifest.json").exists():
+        if not Path(f"{RESULTS}/synth/{dataset}.manifest.json").exists():
             for line in costs_of_recipe(recipe, settings.models, rows_expected(dataset)):
                 print(f"dataset {dataset}: {line}", file=sys.stderr)
 
@@ -37,7 +37,8 @@ UNREHEARSED = [
     name
     for name in WITH_RECIPE
     if not (
-        Path(f"results/synth/{name}.manifest.json").exists() and Path(f"results/synth/{name}/rehearsed.json").exists()
+        Path(f"{RESULTS}/synth/{name}.manifest.json").exists()
+        and Path(f"{RESULTS}/synth/{name}/rehearsed.json").exists()
     )
 ]
 """The datasets whose rehearsal is made by a rule: those that were never finished.
@@ -99,8 +100,8 @@ def is_made_whole(dataset: str, stage: int) -> bool:
 def stage_folder(dataset: str, stage: int, scope: str) -> str:
     """Where a stage's chunks lie; a global stage's sample has a folder of its own."""
     if stage == 0:
-        return f"results/seed/{settings.datasets[dataset].seed}"
-    return f"results/synth/{dataset}/{stage}{scope if is_made_whole(dataset, stage) else ''}"
+        return f"{RESULTS}/seed/{settings.datasets[dataset].seed}"
+    return f"{RESULTS}/synth/{dataset}/{stage}{scope if is_made_whole(dataset, stage) else ''}"
 
 
 def chunk_rows(dataset: str, stage: int, chunk: str) -> str:
@@ -170,7 +171,7 @@ def columns_before(wildcards) -> list[str]:
 
 def percentiles_of_stage(wildcards) -> list[str]:
     """The values of a stage's percentiles, if it has any."""
-    found = f"results/synth/{wildcards.dataset}/{wildcards.stage}/percentiles{scope_of(wildcards)}.json"
+    found = f"{RESULTS}/synth/{wildcards.dataset}/{wildcards.stage}/percentiles{scope_of(wildcards)}.json"
     return [found] if stage_of(wildcards).percentiles else []
 
 
@@ -178,7 +179,7 @@ def rehearsal_before(wildcards) -> list[str]:
     """What a stage's job waits for: the rehearsal, and its own stage of the sample."""
     if scope_of(wildcards):
         return []
-    whole = f"results/synth/{wildcards.dataset}/rehearsed.json"
+    whole = f"{RESULTS}/synth/{wildcards.dataset}/rehearsed.json"
     own = stage_chunk(wildcards.dataset, int(wildcards.stage), SAMPLE)["edge"]
     return [whole if wildcards.dataset in UNREHEARSED else ancient(whole), own]
 
@@ -234,7 +235,7 @@ def dataset_executor(wildcards) -> str:
 
 def dataset_seed_manifest(wildcards) -> str:
     """The manifest of a dataset's seed."""
-    return f"results/seed/{settings.datasets[wildcards.dataset].seed}.manifest.json"
+    return f"{RESULTS}/seed/{settings.datasets[wildcards.dataset].seed}.manifest.json"
 
 
 def models_of_stage(stage: Stage) -> list[str]:
@@ -255,12 +256,12 @@ def stage_gpus(wildcards) -> int:
 
 def stage_model_manifests(wildcards) -> list[str]:
     """The manifests of the prepared models that a stage runs."""
-    return [f"results/models/{name}.manifest.json" for name in models_with_weights(wildcards)]
+    return [f"{RESULTS}/models/{name}.manifest.json" for name in models_with_weights(wildcards)]
 
 
 def stage_model_folders(wildcards) -> list[str]:
     """Their folders."""
-    return [ancient(f"results/models/{name}") for name in models_with_weights(wildcards)]
+    return [ancient(f"{RESULTS}/models/{name}") for name in models_with_weights(wildcards)]
 
 
 def stage_models_as_object(wildcards) -> str:
@@ -269,7 +270,7 @@ def stage_models_as_object(wildcards) -> str:
     parts = {
         name: {
             "settings": VALUES["models"][name],
-            "folder": f"results/models/{name}" if name in weights else None,
+            "folder": f"{RESULTS}/models/{name}" if name in weights else None,
         }
         for name in models_of_stage(stage_of(wildcards))
     }

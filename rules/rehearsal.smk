@@ -7,13 +7,13 @@ rule rehearse_training:
         unpack(run_dataset),
         unpack(run_base),
     output:
-        rehearsed="results/rehearsal/{run}/rehearsed.json",
-        checkpoint=directory("results/rehearsal/{run}/checkpoint"),
-        manifest="results/rehearsal/{run}/checkpoint.manifest.json",
+        rehearsed="<results>/rehearsal/{run}/rehearsed.json",
+        checkpoint=directory("<results>/rehearsal/{run}/checkpoint"),
+        manifest="<results>/rehearsal/{run}/checkpoint.manifest.json",
     log:
-        "results/logs/rehearse_training/{run}.log",
+        "<results>/logs/rehearse_training/{run}.log",
     benchmark:
-        "results/timings/rehearse_training/{run}.tsv"
+        "<results>/timings/rehearse_training/{run}.tsv"
     priority: 100  # before any training that is ready
     conda:
         training_env_spec
@@ -26,7 +26,7 @@ rule rehearse_training:
         *code("rehearse_training"),
         settings=lookup(dpath="runs/{run}", within=JSON),
         environment=training_environment,
-        passed="results/rehearsal/{run}/passed.json",
+        passed=f"{RESULTS}/rehearsal/{{run}}/passed.json",
         withdrawn=withdrawn_by_rehearsal,
     shell:
         "rm -f {params.passed:q} {params.withdrawn:q} && python scripts/rehearse_training.py "
@@ -43,11 +43,11 @@ rule rehearse_evaluation:
         benchmarks=list(BENCHMARK_FILES.values()),
         images=list(BENCHMARK_IMAGES.values()),
     output:
-        passed="results/rehearsal/{run}/passed.json",
+        passed="<results>/rehearsal/{run}/passed.json",
     log:
-        "results/logs/rehearse_evaluation/{run}.log",
+        "<results>/logs/rehearse_evaluation/{run}.log",
     benchmark:
-        "results/timings/rehearse_evaluation/{run}.tsv"
+        "<results>/timings/rehearse_evaluation/{run}.tsv"
     priority: 100  # before any training that is ready
     conda:
         "../envs/eval.yaml"
@@ -75,11 +75,11 @@ rule clear_for_training:
         rehearsals=rehearsals_before,
         findings=contamination_of,
     output:
-        cleared="results/rehearsal/{run}/cleared",
+        cleared="<results>/rehearsal/{run}/cleared",
     log:
-        "results/logs/clear_for_training/{run}.log",
+        "<results>/logs/clear_for_training/{run}.log",
     benchmark:
-        "results/timings/clear_for_training/{run}.tsv"
+        "<results>/timings/clear_for_training/{run}.tsv"
     wildcard_constraints:
         run=CLEARED_BY_RULE,
     conda:

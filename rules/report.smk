@@ -18,27 +18,27 @@ TIMED = {
     "gather_predictions": PAIRS if SLICES else [],
     "score": PAIRS,
 }
-TIMINGS = [f"results/timings/{rule}/{name}.tsv" for rule, names in TIMED.items() for name in names]
+TIMINGS = [f"{RESULTS}/timings/{rule}/{name}.tsv" for rule, names in TIMED.items() for name in names]
 """The timing file of every job before the report."""
 
 
 rule report:
     """Draw the figures and write the page, from manifests, metrics, scores and timings alone."""
     input:
-        seeds=expand("results/seed/{seed}.manifest.json", seed=settings.seeds),
-        syntheses=expand("results/synth/{dataset}.manifest.json", dataset=WITH_RECIPE),
-        datasets=expand("results/data/{dataset}.manifest.json", dataset=settings.datasets),
-        models=expand("results/models/{model}.manifest.json", model=settings.checkpoints),
-        runs=expand("results/checkpoints/{run}.manifest.json", run=TRAINED),
-        checkpoints=[ancient(f"results/checkpoints/{run}") for run in TRAINED],
-        shards=[ancient(f"results/data/{dataset}") for dataset in settings.datasets],
-        data_pages=[ancient(f"results/report/data/{dataset}.html") for dataset in settings.datasets],
+        seeds=expand("<results>/seed/{seed}.manifest.json", seed=settings.seeds),
+        syntheses=expand("<results>/synth/{dataset}.manifest.json", dataset=WITH_RECIPE),
+        datasets=expand("<results>/data/{dataset}.manifest.json", dataset=settings.datasets),
+        models=expand("<results>/models/{model}.manifest.json", model=settings.checkpoints),
+        runs=expand("<results>/checkpoints/{run}.manifest.json", run=TRAINED),
+        checkpoints=[ancient(f"{RESULTS}/checkpoints/{run}") for run in TRAINED],
+        shards=[ancient(f"{RESULTS}/data/{dataset}") for dataset in settings.datasets],
+        data_pages=[ancient(f"{RESULTS}/report/data/{dataset}.html") for dataset in settings.datasets],
         predictions=expand(
-            "results/predictions/{run}/{benchmark}.jsonl", run=settings.runs, benchmark=settings.benchmarks
+            "<results>/predictions/{run}/{benchmark}.jsonl", run=settings.runs, benchmark=settings.benchmarks
         ),
-        scores=expand("results/scores/{run}/{benchmark}.json", run=settings.runs, benchmark=settings.benchmarks),
-        comparison="results/scores/compare.json",
-        contamination=expand("results/contamination/{dataset}.json", dataset=SEARCHED),
+        scores=expand("<results>/scores/{run}/{benchmark}.json", run=settings.runs, benchmark=settings.benchmarks),
+        comparison="<results>/scores/compare.json",
+        contamination=expand("<results>/contamination/{dataset}.json", dataset=SEARCHED),
         timings=TIMINGS,
         templates=[
             "scripts/syntune/pages/page.css",
@@ -46,23 +46,23 @@ rule report:
             "scripts/syntune/reporting/parts.html.j2",
         ],
     output:
-        page=report("results/report/index.html", caption="../report/page.rst", category="Report"),
-        loss=report("results/report/figures/loss.svg", caption="../report/loss.rst", category="Training"),
+        page=report("<results>/report/index.html", caption="../report/page.rst", category="Report"),
+        loss=report("<results>/report/figures/loss.svg", caption="../report/loss.rst", category="Training"),
         learning_rate=report(
-            "results/report/figures/learning-rate.svg", caption="../report/learning-rate.rst", category="Training"
+            "<results>/report/figures/learning-rate.svg", caption="../report/learning-rate.rst", category="Training"
         ),
         gradient_norm=report(
-            "results/report/figures/gradient-norm.svg", caption="../report/gradient-norm.rst", category="Training"
+            "<results>/report/figures/gradient-norm.svg", caption="../report/gradient-norm.rst", category="Training"
         ),
         throughput=report(
-            "results/report/figures/throughput.svg", caption="../report/throughput.rst", category="Training"
+            "<results>/report/figures/throughput.svg", caption="../report/throughput.rst", category="Training"
         ),
-        data=report("results/report/figures/data.svg", caption="../report/data.rst", category="Data"),
-        scores=report("results/report/figures/scores.svg", caption="../report/scores.rst", category="Scores"),
+        data=report("<results>/report/figures/data.svg", caption="../report/data.rst", category="Data"),
+        scores=report("<results>/report/figures/scores.svg", caption="../report/scores.rst", category="Scores"),
     log:
-        "results/logs/report.log",
+        "<results>/logs/report.log",
     benchmark:
-        "results/timings/report/report.tsv"
+        "<results>/timings/report/report.tsv"
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -74,8 +74,8 @@ rule report:
         title=settings.title,
         description=settings.description,
         figures=subpath(output.loss, parent=True),
-        summaries=expand("results/checkpoints/{run}/summary.json", run=TRAINED),
-        metrics=expand("results/checkpoints/{run}/metrics.jsonl", run=TRAINED),
+        summaries=[f"{RESULTS}/checkpoints/{run}/summary.json" for run in TRAINED],
+        metrics=[f"{RESULTS}/checkpoints/{run}/metrics.jsonl" for run in TRAINED],
     shell:
         "python scripts/report.py --title={params.title:q} --description={params.description:q} "
         "--seed-manifests {input.seeds:q} --synthesis-manifests {input.syntheses:q} "

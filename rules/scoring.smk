@@ -6,15 +6,15 @@ import json
 rule score:
     """Score a run's answers to a benchmark, with error bars, with and without the questions in its training data."""
     input:
-        predictions="results/predictions/{run}/{benchmark}.jsonl",
+        predictions="<results>/predictions/{run}/{benchmark}.jsonl",
         benchmark=lookup(dpath="{benchmark}", within=BENCHMARK_FILES),
         contamination=contamination_of,
     output:
-        scores="results/scores/{run}/{benchmark}.json",
+        scores="<results>/scores/{run}/{benchmark}.json",
     log:
-        "results/logs/score/{run}.{benchmark}.log",
+        "<results>/logs/score/{run}.{benchmark}.log",
     benchmark:
-        "results/timings/score/{run}.{benchmark}.tsv"
+        "<results>/timings/score/{run}.{benchmark}.tsv"
     conda:
         "../envs/eval.yaml"
     threads: 1
@@ -33,15 +33,15 @@ rule score:
 rule compare:
     """Set every run beside the baseline run, and further pairs side by side, question by question."""
     input:
-        scores=expand("results/scores/{run}/{benchmark}.json", run=settings.runs, benchmark=settings.benchmarks),
+        scores=expand("<results>/scores/{run}/{benchmark}.json", run=settings.runs, benchmark=settings.benchmarks),
     output:
-        comparison="results/scores/compare.json",
-        table="results/scores/compare.tsv",
-        text="results/scores/compare.txt",
+        comparison="<results>/scores/compare.json",
+        table="<results>/scores/compare.tsv",
+        text="<results>/scores/compare.txt",
     log:
-        "results/logs/compare.log",
+        "<results>/logs/compare.log",
     benchmark:
-        "results/timings/compare/compare.tsv"
+        "<results>/timings/compare/compare.tsv"
     conda:
         "../envs/eval.yaml"
     threads: 1

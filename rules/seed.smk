@@ -6,13 +6,13 @@ rule ingest_seed:
     input:
         unpack(seed_records),
     output:
-        rows=directory("results/seed/{seed}"),
-        manifest="results/seed/{seed}.manifest.json",
-        quarantine="results/seed/{seed}.quarantine.jsonl",
+        rows=directory("<results>/seed/{seed}"),
+        manifest="<results>/seed/{seed}.manifest.json",
+        quarantine="<results>/seed/{seed}.quarantine.jsonl",
     log:
-        "results/logs/ingest_seed/{seed}.log",
+        "<results>/logs/ingest_seed/{seed}.log",
     benchmark:
-        "results/timings/ingest_seed/{seed}.tsv"
+        "<results>/timings/ingest_seed/{seed}.tsv"
     conda:
         "../envs/data.yaml"
     threads: 2

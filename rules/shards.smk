@@ -7,13 +7,13 @@ rule shard:
         unpack(rows_to_shard),
         lineages=synthesis_lineages,
     output:
-        shards=directory("results/data/{dataset}"),
-        lineage="results/data/{dataset}.lineage.parquet",
-        manifest="results/data/{dataset}.manifest.json",
+        shards=directory("<results>/data/{dataset}"),
+        lineage="<results>/data/{dataset}.lineage.parquet",
+        manifest="<results>/data/{dataset}.manifest.json",
     log:
-        "results/logs/shard/{dataset}.log",
+        "<results>/logs/shard/{dataset}.log",
     benchmark:
-        "results/timings/shard/{dataset}.tsv"
+        "<results>/timings/shard/{dataset}.tsv"
     conda:
         "../envs/data.yaml"
     threads: 1

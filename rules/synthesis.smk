@@ -1,6 +1,6 @@
 """Synthesis: a recipe in stages. Operators that see one row are scattered over chunks, the others see all of them.
 
-Each stage has a folder, ``results/synth/{dataset}/{stage}``. A chunk's report is its edge: a job looks at the report of
+Each stage has a folder, ``<results>/synth/{dataset}/{stage}``. A chunk's report is its edge: a job looks at the report of
 the chunk that it works on and of no other. First of all twenty rows, the chunk ``sample``, go through the whole recipe.
 """
 
@@ -13,14 +13,14 @@ rule synthesize:
         percentiles=percentiles_of_stage,
         rehearsal=rehearsal_before,
     output:
-        rows="results/synth/{dataset}/{stage}/chunk-{chunk}.jsonl",
-        report="results/synth/{dataset}/{stage}/chunk-{chunk}.json",
-        lineage="results/synth/{dataset}/{stage}/chunk-{chunk}.lineage.parquet",
-        columns="results/synth/{dataset}/{stage}/chunk-{chunk}.columns.parquet",
+        rows="<results>/synth/{dataset}/{stage}/chunk-{chunk}.jsonl",
+        report="<results>/synth/{dataset}/{stage}/chunk-{chunk}.json",
+        lineage="<results>/synth/{dataset}/{stage}/chunk-{chunk}.lineage.parquet",
+        columns="<results>/synth/{dataset}/{stage}/chunk-{chunk}.columns.parquet",
     log:
-        "results/logs/synthesize/{dataset}.{stage}.{chunk}.log",
+        "<results>/logs/synthesize/{dataset}.{stage}.{chunk}.log",
     benchmark:
-        "results/timings/synthesize/{dataset}.{stage}.{chunk}.tsv"
+        "<results>/timings/synthesize/{dataset}.{stage}.{chunk}.tsv"
     wildcard_constraints:
         stage=stages_of_kind("rows"),
     conda:
@@ -38,11 +38,12 @@ rule synthesize:
         rows=chunk_before_rows,
         edge=chunk_before_edge,
         executor=dataset_executor,
+        kept=f"{RESULTS}/cache/synthesis/{{dataset}}/{{stage}}/{{chunk}}",
     shell:
         "python scripts/synthesize.py --dataset {wildcards.dataset:q} --recipe {params.recipe:q} "
         "--operators {params.operators:q} --chunk {params.rows:q} --edge {params.edge:q} --percentiles={input.percentiles:q} "
         "--executor {params.executor:q} --code {params.modules:q} "
-        "--kept results/cache/synthesis/{wildcards.dataset:q}/{wildcards.stage:q}/{wildcards.chunk:q} "
+        "--kept {params.kept:q} "
         "--output {output.rows:q} --report {output.report:q} --lineage {output.lineage:q} "
         "--columns {output.columns:q} 2>&1 | tee {log:q}"
 
@@ -57,14 +58,14 @@ rule synthesize_with_models:
         model_manifests=stage_model_manifests,
         models=stage_model_folders,
     output:
-        rows="results/synth/{dataset}/{stage}/chunk-{chunk}.jsonl",
-        report="results/synth/{dataset}/{stage}/chunk-{chunk}.json",
-        lineage="results/synth/{dataset}/{stage}/chunk-{chunk}.lineage.parquet",
-        scores="results/synth/{dataset}/{stage}/chunk-{chunk}.scores.parquet",
+        rows="<results>/synth/{dataset}/{stage}/chunk-{chunk}.jsonl",
+        report="<results>/synth/{dataset}/{stage}/chunk-{chunk}.json",
+        lineage="<results>/synth/{dataset}/{stage}/chunk-{chunk}.lineage.parquet",
+        scores="<results>/synth/{dataset}/{stage}/chunk-{chunk}.scores.parquet",
     log:
-        "results/logs/synthesize_with_models/{dataset}.{stage}.{chunk}.log",
+        "<results>/logs/synthesize_with_models/{dataset}.{stage}.{chunk}.log",
     benchmark:
-        "results/timings/synthesize_with_models/{dataset}.{stage}.{chunk}.tsv"
+        "<results>/timings/synthesize_with_models/{dataset}.{stage}.{chunk}.tsv"
     wildcard_constraints:
         stage=stages_of_kind("models"),
     conda:
@@ -92,11 +93,11 @@ rule percentiles:
         edges=edges_before,
         rows=holders_before,
     output:
-        found="results/synth/{dataset}/{stage}/percentiles{scope}.json",
+        found="<results>/synth/{dataset}/{stage}/percentiles{scope}.json",
     log:
-        "results/logs/percentiles/{dataset}.{stage}{scope}.log",
+        "<results>/logs/percentiles/{dataset}.{stage}{scope}.log",
     benchmark:
-        "results/timings/percentiles/{dataset}.{stage}{scope}.tsv"
+        "<results>/timings/percentiles/{dataset}.{stage}{scope}.tsv"
     conda:
         "../envs/data.yaml"
     threads: 1
@@ -120,12 +121,12 @@ rule select_rows:
         columns=columns_before,
         rehearsal=rehearsal_before,
     output:
-        rows=directory("results/synth/{dataset}/{stage}{scope}"),
-        manifest="results/synth/{dataset}/{stage}{scope}.manifest.json",
+        rows=directory("<results>/synth/{dataset}/{stage}{scope}"),
+        manifest="<results>/synth/{dataset}/{stage}{scope}.manifest.json",
     log:
-        "results/logs/select_rows/{dataset}.{stage}{scope}.log",
+        "<results>/logs/select_rows/{dataset}.{stage}{scope}.log",
     benchmark:
-        "results/timings/select_rows/{dataset}.{stage}{scope}.tsv"
+        "<results>/timings/select_rows/{dataset}.{stage}{scope}.tsv"
     wildcard_constraints:
         stage=stages_of_kind("global"),
     conda:
@@ -152,11 +153,11 @@ rule rehearse_recipe:
     input:
         edges=sample_edges,
     output:
-        rehearsed="results/synth/{dataset}/rehearsed.json",
+        rehearsed="<results>/synth/{dataset}/rehearsed.json",
     log:
-        "results/logs/rehearse_recipe/{dataset}.log",
+        "<results>/logs/rehearse_recipe/{dataset}.log",
     benchmark:
-        "results/timings/rehearse_recipe/{dataset}.tsv"
+        "<results>/timings/rehearse_recipe/{dataset}.tsv"
     wildcard_constraints:
         dataset="|".join(UNREHEARSED) or "(?!)",
     priority: 50
@@ -181,12 +182,12 @@ rule gather_synthesis:
         rows=synthesized_holders,
         seed=dataset_seed_manifest,
     output:
-        manifest="results/synth/{dataset}.manifest.json",
-        lineage="results/synth/{dataset}.lineage.parquet",
+        manifest="<results>/synth/{dataset}.manifest.json",
+        lineage="<results>/synth/{dataset}.lineage.parquet",
     log:
-        "results/logs/gather_synthesis/{dataset}.log",
+        "<results>/logs/gather_synthesis/{dataset}.log",
     benchmark:
-        "results/timings/gather_synthesis/{dataset}.tsv"
+        "<results>/timings/gather_synthesis/{dataset}.tsv"
     conda:
         "../envs/data.yaml"
     threads: 1

@@ -9,12 +9,12 @@ rule train:
         unpack(run_start),
         cleared=clearance,
     output:
-        checkpoint=directory("results/checkpoints/{run}"),
-        manifest="results/checkpoints/{run}.manifest.json",
+        checkpoint=directory("<results>/checkpoints/{run}"),
+        manifest="<results>/checkpoints/{run}.manifest.json",
     log:
-        "results/logs/train/{run}.log",
+        "<results>/logs/train/{run}.log",
     benchmark:
-        "results/timings/train/{run}.tsv"
+        "<results>/timings/train/{run}.tsv"
     conda:
         training_env_spec
     threads: lookup(dpath="runs/{run}/threads", within=VALUES)
@@ -28,8 +28,8 @@ rule train:
         environment=training_environment,
         rehearsed=rehearsed,
         rehearsed_settings=rehearsed_settings,
-        work="results/work/{run}",
-        finished="results/finished/{run}",
+        work=f"{RESULTS}/work/{{run}}",
+        finished=f"{RESULTS}/finished/{{run}}",
     shell:
         "python scripts/train.py --run {wildcards.run:q} --settings {params.settings:q} "
         "--rehearsed-settings {params.rehearsed_settings:q} "

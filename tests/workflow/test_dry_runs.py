@@ -159,3 +159,19 @@ def test_cuda_kernels_move_one_run_to_their_environment(folder, tmp_path):
     )
     made = set(re.findall(r"Conda environment envs/(\S+)\.yaml will be created", done.stdout))
     assert made == {"data", "train", "train-cuda", "eval", "report"}
+
+
+def test_a_config_has_its_own_results_and_shared_caches(folder):
+    """Nothing of another config's is touched; what two configs share in one folder is told."""
+    workflow, _ = variant(folder, "mine")
+    text = (folder / "mine.yaml").read_text().replace("results: results\n", "")
+    (folder / "mine.yaml").write_text(text)
+    done = workflow.snakemake("-n", "-p")
+    assert done.returncode == 0, done.stdout
+    elsewhere = set(re.findall(r"(?<![\w./-])results/(?!mine/)[\w-]+/\w+", done.stdout))
+    assert {path for path in elsewhere if "easy" not in path} == {"results/cache/images", "results/cache/predictions"}
+    (folder / "results/mine").mkdir(parents=True)
+    (folder / "results/mine/made-with.txt").write_text("config/mine.yaml\n")
+    assert "results/mine holds what config/mine.yaml made; mine.yaml replaces what differs" in (
+        workflow.snakemake("-n").stdout
+    )

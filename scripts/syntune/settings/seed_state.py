@@ -9,13 +9,13 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from syntune.settings.results import OF_THE_DEMO, is_made
 from syntune.settings.seed_files import is_image
 
-_MADE = "results"
-"""The folder of what rules make, which Snakemake knows by itself."""
 
-
-def seed_state(records: Iterable[str], images: str | None, watch_images: bool = True) -> str:
+def seed_state(
+    records: Iterable[str], images: str | None, watch_images: bool = True, results: str = OF_THE_DEMO
+) -> str:
     """A digest of what a seed is read from; of what rules make, it knows nothing.
 
     Args:
@@ -24,8 +24,9 @@ def seed_state(records: Iterable[str], images: str | None, watch_images: bool = 
             endings of images alone, as it does where the working folder lies in ``images``. The root ``/`` is not
             looked at, nor is a folder of a hub.
         watch_images: whether images are looked at.
+        results: the folder of what rules make, which Snakemake knows by itself.
     """
-    records = [path for path in records if not _is_made(path)]
+    records = [path for path in records if not is_made(path, results)]
     files = [path for path in records if not os.path.isdir(path)]
     digest = hashlib.sha256()
     for file in files:
@@ -33,17 +34,12 @@ def seed_state(records: Iterable[str], images: str | None, watch_images: bool = 
     beside = {os.path.dirname(file) or "." for file in files} | (set(records) - set(files))
     for folder in ([images] if images else sorted(beside)) if watch_images else ():
         top = os.path.abspath(folder)
-        if os.path.isdir(top) and not _is_made(folder) and top != os.path.sep:
+        if os.path.isdir(top) and not is_made(folder, results) and top != os.path.sep:
             is_whole = folder in (images, *records) and not Path.cwd().is_relative_to(top)
-            for name, status in _files(folder, set()):
+            for name, status in _files(folder, set(), results):
                 if is_whole or is_image(name):
                     digest.update(_line(name, status))
     return digest.hexdigest()[:16]
-
-
-def _is_made(path: str) -> bool:
-    """Whether a path lies where rules make things."""
-    return Path(os.path.abspath(path)).is_relative_to(os.path.abspath(_MADE))
 
 
 def _line(name: str, status: os.stat_result) -> bytes:
@@ -51,11 +47,11 @@ def _line(name: str, status: os.stat_result) -> bytes:
     return f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape")
 
 
-def _files(folder: str, above: set[tuple[int, int]]) -> Iterator[tuple[str, os.stat_result]]:
+def _files(folder: str, above: set[tuple[int, int]], results: str) -> Iterator[tuple[str, os.stat_result]]:
     """The files of a folder and of those in it, in order, without hidden ones and what rules make; follows links."""
     status = os.stat(folder)
     place = (status.st_dev, status.st_ino)
-    if place in above or _is_made(folder):
+    if place in above or is_made(folder, results):
         return
     try:
         with os.scandir(folder) as entries:
@@ -64,6 +60,6 @@ def _files(folder: str, above: set[tuple[int, int]]) -> Iterator[tuple[str, os.s
         return
     for entry in shown:
         if entry.is_dir():
-            yield from _files(entry.path, above | {place})
+            yield from _files(entry.path, above | {place}, results)
         elif entry.is_file():
             yield entry.path, entry.stat()

@@ -22,6 +22,11 @@ class Settings(Strict):
 
     title: Described = Field(default="Syntune", description="heading of the report")
     description: Described = Field(default="", description="a sentence or two for the top of the report")
+    results: str | None = Field(
+        default=None,
+        description="folder of all results, which may lie on another disk; null takes results/NAME for a config "
+        "NAME.yaml, and results for config.yaml. Caches of images, answers and scores stay in results/cache",
+    )
     seeds: dict[Name, SeedSettings] = Field(min_length=1, description="real image-text data, by name")
     datasets: dict[Name, DatasetSettings] = Field(min_length=1, description="training datasets, by name")
     models: dict[Name, ModelSettings] = Field(
