@@ -33,14 +33,30 @@ def main(args: argparse.Namespace) -> None:
         rehearse(args, settings)
         return
     # before anything else: what is rehearsed is the code, the settings and the data as they are now
-    rehearsed = rehearsed_fingerprint(
-        settings, read_manifest(args.dataset_manifest), read_manifest(args.start_manifest)
-    )
+    dataset = read_manifest(args.dataset_manifest)
+    rehearsed = rehearsed_fingerprint(settings, dataset, read_manifest(args.start_manifest))
+    refuse_too_few_rows(args.run, settings, dataset.rows_out)
     work = work_folder(args)
     shutil.rmtree(work, ignore_errors=True)  # a rehearsal never goes on with an earlier one
     rehearse(args, settings)
     shutil.rmtree(work)
     write_json(args.rehearsed, Rehearsed(run=args.run, fingerprint=rehearsed).as_written())
+
+
+def refuse_too_few_rows(run: str, settings: "TrainedRunSettings", rows: int | None) -> None:
+    """Check before anything is loaded that a dataset of so many rows fills a step.
+
+    Raises:
+        UserError: it does not.
+    """
+    from syntune.errors import UserError
+    from syntune.training.batching import whole_steps
+
+    if rows is not None and settings.max_steps is None:
+        try:
+            whole_steps(rows, settings.epochs, settings.global_batch_size)
+        except UserError as error:
+            raise UserError(f"runs.{run}.{error}") from error
 
 
 def work_folder(args: argparse.Namespace) -> Path:
@@ -72,6 +88,7 @@ def rehearse(args: argparse.Namespace, settings: "TrainedRunSettings") -> None:
             checkpoint=args.checkpoint,
             manifest=args.manifest,
             stage="rehearse_training",
+            rehearses=settings,
             rehearsed_steps=STEPS if settings.gpus else None,
         )
     )

@@ -43,7 +43,7 @@ class StepMetrics(Schema):
 
 
 class HealthCheck(Schema):
-    """A health check of a run: its name, ``ok`` or ``failed``, and what was seen."""
+    """A health check of a run: its name, ``ok``, ``warning`` or ``failed``, and what was seen."""
 
     name: str
     status: str
@@ -75,6 +75,7 @@ class TrainingSummary(Schema):
         steps: optimizer steps.
         epochs: passes over the rows.
         rows: rows trained on.
+        rows_left_over: rows that no step took.
         masked_rows: rows dropped because no supervised token is left.
         rows_cut: rows cut at ``max_length``.
         samples: rows seen, repeats counted.
@@ -97,7 +98,8 @@ class TrainingSummary(Schema):
         micro_batches: per rank and step.
         zero: the settings of ZeRO; None without.
         verdicts: of the health checks.
-        healthy: whether all checks hold.
+        learned: ``ok``, ``failed`` or, where that cannot be told, ``warning``.
+        healthy: whether no check failed.
         hyperparameters: the run's settings.
         resumed_from: the step that the last attempt went on from; None if it started afresh.
     """
@@ -107,6 +109,7 @@ class TrainingSummary(Schema):
     steps: int | None = None
     epochs: float | None = None
     rows: int | None = None
+    rows_left_over: int | None = None
     masked_rows: int | None = None
     rows_cut: int | None = None
     samples: int | None = None
@@ -129,6 +132,7 @@ class TrainingSummary(Schema):
     micro_batches: int | None = None
     zero: dict[str, Any] | None = None
     verdicts: list[HealthCheck] = []
+    learned: str | None = None
     healthy: bool | None = None
     hyperparameters: dict[str, Any] = {}
     resumed_from: int | None = None

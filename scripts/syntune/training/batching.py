@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from syntune.errors import UserError
-from syntune.settings.runs import TrainedRunSettings
+from syntune.training.job import Job
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,12 @@ class StepPlan:
         return self.ranks * self.micro_batches
 
     def steps(self, epochs: float) -> int:
-        """Whole steps in so many passes over the dataset.
+        """Whole steps in so many passes over the dataset, as :func:`whole_steps`."""
+        return whole_steps(len(self.lengths), epochs, self.global_batch_size)
 
-        Raises:
-            UserError: not one.
-        """
-        rows = int(len(self.lengths) * epochs)
-        if rows < self.global_batch_size:
-            raise UserError(
-                f"{rows} rows in {epochs:g} epochs do not fill one global_batch_size of {self.global_batch_size}; "
-                "lower it, or give more rows or epochs"
-            )
-        return rows // self.global_batch_size
+    def taken(self, steps: int) -> int:
+        """How many of the dataset's rows the first ``steps`` steps take, those that they take again counted once."""
+        return min(len(self.lengths), self.global_batch_size * (steps if self.only is None else 1))
 
     def rows(self, step: int) -> np.ndarray:
         """The rows of a step, counted from 0, in shuffled order."""
@@ -109,6 +103,21 @@ class StepPlan:
         by_load = np.argsort(-loads, kind="stable")
         filled = [rows[bin_of == which] for which in by_load]
         return [filled[start : start + self.ranks] for start in range(0, self.bins, self.ranks)]
+
+
+def whole_steps(rows: int, epochs: float, global_batch_size: int) -> int:
+    """Steps of exactly ``global_batch_size`` rows in so many passes over a dataset.
+
+    Raises:
+        UserError: not one.
+    """
+    taken = int(rows * epochs)
+    if taken < global_batch_size:
+        raise UserError(
+            f"global_batch_size: {taken} rows in {epochs:g} epochs do not fill one step of {global_batch_size}; lower "
+            "it, or give more rows or epochs"
+        )
+    return taken // global_batch_size
 
 
 class Batches:
@@ -207,21 +216,20 @@ class RunPlan:
     steps_of_run: int
 
 
-def plan_run(
-    settings: TrainedRunSettings, lengths: np.ndarray, images: np.ndarray, ranks: int, rehearsed_steps: int | None
-) -> RunPlan:
-    """The steps of a run or, for a rehearsal of so many steps, its heaviest step again and again.
+def plan_run(job: Job, lengths: np.ndarray, images: np.ndarray, ranks: int) -> RunPlan:
+    """The steps of a run or, for a rehearsal on GPUs, its heaviest step again and again.
 
     Args:
-        settings: the run's.
+        job: the run, or its rehearsal.
         lengths: tokens of each row.
         images: images of each row.
         ranks: processes that share a step.
-        rehearsed_steps: None for the run itself.
 
     Raises:
         UserError: the numbers cannot be met.
     """
+    settings, own = job.settings, job.rehearses or job.settings
+    steps_of_run = own.max_steps or whole_steps(len(lengths), own.epochs, own.global_batch_size)
     plan, steps = plan_steps(
         lengths,
         images,
@@ -232,6 +240,6 @@ def plan_run(
         max_steps=settings.max_steps,
         random_seed=settings.random_seed,
     )
-    if rehearsed_steps:
-        return RunPlan(plan.heaviest(steps), rehearsed_steps, steps)
-    return RunPlan(plan, steps, steps)
+    if job.rehearsed_steps:
+        return RunPlan(plan.heaviest(steps), job.rehearsed_steps, steps_of_run)
+    return RunPlan(plan, steps, steps_of_run)

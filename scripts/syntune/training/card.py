@@ -37,8 +37,8 @@ Trained by Syntune: method `{settings.method}` on dataset `{dataset.name}`, from
 
 ## Data
 
-`{dataset.name}`, content {dataset.content[:12]}: {finished.counts["rows"]:,} rows, {finished.rows:,} trained on, \
-{finished.counts["cut"]:,} cut at max_length, dropped: {_shown(finished.counts["dropped"])}.
+`{dataset.name}`, content {dataset.content[:12]}: {finished.counts["rows"]:,} rows, \
+{finished.trained_rows:,} trained on, {finished.counts["cut"]:,} cut at max_length, dropped: {_shown(finished.dropped)}.
 
 ## Training
 

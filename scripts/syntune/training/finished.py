@@ -7,8 +7,12 @@ from typing import Any
 import torch
 
 from syntune.artifacts.training_records import StepMetrics
+from syntune.training.health import LEARNED, OK
 from syntune.training.job import Job
 from syntune.training.ready import Ready
+
+NO_STEP = "taken by no step"
+"""Rows that are left over when the others have filled the run's steps."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ class Finished:
         ready: the model, as it was trained.
         tensors: the trained parameters, whole; for a method that writes a whole model, all parameters.
         counts: rows read, dropped and cut.
-        rows: rows trained on.
+        rows: rows that could be trained on.
+        trained_rows: those of them that a step took.
         micro_batches: per rank and step.
         steps: the lines of metrics.
         verdicts: of the health checks.
@@ -52,6 +57,7 @@ class Finished:
     tensors: dict[str, torch.Tensor]
     counts: dict[str, Any]
     rows: int
+    trained_rows: int
     micro_batches: int
     steps: list[StepMetrics]
     verdicts: list[dict[str, str]]
@@ -59,6 +65,22 @@ class Finished:
     wall_seconds: float
     resumed_from: int | None
     work: Path
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Rows that were read and not trained on, by reason."""
+        left_over = self.rows - self.trained_rows
+        return self.counts["dropped"] | ({NO_STEP: left_over} if left_over else {})
+
+    @property
+    def learned(self) -> str | None:
+        """The status of the verdict whether the run learned; None of a rehearsal."""
+        return next((check["status"] for check in self.verdicts if check["name"] == LEARNED), None)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader of the run's scores must know first."""
+        return [f"{check['name']}: {check['detail']}" for check in self.verdicts if check["status"] != OK]
 
     @property
     def seconds(self) -> float:

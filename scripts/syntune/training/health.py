@@ -1,18 +1,24 @@
 """Health: what must hold while a run trains, each check with a name, and when it stops the run.
 
 A check never averages away what it sees: a loss that is not finite, far above what came before, or above what the model
-would lose by guessing is a fault of data, code or settings, and a run with a fault does not become an adapter.
+would lose by guessing is a fault of data, code or settings, and a run with a fault does not become an adapter. A run
+that taught its model nothing keeps its checkpoint, and is not called healthy.
 """
 
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from syntune.settings.runs import HealthSettings, TrainedRunSettings
+from syntune.training.learning import few_steps, judge_learning
 from syntune.training.rows import NO_ANSWER_LEFT, Index
 from syntune.training.schedule import planned_learning_rates, warmup_steps
 
-OK, FAILED = "ok", "failed"
+OK, WARNING, FAILED = "ok", "warning", "failed"
+LEARNED = "learned"
+"""The check that is made at the end and stops nothing."""
+
 _WINDOW = 50
 """Steps that a median looks back on."""
 
@@ -117,6 +123,17 @@ class Health:
             "got no gradient there",
         )
 
+    def learned(self, moved: float | None, validation: Sequence[float] = ()) -> None:
+        """Judge whether the run learned, as :func:`judge_learning` does; a bad verdict stops nothing."""
+        holds, seen = judge_learning(self.losses, moved, validation)
+        self._note(LEARNED, {True: OK, None: WARNING, False: FAILED}[holds], seen)
+
+    def warn_of_few(self, steps: int) -> str | None:
+        """Note, and return, that a run has few optimizer steps, if it has."""
+        told = few_steps(steps)
+        self._note("steps", WARNING if told else OK, told or f"{steps} optimizer steps")
+        return told
+
     def report(self) -> list[dict[str, str]]:
         """Every verdict so far."""
         return [verdict.as_dict() for verdict in self.verdicts.values()]
@@ -173,10 +190,14 @@ class Health:
 
     def _judge(self, name: str, holds: bool, good: str, bad: str) -> None:
         """Note a verdict; a bad one is raised."""
-        verdict = Verdict(name, OK if holds else FAILED, good if holds else bad)
-        self.verdicts[name] = verdict
+        verdict = self._note(name, OK if holds else FAILED, good if holds else bad)
         if not holds:
             raise Unhealthy(verdict)
+
+    def _note(self, name: str, status: str, detail: str) -> Verdict:
+        """Note a verdict."""
+        self.verdicts[name] = Verdict(name, status, detail)
+        return self.verdicts[name]
 
 
 def checks_of_run(settings: TrainedRunSettings, steps: int, index: Index, vocabulary: int, fresh: bool) -> Health:

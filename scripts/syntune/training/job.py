@@ -20,8 +20,9 @@ class Job:
         checkpoint: folder to write.
         manifest: manifest to write.
         stage: the rule's name.
+        rehearses: the run's own settings, where ``settings`` are those of a rehearsal; None trains the run.
         rehearsed_steps: optimizer steps to train instead of the run's own, each with the rows of its heaviest; None
-            trains the run.
+            trains those of ``settings``.
     """
 
     run: str
@@ -33,4 +34,5 @@ class Job:
     checkpoint: Path
     manifest: Path
     stage: str = "train"
+    rehearses: TrainedRunSettings | None = None
     rehearsed_steps: int | None = None

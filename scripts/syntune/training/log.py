@@ -34,13 +34,18 @@ def logged_to(path: Path, writes: bool) -> Iterator[None]:
         handler.close()
 
 
-def log_plan(settings: TrainedRunSettings, plan: RunPlan, ready: Ready) -> None:
-    """What is about to happen."""
+def log_plan(settings: TrainedRunSettings, plan: RunPlan, ready: Ready, warning: str | None) -> None:
+    """What is about to happen, and a warning about it, if there is one."""
     steps, parameters = plan.step_plan, ready.parameters
     log.info(
         "%d steps of %d rows in %d micro-batches of at most %d tokens on each of %d ranks",
         plan.steps, steps.global_batch_size, steps.micro_batches, settings.micro_batch_tokens, steps.ranks,
     )  # fmt: skip
+    rows, taken = len(steps.lengths), steps.taken(plan.steps)
+    if taken < rows and plan.steps == plan.steps_of_run:
+        log.info("%d of %d rows are taken by no step, and counted as dropped", rows - taken, rows)
+    if warning:
+        log.warning("%s", warning)
     log.info(
         "%s parameters, %s trained (%s of them LoRA); attention %s; precision %s; %s",
         f"{parameters.total:,}", f"{parameters.trainable:,}", f"{parameters.lora:,}", ready.attention,

@@ -10,6 +10,7 @@ from syntune.files import atomic_directory, write_json
 from syntune.settings.methods import METHODS
 from syntune.training.card import model_card
 from syntune.training.finished import Finished
+from syntune.training.health import FAILED
 from syntune.training.methods import write_trained
 from syntune.training.rows import NO_ANSWER_LEFT
 from syntune.training.work import PACKAGES
@@ -42,7 +43,6 @@ def write_checkpoint(
         (folder / "README.md").write_text(model_card(finished, summary, dataset, starts), encoding="utf-8")
     files = sorted(file for file in checkpoint.iterdir() if file.is_file() and file.name not in _NOT_THE_SAME_TWICE)
     losses = [line.loss for line in finished.steps]
-    dropped = finished.counts["dropped"]
     write_manifest(
         manifest,
         stage=job.stage,
@@ -50,8 +50,8 @@ def write_checkpoint(
         parts=[Part.from_file(file, manifest.parent) for file in files],
         packages=PACKAGES,
         rows_in=finished.counts["rows"],
-        rows_out=finished.rows,
-        dropped=dropped,
+        rows_out=finished.trained_rows,
+        dropped=finished.dropped,
         inputs=training_inputs(dataset, starts),
         settings=job.settings.model_dump(mode="json"),
         details={
@@ -60,7 +60,9 @@ def write_checkpoint(
             "final_loss": losses[-1],
             "parameters": asdict(finished.ready.parameters),
             "rows_cut": finished.counts["cut"],
+            "learned": finished.learned,
             "health": finished.verdicts,
+            "warnings": finished.warnings,
         },
     )
 
@@ -75,7 +77,8 @@ def summarize(finished: Finished) -> TrainingSummary:
         method=settings.method,
         steps=len(steps),
         epochs=samples / finished.rows,
-        rows=finished.rows,
+        rows=finished.trained_rows,
+        rows_left_over=finished.rows - finished.trained_rows,
         masked_rows=finished.counts["dropped"].get(NO_ANSWER_LEFT, 0),
         rows_cut=finished.counts["cut"],
         samples=samples,
@@ -98,7 +101,8 @@ def summarize(finished: Finished) -> TrainingSummary:
         micro_batches=finished.micro_batches,
         zero=settings.zero.model_dump() if settings.zero else None,
         verdicts=finished.verdicts,
-        healthy=True,
+        learned=finished.learned,
+        healthy=all(check["status"] != FAILED for check in finished.verdicts),
         hyperparameters=settings.model_dump(mode="json"),
         resumed_from=finished.resumed_from,
     )

@@ -17,6 +17,7 @@ from syntune.training.failures import failures_explained
 from syntune.training.finished import Finished, Machine
 from syntune.training.health import checks_of_run
 from syntune.training.job import Job
+from syntune.training.learning import adapter_move
 from syntune.training.log import log_plan, log_rehearsal, logged_to
 from syntune.training.outputs import write_checkpoint
 from syntune.training.owner import owned
@@ -67,12 +68,12 @@ def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, is_random: 
     start = load_start(job.starts, settings)
     rows = read_rows(job.dataset, start.processor, settings, work.folder / "tokens", ranks)
     index = rows.index
-    plan = plan_run(settings, index.lengths, index.images, ranks.count, job.rehearsed_steps)
+    plan = plan_run(job, index.lengths, index.images, ranks.count)
     vocabulary = start.model.get_output_embeddings().weight.shape[0]
     health = checks_of_run(settings, plan.steps, index, vocabulary, is_random)
 
     ready = make_ready(start, settings, job.starts[-1].as_posix(), device, ranks.count)
-    log_plan(settings, plan, ready)
+    log_plan(settings, plan, ready, health.warn_of_few(plan.steps_of_run))
 
     checkpoint, done = work.latest(), 0
     if checkpoint:
@@ -88,12 +89,15 @@ def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, is_random: 
     if job.rehearsed_steps and ranks.first:
         log_rehearsal(recorder.steps[-1].seconds, device, plan.steps_of_run)
     health.at_end({name: float(tensor.abs().max()) for name, tensor in tensors.items() if ".lora_B." in name})
+    if not job.rehearses:
+        health.learned(adapter_move(tensors))
     return Finished(
         job=job,
         ready=ready,
         tensors=tensors,
         counts=index.counts,
         rows=len(index),
+        trained_rows=plan.step_plan.taken(len(recorder.steps)),
         micro_batches=plan.step_plan.micro_batches,
         steps=recorder.steps,
         verdicts=health.report(),

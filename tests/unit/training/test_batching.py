@@ -93,7 +93,7 @@ def test_micro_batches_of_a_real_mix_are_balanced_within_six_percent():
     ("change", "says"),
     [
         ({"lengths": [10, 5000], "images": [0, 0]}, "5000 tokens"),
-        ({"global_batch_size": 64}, "do not fill one global_batch_size of 64"),
+        ({"global_batch_size": 64}, "do not fill one step of 64"),
         ({"ranks": 8}, "cannot be shared by 8 GPUs"),
         ({"lengths": [], "images": []}, "no rows"),
     ],

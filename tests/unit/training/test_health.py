@@ -1,11 +1,14 @@
 """Each check, provoked."""
 
 import math
+import random
+import statistics
 
 import pytest
 
 from syntune.settings.runs import HealthSettings
 from syntune.training.health import Health, Unhealthy
+from syntune.training.learning import fall_of
 from syntune.training.schedule import planned_learning_rates
 
 STEPS = 40
@@ -56,6 +59,45 @@ def test_a_healthy_run_has_only_good_verdicts():
 def test_a_fault_stops_the_run(feed, says):
     with pytest.raises(Unhealthy, match=says):
         feed()
+
+
+LINE = [6.9 - 0.1 * step for step in range(STEPS)]
+WAVER = [6.7 + 0.02 * (-1) ** (step // 2 + step) for step in range(STEPS)]
+
+
+@pytest.mark.parametrize(
+    ("losses", "moved", "validation", "status", "says"),
+    [
+        (LINE, 0.1, (), "ok", "training loss 6.300 to 3.600 (noise 0.000), adapter B at 0.1 of A"),
+        (LINE, None, (6.9, 3.0), "ok", "validation loss 6.900 to 3.000"),
+        (WAVER, 0.1, (), "failed", "it did not fall by more than 3 times its noise"),
+        (LINE[::-1], 0.1, (), "failed", "it did not fall"),
+        (LINE, 1e-6, (), "failed", "the adapter hardly moved (below 0.001): raise learning_rate"),
+        (LINE, 0.1, (6.0, 5.0, 6.1), "failed", "held-out rows are not answered better than before"),
+        (LINE[:9], 0.1, (), "warning", "9 steps are too few to tell"),
+        (LINE[:9], 0.1, (6.0, 5.0), "ok", "validation loss 6.000 to 5.000"),
+    ],
+)
+def test_a_run_that_learned_nothing_is_told_and_not_stopped(losses, moved, validation, status, says):
+    checks = health(max_loss_rise=10)
+    checks.losses = list(losses)
+    checks.learned(moved, validation)
+    assert checks.verdicts["learned"].status == status
+    assert says in checks.verdicts["learned"].detail
+
+
+def test_noise_is_what_is_left_beside_the_trend():
+    draw = random.Random(0)
+    found = [fall_of([6.9 - 0.1 * step + draw.gauss(0, 0.05) for step in range(99)]) for _ in range(50)]
+    assert statistics.fmean(first - last for first, last, _ in found) == pytest.approx(6.6, abs=0.01)
+    assert statistics.fmean(error for *_, error in found) == pytest.approx(0.05 * math.sqrt(2 / 33), rel=0.1)
+
+
+def test_few_steps_are_told():
+    checks = health()
+    assert checks.warn_of_few(30) is None
+    assert "7 optimizer steps are few" in checks.warn_of_few(7)
+    assert checks.verdicts["steps"].status == "warning"
 
 
 def test_limits_are_settings():

@@ -56,8 +56,9 @@ def test_a_run_leaves_what_the_next_stages_need(trained, base):
     assert (summary["steps"], summary["samples"], summary["healthy"]) == (6, 36, True)
     assert summary["parameters"]["lora"] > 0 < summary["parameters"]["beside_lora"]
     assert summary["first_loss"] == lines[0]["loss"] > summary["final_loss"] == lines[-1]["loss"]
-    assert {check["status"] for check in summary["verdicts"]} == {"ok"}
+    assert {check["name"] for check in summary["verdicts"] if check["status"] != "ok"} == {"steps", "learned"}
     manifest = json.loads(trained.manifest.read_text())
+    assert [told.split(":")[0] for told in manifest["details"]["warnings"]] == ["steps", "learned"]
     assert (manifest["rows_in"], manifest["rows_out"], manifest["dropped"]) == (24, 24, {})
     assert {part["path"] for part in manifest["parts"]} == {
         f"run/{name}" for name in (*weights(folder), "adapter_config.json", "config.json")
@@ -121,6 +122,35 @@ def test_a_rehearsal_takes_the_heaviest_step_of_the_run_and_says_what_it_took(jo
     first, second = metrics(run.checkpoint)
     assert first["tokens"] == second["tokens"]
     assert re.search(r"heaviest step took [\d.]+ s and at most [\d.]+ GiB \(resident\); 40 such", caplog.text)
+
+
+def test_rows_that_no_step_takes_are_counted(job):
+    run = job(max_steps=None, global_batch_size=10)
+    train_run(run)
+    manifest = read_manifest(run.manifest)
+    assert (manifest.rows_in, manifest.rows_out, manifest.dropped) == (24, 20, {"taken by no step": 4})
+    summary = json.loads((run.checkpoint / "summary.json").read_text())
+    assert (summary["rows"], summary["rows_left_over"], summary["samples"]) == (20, 4, 20)
+    assert "24 rows, 20 trained on" in (run.checkpoint / "README.md").read_text()
+    assert "4 of 24 rows are taken by no step" in (run.checkpoint / "finetuning.log").read_text()
+
+
+def test_a_run_that_did_not_learn_keeps_its_checkpoint_and_is_not_called_healthy(job):
+    dead = job(optimizer={"learning_rate": 1e-9}, max_steps=12)
+    train_run(dead)
+    summary = json.loads((dead.checkpoint / "summary.json").read_text())
+    assert (summary["learned"], summary["healthy"]) == ("failed", False)
+    assert read_manifest(dead.manifest).details["learned"] == "failed"
+    alive = job("alive", max_steps=12)
+    train_run(alive)
+    assert read_manifest(alive.manifest).details["learned"] == "ok"
+
+
+def test_a_rehearsal_refuses_fewer_rows_than_a_step_of_the_run_takes(job):
+    run = job(max_steps=None, global_batch_size=128)
+    few = replace(job(max_steps=1, global_batch_size=4), stage="rehearse_training", rehearses=run.settings)
+    with pytest.raises(UserError, match="global_batch_size: 24 rows in 1 epochs do not fill one step of 128; lower it"):
+        train_run(few)
 
 
 KILLED = """
