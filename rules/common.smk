@@ -60,6 +60,11 @@ if workflow.is_main_process and (other := other_config(RESULTS, config_name)):
         file=sys.stderr,
     )
 
+if workflow.is_main_process:
+    from syntune.terminal.handler import take_over
+
+    take_over(workflow, f"{RESULTS}/logs")
+
 TRAININGS = {run: settings.trainings(run) for run in settings.runs}
 REHEARSED_AS = {training: run for run, trainings in TRAININGS.items() for training in trainings}
 BASELINE, COMPARED_PAIRS = baseline_run(settings), pairs_to_compare(settings)

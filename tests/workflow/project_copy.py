@@ -19,8 +19,8 @@ class Workflow:
     config: str | None = "small.yaml"
 
     def snakemake(self, *arguments: str, first_on_path: Path | None = None) -> subprocess.CompletedProcess[str]:
-        """Run Snakemake in the copy; both streams come back together in ``stdout``."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "2"]
+        """Run Snakemake in the copy; its own text and what jobs print come back together in ``stdout``."""
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--printshellcmds"]
         config = ["--configfile", self.config] if self.config else []
         prefix = ["--conda-prefix", str(ROOT / ".snakemake/conda")]
         folders = [first_on_path or Path(sys.executable).parent, Path(sys.executable).parent]

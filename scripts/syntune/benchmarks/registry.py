@@ -4,15 +4,9 @@ from syntune.benchmarks.mmbench import MmBench
 from syntune.benchmarks.nlvr import Nlvr
 from syntune.benchmarks.protocol import Protocol
 from syntune.benchmarks.textvqa import TextVqa
-from syntune.benchmarks.vqa import Vqa
 from syntune.settings.benchmarks import BenchmarkSettings
 
-PROTOCOLS: dict[str, type[Protocol]] = {
-    "textvqa": TextVqa,
-    "mmbench": MmBench,
-    "nlvr": Nlvr,
-    "vqa": Vqa,
-}
+PROTOCOLS: dict[str, type[Protocol]] = {"textvqa": TextVqa, "mmbench": MmBench, "nlvr": Nlvr}
 
 
 def load_benchmark(settings: BenchmarkSettings, name: str) -> Protocol:

@@ -1,0 +1,126 @@
+"""What Snakemake prints in a small workflow whose Snakefile hands the terminal over."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from syntune.terminal.logs import ends_of, last_lines
+from syntune.terminal.progress import roughly
+
+SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
+SNAKEFILE = f"""
+import sys
+sys.path.insert(0, {str(SCRIPTS)!r})
+if workflow.is_main_process:
+    from syntune.terminal.handler import take_over
+    take_over(workflow, "logs")
+
+configfile: "config.yaml"
+
+rule all:
+    input: "score.txt"
+
+rule train:
+    input: "data.txt"
+    output: "{{run}}.model"
+    log: "logs/{{run}}.log"
+    params:
+        f"scripts/syntune/loss.py {{config['digest']}}",
+        settings=config["settings"],
+    shell: "(echo step 1 of 2; cat {{input}}; test ! -e broken && touch {{output}}) 2>&1 | tee {{log}}"
+
+rule score:
+    input: "raw.model"
+    output: "score.txt"
+    shell: "touch {{output}}"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    (tmp_path / "data.txt").write_text("loss 0.5\n")
+    configure(tmp_path, '{"optimizer": {"rate": 0.1, "kind": "adam"}, "epochs": 1}')
+    return tmp_path
+
+
+def configure(folder: Path, settings: str, digest: str = "0123456789abcdef") -> None:
+    (folder / "config.yaml").write_text(f"settings: '{settings}'\ndigest: '{digest}'\n")
+
+
+def snakemake(folder: Path, *arguments: str) -> list[str]:
+    """The lines that a call prints, without the times that some begin with."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", *arguments]
+    environment = {key: value for key, value in os.environ.items() if key != "SNAKEMAKE_CONDA_PREFIX"}
+    done = subprocess.run(
+        command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
+    )
+    return [re.sub(r"^\d\d:\d\d:\d\d  ", "", line) for line in done.stdout.splitlines()]
+
+
+def test_a_run_prints_a_line_a_job(folder):
+    lines = snakemake(folder)
+    assert lines[:3] == [
+        "2 jobs to run; what each one prints is in logs",
+        "train raw  (not made yet)",
+        "score  (not made yet)",
+    ]
+    assert re.fullmatch(r"2 jobs done in \d+ s", lines[3])
+    assert (folder / "logs/raw.log").read_text() == "step 1 of 2\nloss 0.5\n"
+    assert snakemake(folder) == ["Nothing to be done (all requested files are present and up to date)."]
+
+
+def test_a_failed_job_shows_the_end_of_its_log_and_how_to_go_on(folder):
+    (folder / "broken").touch()
+    assert snakemake(folder)[1:] == [
+        "train raw  (not made yet)",
+        "FAILED: train raw",
+        "    step 1 of 2",
+        "    loss 0.5",
+        "  log: logs/raw.log",
+        "failed: train raw; 0 of 2 jobs are done and kept. To go on: snakemake --cores 1",
+    ]
+
+
+def test_a_dry_run_says_what_changed(folder):
+    snakemake(folder)
+    configure(folder, '{"optimizer": {"rate": 0.2, "kind": "adam"}, "epochs": 1}')
+    assert snakemake(folder, "-n")[:-1] == [
+        "2 jobs to run:",
+        "  train      1  settings changed: optimizer.rate (raw)",
+        "  score      1  after train",
+    ]
+    configure(folder, '{"optimizer": {"rate": 0.1, "kind": "adam"}, "epochs": 1}', digest="f" * 16)
+    assert "  train      1  code changed: scripts/syntune/loss.py (raw)" in snakemake(folder, "-n")
+    configure(folder, '{"optimizer": {"rate": 0.1, "kind": "adam"}, "epochs": 1}')
+    (folder / "data.txt").write_text("loss 0.4\n")
+    assert "  train      1  updated input: data.txt (raw)" in snakemake(folder, "-n")
+
+
+@pytest.mark.parametrize("option", ["--printshellcmds", "--verbose"])
+def test_snakemakes_own_text_is_there_for_the_asking(folder, option):
+    lines = snakemake(folder, "-n", option)
+    assert "rule train:" in lines
+    assert "    wildcards: run=raw" in lines
+
+
+def test_of_a_clusters_log_only_what_slurm_says_is_shown(tmp_path):
+    own, cluster = tmp_path / "train.log", tmp_path / "17.log"
+    own.write_text("step 1\rstep 2\rstep 3\n\n")
+    cluster.write_text("rule train:\nslurmstepd: error: *** JOB 17 CANCELLED DUE TO TIME LIMIT ***\nWorkflowError\n")
+    assert ends_of([str(own), str(cluster)], 0) == [
+        "    step 3",
+        "    slurmstepd: error: *** JOB 17 CANCELLED DUE TO TIME LIMIT ***",
+        f"  log: {own}",
+        f"  log: {cluster}",
+    ]
+    os.utime(own, (1, 1))
+    assert last_lines(str(own), since=1000) == []
+
+
+def test_estimates_are_rounded():
+    assert [roughly(seconds) for seconds in (12.4, 59.9, 61, 7500)] == ["12 s", "60 s", "1 min", "2 h 5 min"]
