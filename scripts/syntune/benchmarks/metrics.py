@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from syntune.artifacts.questions import QuestionId
+from syntune.benchmarks.open_answers import anls, exact_match, plain, relaxed_accuracy
 from syntune.benchmarks.protocol import Question
-from syntune.benchmarks.vqa_accuracy import normalise, vqa_accuracy
+from syntune.benchmarks.vqa_accuracy import ENOUGH, normalise, vqa_accuracy
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class Marks:
         """The series that stands for the benchmark."""
         return next(iter(self.series))
 
+    def led_by(self, name: str) -> "Marks":
+        """The same with the series ``name`` as the primary one, which alone is told for each category."""
+        return Marks({name: self.series[name], **self.series}, self.counts, (name,))
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -62,12 +67,22 @@ def mark_vqa(questions: Sequence[Question], answers: Sequence[ExtractedAnswer]) 
     return Marks(series, _counts(answers) | {"distinct": distinct}, ("accuracy",))
 
 
+def mark_open(questions: Sequence[Question], answers: Sequence[ExtractedAnswer]) -> Marks:
+    """Every metric of open answers; VQA accuracy where each question has enough answers for one to be right."""
+    metrics = {"exact_match": exact_match, "relaxed_accuracy": relaxed_accuracy, "anls": anls}
+    if all(len(question.references) >= ENOUGH for question in questions):
+        metrics["vqa_accuracy"] = vqa_accuracy
+    pairs = [(answer.extracted, question.references) for question, answer in _pairs(questions, answers)]
+    series = {name: _by_question(questions, [score(*pair) for pair in pairs]) for name, score in metrics.items()}
+    distinct = len({plain(answer.extracted) for answer in answers})
+    return Marks(series, _counts(answers) | _unrecognised(answers) | {"distinct": distinct})
+
+
 def mark_exact(questions: Sequence[Question], answers: Sequence[ExtractedAnswer]) -> Marks:
     """Right or wrong, clustered by the questions' groups."""
     scores = [float(answer.extracted == question.references[0]) for question, answer in _pairs(questions, answers)]
-    unrecognised = sum(not answer.extracted and bool(answer.text.strip()) for answer in answers)
     series = {"accuracy": _by_question(questions, scores)}
-    return Marks(series, _counts(answers) | {"not recognised": unrecognised}, ("accuracy",))
+    return Marks(series, _counts(answers) | _unrecognised(answers), ("accuracy",))
 
 
 def mark_choice(questions: Sequence[Question], answers: Sequence[ExtractedAnswer]) -> Marks:
@@ -105,6 +120,11 @@ def _counts(answers: Sequence[ExtractedAnswer]) -> dict[str, int]:
     return {"empty": sum(not answer.text.strip() for answer in answers)}
 
 
+def _unrecognised(answers: Sequence[ExtractedAnswer]) -> dict[str, int]:
+    """In how many texts no answer is recognised."""
+    return {"not recognised": sum(not answer.extracted and bool(answer.text.strip()) for answer in answers)}
+
+
 def _by_question(questions: Sequence[Question], scores: Sequence[float]) -> Series:
     """A score for each question."""
     clusters = [question.group for question in questions]
@@ -123,4 +143,5 @@ METRICS = {
     "vqa_accuracy": Metric(mark_vqa, normalise),
     "choice": Metric(mark_choice),
     "exact_match": Metric(mark_exact),
+    "open": Metric(mark_open, plain),
 }

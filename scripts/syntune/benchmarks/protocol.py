@@ -29,6 +29,7 @@ class Question:
         categories: the parts of the benchmark that it belongs to, by kind.
         options: the answers that it offers, by letter.
         notes: what is unusual about it; score file and report count each.
+        words: its own words, where the prompt holds more than these and an instruction.
     """
 
     id: QuestionId
@@ -39,6 +40,7 @@ class Question:
     categories: dict[str, str] = field(default_factory=dict)
     options: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    words: str = ""
 
     def image_bytes(self) -> bytes:
         """The image file's content."""
@@ -59,6 +61,8 @@ class Protocol(ABC, Generic[S]):
     """The metric of ``metrics.METRICS`` that scores it."""
     clusters: ClassVar[str]
     """What the questions of a group share, in the plural."""
+    primary: str | None = None
+    """Which of the metric's scores stands for the benchmark; None for its first."""
 
     def __init__(self, settings: S, name: str) -> None:
         """``name`` is the benchmark's name in the config."""
@@ -82,7 +86,7 @@ class Protocol(ABC, Generic[S]):
         questions = self.read()
         if not questions:
             raise UserError(f"benchmark {self.name}: there are no questions in {listed(self.settings.files())}")
-        if doubled := repeated(question.id for question in questions):
+        if doubled := repeated(str(question.id) for question in questions):
             raise UserError(f"benchmark {self.name}: {len(doubled)} doubled question ids ({listed(doubled)})")
         return questions
 
@@ -107,9 +111,21 @@ class Protocol(ABC, Generic[S]):
         return text.strip()
 
     def own_words(self, question: Question) -> str:
-        """What the question itself asks: its prompt without the instruction, which is the last line of several."""
+        """What the question itself asks: its words or its prompt without the instruction, the last line of several."""
+        if question.words:
+            return question.words
         lines = question.prompt.split("\n")
         return "\n".join(lines[: max(len(lines) - 1, 1)])
+
+    def unscorable(self, questions: Sequence[Question]) -> str | None:
+        """Why ``questions`` cannot be scored here, and what to do; None if they can."""
+        without = [question.id for question in questions if not question.references]
+        if not without:
+            return None
+        return (
+            f"{len(without)} of {len(questions)} questions have no reference answer ({listed(without)}); write the "
+            "server's file with score.py --submission"
+        )
 
     def metadata(self) -> dict[str, Any]:
         """What a reader of a score must know of the protocol."""

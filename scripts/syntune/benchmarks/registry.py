@@ -4,9 +4,15 @@ from syntune.benchmarks.mmbench import MmBench
 from syntune.benchmarks.nlvr import Nlvr
 from syntune.benchmarks.protocol import Protocol
 from syntune.benchmarks.textvqa import TextVqa
+from syntune.benchmarks.vqa import Vqa
 from syntune.settings.benchmarks import BenchmarkSettings
 
-PROTOCOLS: dict[str, type[Protocol]] = {"textvqa": TextVqa, "mmbench": MmBench, "nlvr": Nlvr}
+PROTOCOLS: dict[str, type[Protocol]] = {
+    "textvqa": TextVqa,
+    "mmbench": MmBench,
+    "nlvr": Nlvr,
+    "vqa": Vqa,
+}
 
 
 def load_benchmark(settings: BenchmarkSettings, name: str) -> Protocol:

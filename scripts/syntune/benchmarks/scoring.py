@@ -31,15 +31,15 @@ def score_run(
         contaminated: the benchmark's questions in each dataset that the run is trained on.
 
     Raises:
-        UserError: the benchmark's answers are kept secret.
+        UserError: the benchmark's answers are kept secret, or too few for the metric.
     """
     asked = protocol.limited(list(questions))
-    check_references(protocol, asked)
+    check_scorable(protocol, asked)
     answers = [
         ExtractedAnswer(prediction.text, protocol.extract(question, prediction.text))
         for question, prediction in zip(asked, predictions, strict=True)
     ]
-    marks = METRICS[protocol.metric].mark(asked, answers)
+    marks = _marks(protocol, asked, answers)
     main = marks.series[marks.primary]
     first = predictions[0]
     return Score(
@@ -65,21 +65,23 @@ def score_run(
     )
 
 
-def check_references(protocol: Protocol, questions: Sequence[Question]) -> None:
-    """Refuse to score questions whose answers are kept secret."""
-    without = sum(not question.references for question in questions)
-    if without:
-        raise UserError(
-            f"benchmark {protocol.name}: {without} of {len(questions)} questions have no reference answer, so they "
-            "cannot be scored here; write the server's file with score.py --submission"
-        )
+def _marks(protocol: Protocol, questions: Sequence[Question], answers: Sequence[ExtractedAnswer]) -> Marks:
+    """What the protocol's metric finds, led by its primary series."""
+    marks = METRICS[protocol.metric].mark(questions, answers)
+    return marks if protocol.primary is None else marks.led_by(protocol.primary)
+
+
+def check_scorable(protocol: Protocol, questions: Sequence[Question]) -> None:
+    """Refuse to score questions whose answers are kept secret, or by a metric that they don't have the answers for."""
+    if fault := protocol.unscorable(questions):
+        raise UserError(f"benchmark {protocol.name}: {fault}")
 
 
 def _majority_scores(protocol: Protocol, questions: Sequence[Question]) -> MajorityScores:
     """What one answer to everything scores: the most frequent one, which needs no look at any image."""
     metric = METRICS[protocol.metric]
     answer = metric.majority(questions)
-    marks = metric.mark(questions, [ExtractedAnswer(answer, answer)] * len(questions))
+    marks = _marks(protocol, questions, [ExtractedAnswer(answer, answer)] * len(questions))
     shares = {name: sum(series.values) / len(series.values) for name, series in marks.series.items()}
     return MajorityScores(majority=shares[marks.primary], answer=answer, metrics=shares)
 

@@ -1,4 +1,4 @@
-"""The accuracy of TextVQA: EvalAI's answer normaliser and the agreement with ten human answers.
+"""The accuracy of VQA and TextVQA: EvalAI's answer normaliser and the agreement with human answers, ten as a rule.
 
 It gives the numbers of the evaluator that LLaVA, MGM and the challenge use, quirks included.
 """
@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
-ANNOTATORS = 10
-
-# by the number of annotators who gave the answer: the mean, over the ten leave-one-out sets, of min(1, matches / 3)
-_ACCURACY = (0.0, 0.3, 0.6, 0.9, 1.0)
+AGREEING = 3
+"""Of the other annotators, so many must have given an answer for it to be right."""
+ENOUGH = AGREEING + 1
+"""Human answers that a question must have for an answer to be right."""
 
 _PUNCTUATION = ';/[]"{}()=+\\_->@<`!'
 _PERIOD = re.compile(r"\.(?!\d)")
@@ -64,8 +64,12 @@ def normalise(answer: str) -> str:
 
 
 def vqa_accuracy(answer: str, references: Sequence[str]) -> float:
-    """The accuracy of one answer against ten human answers: 0, 0.3, 0.6, 0.9 or 1."""
-    if len(references) != ANNOTATORS:
-        raise ValueError(f"{len(references)} human answers where there must be {ANNOTATORS}")
+    """The accuracy of one answer against at least four human answers; of ten: 0, 0.3, 0.6, 0.9 or 1.
+
+    The mean of min(1, matches / 3) over the ways to leave out one human answer (Antol et al., 2015, VQA).
+    """
+    if len(references) < ENOUGH:
+        raise ValueError(f"{len(references)} human answers where there must be {ENOUGH} or more")
     matches = Counter(map(normalise, references))[normalise(answer)]
-    return _ACCURACY[min(matches, len(_ACCURACY) - 1)]
+    others = len(references) - matches
+    return (others * min(matches, AGREEING) + matches * min(matches - 1, AGREEING)) / (AGREEING * len(references))

@@ -1,14 +1,22 @@
 """Settings of a benchmark: its protocol and its files."""
 
-from typing import Annotated, Literal
+import re
+from string import Formatter
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from syntune.settings.strict import Strict
 
 
 class _BenchmarkSettings(Strict):
-    """What every benchmark has."""
+    """What every benchmark has.
+
+    Attributes:
+        scoring_only: keys that change no question and no answer.
+    """
+
+    scoring_only: ClassVar[frozenset[str]] = frozenset({"empty_answers"})
 
     limit: int | None = Field(
         default=None,
@@ -112,4 +120,77 @@ class NlvrSettings(_BenchmarkSettings):
         return {"statements": self.statements, "images": self.images}
 
 
-BenchmarkSettings = Annotated[TextVqaSettings | MmBenchSettings | NlvrSettings, Field(discriminator="protocol")]
+class _OwnQuestionsSettings(_BenchmarkSettings):
+    """Questions of one's own: a file of rows (JSON lines or Parquet), each about one image."""
+
+    scoring_only: ClassVar[frozenset[str]] = frozenset({"empty_answers", "answer_pattern"})
+    fields: ClassVar[tuple[str, ...]] = ("question",)
+    """What the prompt has a place for."""
+
+    questions: str = Field(pattern=r"\.(jsonl|parquet)$", description="questions, a row each (.jsonl or .parquet)")
+    images: str | None = Field(
+        default=None, description="folder that the rows' image paths start from; null: the questions' own folder"
+    )
+    prompt: str
+    answer_pattern: str | None = Field(
+        default=None,
+        min_length=1,
+        description="regular expression (Python's) that takes the answer out of the text: its first match, or the "
+        "first group of that; where nothing matches there is no answer. null: the whole text",
+    )
+
+    @field_validator("prompt")
+    @classmethod
+    def _has_its_places(cls, prompt: str) -> str:
+        """The prompt has a place for each of ``fields`` and for nothing else."""
+        try:
+            places = [place[1:] for place in Formatter().parse(prompt) if place[1] is not None]
+        except ValueError as error:
+            raise ValueError(f"{error}; write a brace of the text twice") from error
+        if {name for name, _, _ in places} != set(cls.fields) or any(form or kind for _, form, kind in places):
+            wanted = " and ".join(f"{{{name}}}" for name in cls.fields) or "no {...}"
+            raise ValueError(f"must hold {wanted}, and no other braces; write a brace of the text twice")
+        return prompt
+
+    @field_validator("answer_pattern")
+    @classmethod
+    def _compiles(cls, pattern: str | None) -> str | None:
+        """The pattern is a regular expression."""
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            raise ValueError(f"not a regular expression ({error})") from error
+        return pattern
+
+    def files(self) -> list[str]:
+        """The questions."""
+        return [self.questions]
+
+    def folders(self) -> list[str]:
+        """The folder of images, where it is named."""
+        return [self.images] if self.images else []
+
+    def paths(self) -> dict[str, str]:
+        """The questions and, where it is named, the folder of images."""
+        return {"questions": self.questions, **({"images": self.images} if self.images else {})}
+
+
+class VqaSettings(_OwnQuestionsSettings):
+    """Open questions of one's own, each with one right answer or several."""
+
+    scoring_only: ClassVar[frozenset[str]] = _OwnQuestionsSettings.scoring_only | {"metric"}
+
+    protocol: Literal["vqa"]
+    prompt: str = Field(
+        default="{question}\nAnswer the question using a single word or phrase.",
+        description="what the model is asked; {question} stands for a row's question",
+    )
+    metric: Literal["exact_match", "vqa_accuracy", "relaxed_accuracy", "anls"] = Field(
+        default="exact_match", description="the main metric; the others are reported too"
+    )
+    max_new_tokens: int = Field(default=128, ge=1, description="longest answer, in tokens")
+
+
+BenchmarkSettings = Annotated[
+    TextVqaSettings | MmBenchSettings | NlvrSettings | VqaSettings, Field(discriminator="protocol")
+]

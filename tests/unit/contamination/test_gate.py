@@ -2,8 +2,10 @@
 
 import json
 
+import pyarrow
 import pytest
 from PIL import Image
+from pyarrow import parquet
 
 from syntune.benchmarks.findings import read_contaminated
 from syntune.benchmarks.registry import load_benchmark
@@ -45,6 +47,19 @@ def data(shards, images, picture, encode):
             ("two images", [encode(picture(51)), encode(images["c"])], ["Which number is on the bus? <image>", "7"]),
         ]
     )
+
+
+def test_questions_of_ones_own_are_found(decontaminate, data, images, encode, tmp_path):
+    path = tmp_path / "questions.parquet"
+    rows = [
+        {"id": str(id), "image": encode(images[image]), "question": text, "answer": "x"}
+        for id, image, text in QUESTIONS
+    ]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    settings = {"protocol": "vqa", "questions": str(path), "prompt": "Look at the picture.\n{question}\nBe brief."}
+    bench = json.loads(decontaminate(data, settings, max_share=0.5).read_text())["benchmarks"]["bench"]
+    assert bench["question_ids"]["both"] == ["1", "4"]
+    assert bench["question_ids"]["text"] == ["1", "3", "4", "5"]
 
 
 def test_text_images_and_both_are_counted(decontaminate, data, benchmark):

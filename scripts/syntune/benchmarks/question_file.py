@@ -1,0 +1,111 @@
+"""Questions of one's own: a file of rows, JSON lines or Parquet, each checked as it is read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from syntune.artifacts.questions import QuestionId
+from syntune.artifacts.reading import read_json_lines
+from syntune.errors import UserError, one_line
+from syntune.settings.reading import read_settings
+
+BATCH = 256
+"""Rows of a Parquet file that are read at a time."""
+
+Text = Annotated[str, StringConstraints(pattern=r"\S")]
+"""A text that says something; a number stands for its digits."""
+
+
+class _Strict(BaseModel):
+    """What is read of a file: an unknown key is refused, a number may stand for a text."""
+
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+
+
+class ImageCell(_Strict):
+    """An image as the datasets library writes it: its bytes, or its path."""
+
+    content: bytes | None = Field(default=None, alias="bytes")
+    path: str | None = None
+
+
+class QuestionRow(_Strict):
+    """What every row has.
+
+    Attributes:
+        id: unique in the file.
+        image: a path, or the image's bytes.
+        category: the part of the benchmark that it belongs to.
+    """
+
+    id: QuestionId
+    image: Text | Annotated[bytes, Field(min_length=1)] | ImageCell
+    category: Text | None = None
+
+    def source(self, folder: Path) -> Path | bytes:
+        """The image: its bytes, or its path in ``folder``; an empty one is a :class:`ValueError`."""
+        found = (self.image.content or self.image.path) if isinstance(self.image, ImageCell) else self.image
+        if not found:
+            raise ValueError("image: has neither bytes nor a path")
+        return found if isinstance(found, bytes) else folder / found
+
+
+class AnsweredRow(QuestionRow):
+    """A question with one right answer, or several of which each is right."""
+
+    question: Text
+    answer: Text | None = None
+    answers: Annotated[list[Text], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _is_answered(self) -> "AnsweredRow":
+        """There is an answer, under one of the two keys."""
+        if (self.answer is None) == (self.answers is None):
+            raise ValueError("a row has either answer (one) or answers (a list)")
+        return self
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The right answers."""
+        return tuple(self.answers or [self.answer])
+
+
+Row = TypeVar("Row", bound=QuestionRow)
+
+
+def read_question_file(path: str, kind: type[Row]) -> Iterator[tuple[str, Row]]:
+    """Yield the place of each row, ``FILE: line N`` or ``FILE: row N``, and the row. A null counts as absent.
+
+    Raises:
+        UserError: the file cannot be read, a row is not a ``kind``, or its id is another row's; the message names file,
+            row and key.
+    """
+    rows = _parquet_rows(path) if path.endswith(".parquet") else read_json_lines(path, Any)
+    seen: dict[str, str] = {}
+    for where, value in rows:
+        if isinstance(value, dict):
+            value = {key: each for key, each in value.items() if each is not None}
+        row = read_settings(value, kind, where)
+        first = seen.setdefault(str(row.id), where)
+        if first != where:
+            other = first.removeprefix(f"{path}: ")
+            raise UserError(f"{where}: id: '{row.id}' is the id of {other} too; each row needs its own")
+        yield where, row
+
+
+def _parquet_rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of a Parquet file, numbered from 1."""
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
+    number = 0
+    try:
+        with ParquetFile(path) as file:
+            for batch in file.iter_batches(BATCH):
+                for value in batch.to_pylist():
+                    number += 1
+                    yield f"{path}: row {number}", value
+    except (ArrowException, OSError) as error:
+        raise UserError(f"{path}: cannot be read as Parquet ({one_line(error)})") from error

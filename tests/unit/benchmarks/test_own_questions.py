@@ -1,0 +1,133 @@
+"""Questions of one's own: files as they may come, one clear line for a row that is wrong, the prompt and the answer."""
+
+import json
+from pathlib import Path
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from syntune.errors import UserError
+
+ROW = {"id": 1, "image": "a/one.png", "question": "What is it?", "answer": "a cat"}
+
+
+@pytest.fixture
+def lines(tmp_path, png, load):
+    """The benchmark of rows in a file of JSON lines; a row may be given as the text of its line."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/one.png").write_bytes(png)
+
+    def make(*rows, protocol="vqa", **settings):
+        path = tmp_path / "questions.jsonl"
+        path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+        return load(protocol=protocol, questions=path, **settings)
+
+    return make
+
+
+def test_rows_become_questions(lines, tmp_path):
+    protocol = lines(
+        ROW,
+        {"id": "x", "image": "a/one.png", "question": "How {many}?", "answers": [2, "two"], "category": "number"},
+        prompt="Q: {question} {{brief}}",
+    )
+    first, second = protocol.all_questions()
+    assert (first.id, first.references, first.categories) == (1, ("a cat",), {})
+    assert (second.prompt, second.references) == ("Q: How {many}? {brief}", ("2", "two"))
+    assert second.categories == {"category": "number"} and second.group == first.group
+    assert first.image == tmp_path / "a/one.png" and protocol.own_words(second) == "How {many}?"
+    protocol.check_images([first, second])
+
+
+def test_images_of_a_folder_may_be_missing(lines, tmp_path):
+    protocol = lines(ROW, images=tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=r"benchmark bench: 1 of 1 images are missing \(.*/elsewhere/a/one.png\)"):
+        protocol.check_images(protocol.all_questions())
+
+
+def test_parquet_holds_bytes_structs_and_paths(load, tmp_path, png):
+    path = tmp_path / "questions.parquet"
+    struct = pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
+    table = {
+        "id": ["a", "b"],
+        "image": pyarrow.array([{"bytes": png, "path": "x.png"}, {"bytes": None, "path": "y.png"}], struct),
+        "question": ["one?", "two?"],
+        "answer": ["1", None],
+        "answers": [None, ["2"]],
+        "category": [None, None],
+    }
+    parquet.write_table(pyarrow.table(table), path)
+    first, second = load(protocol="vqa", questions=path).all_questions()
+    assert (first.image, second.image) == (png, tmp_path / "y.png")
+    assert (first.references, second.references) == (("1",), ("2",))
+    parquet.write_table(pyarrow.table(table | {"image": [png, png]}), path)
+    first, second = load(protocol="vqa", questions=path).all_questions()
+    assert first.image == png and first.group == second.group
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"id": "1"}, r"line 2: id: '1' is the id of line 1 too; each row needs its own"),
+        ({"answer": None}, r"line 2: a row has either answer \(one\) or answers \(a list\)"),
+        ({"answers": ["a"]}, r"line 2: a row has either answer"),
+        ({"answer": None, "answers": []}, r"line 2: answers: must not be empty"),
+        ({"answer": " "}, r"line 2: answer: "),
+        ({"answer": None, "answers": ["a", ""]}, r"line 2: answers.1: "),
+        ({"anser": "a"}, r"line 2: anser: unknown key; did you mean 'answer'\?"),
+        ({"image": None}, r"line 2: image: Field required"),
+        ({"image": ""}, r"line 2: image"),
+        ({"image": {"path": None}}, r"line 2: image: has neither bytes nor a path"),
+        ({"question": 3.5, "id": None}, r"line 2: id: Field required"),
+    ],
+)
+def test_a_row_that_is_wrong_is_named(lines, change, message):
+    with pytest.raises(UserError, match=rf"^\S*questions.jsonl: {message}"):
+        lines(ROW, ROW | {"id": 2} | change).all_questions()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"id": 1', "[" * 300, '{"id": ' + "9" * 5001 + "}", '{"id": "\\ud800"}'])
+def test_a_line_that_is_no_row_is_named(lines, text):
+    with pytest.raises(UserError, match=r"^\S*questions.jsonl: line 2: [^\n]*$"):
+        lines(ROW, text).all_questions()
+
+
+def test_a_file_that_is_no_parquet_is_named(load, tmp_path):
+    path = tmp_path / "questions.parquet"
+    for content in (b"PAR1", b""):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match="questions.parquet: cannot be read as Parquet"):
+            load(protocol="vqa", questions=path).all_questions()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"questions": "q.json"}, "questions: "),
+        ({"prompt": "Say it."}, r"prompt: must hold \{question\}, and no other braces"),
+        ({"prompt": "{question} {answer}"}, r"prompt: must hold \{question\}"),
+        ({"prompt": "{question!r}"}, r"prompt: must hold \{question\}"),
+        ({"prompt": "{question} {"}, "prompt: .*write a brace of the text twice"),
+        ({"answer_pattern": "("}, "answer_pattern: not a regular expression"),
+        ({"metric": "accuracy"}, "metric: Input should be 'exact_match'"),
+    ],
+)
+def test_settings_that_are_wrong_are_named(load, settings, message):
+    with pytest.raises(UserError, match=message):
+        load(**{"protocol": "vqa", "questions": Path("q.jsonl"), **settings})
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "answer"),
+    [
+        (None, " a cat\n", "a cat"),
+        ("Answer: (.*)", "I see. Answer: a cat \nDone", "a cat"),
+        ("Answer: (.*)", "a cat", ""),
+        (r"\d+", "about 12 or 13", "12"),
+        ("cat(s)?", "a cat", ""),
+    ],
+)
+def test_a_pattern_takes_the_answer_out(load, pattern, text, answer):
+    protocol = load(protocol="vqa", questions="q.jsonl", **({"answer_pattern": pattern} if pattern else {}))
+    assert protocol.extract(None, text) == answer
