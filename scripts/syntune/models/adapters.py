@@ -21,6 +21,10 @@ ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetens
 BESIDE = "non_lora_trainables.safetensors"
 """What was trained beside the adapter, whole: the connector."""
 
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
+_OF_THE_TRAINER = ("training_args.", "optimizer.", "scheduler.", "rng_state", "scaler.")
+"""Endings of files of weights; beginnings of those that trainers leave and that are no weights of the model."""
+
 PEFT_PREFIX = "base_model.model."
 """What PEFT puts before a module's name."""
 
@@ -33,7 +37,9 @@ def merge(model: Any, folder: Path, family: Family) -> Any:
     """
     if (folder / ADAPTER_CONFIG).is_file():
         return apply_adapter(model, folder, family).merge_and_unload()
-    _copy_beside(adapter_file(folder, BESIDE), model, family)
+    beside = adapter_file(folder, BESIDE)
+    _refuse_unread(folder, [beside])
+    _copy_beside(beside, model, family)
     return model
 
 
@@ -43,13 +49,18 @@ def apply_adapter(model: Any, folder: Path, family: Family) -> PeftModel:
     Raises:
         UserError: a tensor is missing, unexpected, empty or of another shape: the adapter is for another base.
     """
-    file = adapter_file(folder, ADAPTER_WEIGHTS)
+    file, beside = adapter_file(folder, ADAPTER_WEIGHTS), adapter_file(folder, BESIDE)
+    _refuse_unread(folder, [file, beside])
     weights = read_tensors(file)
     fields = _lora_fields(folder / ADAPTER_CONFIG)
     fields["target_modules"] = _targets(folder / ADAPTER_CONFIG, fields.get("target_modules"), weights, model, family)
-    beside = adapter_file(folder, BESIDE)
     if beside.is_file():
         _copy_beside(beside, model, family)
+    elif family.needs_connector(folder):
+        raise UserError(
+            f"{folder}: {BESIDE.removesuffix('.safetensors')}.bin is missing: the reference trains the connector "
+            "beside its adapter, and without it the base's would answer; copy it from where the adapter came from"
+        )
     try:
         adapted = get_peft_model(model, LoraConfig(**fields))
     except (ValueError, TypeError, re.error) as error:  # no rank, no pattern, or one that no module matches
@@ -77,6 +88,15 @@ def connector_names(model: nn.Module, family: Family) -> set[str]:
     """The names of the connector's parameters."""
     connector = {id(parameter) for module in family.connector(model) for parameter in module.parameters()}
     return {name for name, parameter in model.named_parameters() if id(parameter) in connector}
+
+
+def _refuse_unread(folder: Path, read: list[Path]) -> None:
+    """Refuse a folder with weights that nothing reads; a pickle beside the safetensors of its name is their copy."""
+    stems = {path.stem for path in read}
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _WEIGHTS and path.stem not in stems and not path.name.startswith(_OF_THE_TRAINER):
+            config = "" if (folder / ADAPTER_CONFIG).is_file() else f", as {ADAPTER_CONFIG} is missing"
+            raise UserError(f"{path}: holds weights that nothing would read{config}; complete the folder, or move it away")
 
 
 def _copy_beside(path: Path, model: nn.Module, family: Family) -> None:

@@ -102,6 +102,9 @@ class Family(Protocol):
     def own_name(self, saved: str) -> str:
         """The inverse of :meth:`saved_name`."""
 
+    def needs_connector(self, folder: Path) -> bool:
+        """Whether an adapter's folder must hold the connector, as what wrote it always trains that, too."""
+
     def use_attention(self, model: Any, attention: str, device: torch.device, dtype: torch.dtype) -> str:
         """Choose the attention for training ("auto" or a name) and pack rows where the family can; returns its name."""
 

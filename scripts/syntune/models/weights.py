@@ -53,7 +53,7 @@ def read_tensors(path: Path) -> Tensors:
     """The tensors of one file: safetensors, or a pickle of nothing but tensors.
 
     Raises:
-        UserError: the file is missing, is no such file, or holds an empty tensor.
+        UserError: the file is missing, is no such file, or holds a tensor that is empty or has NaN or Inf in it.
     """
     if not path.is_file():
         raise UserError(f"{path}: does not exist")
@@ -64,6 +64,9 @@ def read_tensors(path: Path) -> Tensors:
             f"{path}: {_count(empty)} empty (first {empty[0]}): it was saved from a ZeRO-3 run without "
             "gathering the parameters; save it again with them gathered"
         )
+    for name, tensor in tensors.items():
+        if not (_is_finite(tensor) or name.endswith("mask")):  # an attention mask is -inf where nothing is seen
+            raise UserError(f"{path}: {name} holds NaN or Inf: the file is damaged or its training diverged")
     return tensors
 
 
@@ -131,6 +134,15 @@ def _count(names: Iterable[str]) -> str:
     """How many tensors there are, in words."""
     number = len(list(names))
     return "1 tensor is" if number == 1 else f"{number} tensors are"
+
+
+def _is_finite(tensor: torch.Tensor) -> bool:
+    """Whether a tensor has neither NaN nor Inf: they show in its sum, which reads it once and copies nothing."""
+    if not tensor.is_floating_point():
+        return True
+    if tensor.element_size() == 1:  # float8 has no sum
+        return bool(tensor.float().isfinite().all())
+    return bool(tensor.sum(dtype=torch.float32).isfinite() or tensor.isfinite().all())
 
 
 def _copy(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

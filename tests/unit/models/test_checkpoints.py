@@ -545,6 +545,53 @@ def test_folders_in_the_wrong_place(base, adapter, tmp_path):
         load_chain([tmp_path / "nothing"], torch.float32)
 
 
+def as_the_reference_writes(adapter):
+    """The weights as pickles, and the reference's config beside them."""
+    for name in ("adapter_model", "non_lora_trainables"):
+        torch.save(load_file(adapter / f"{name}.safetensors"), adapter / f"{name}.bin")
+        (adapter / f"{name}.safetensors").unlink()
+    write_json(adapter / "config.json", {"model_type": "mgm_gemma"})
+
+
+def test_weights_that_nothing_would_read(base, adapter):
+    """Read without them, the folder would answer as its base does, or nearly so."""
+    as_the_reference_writes(adapter)
+    assert not torch.allclose(logits(base, adapter), logits(base), atol=1e-2)
+    torch.save({}, adapter / "training_args.bin")
+    (adapter / "non_lora_trainables.bin").rename(adapter / "mm_projector.bin")
+    with pytest.raises(UserError, match=r"mm_projector.bin: holds weights that nothing would read; complete"):
+        load_chain([base, adapter], torch.float32)
+    (adapter / "mm_projector.bin").unlink()
+    with pytest.raises(UserError, match=r"non_lora_trainables.bin is missing: the reference trains the connector"):
+        load_chain([base, adapter], torch.float32)
+
+
+def test_an_adapter_without_its_config(base, adapter, tmp_path):
+    as_the_reference_writes(adapter)
+    (adapter / "adapter_config.json").unlink()
+    match = "adapter_model.bin: holds weights that nothing would read, as adapter_config.json is missing"
+    with pytest.raises(UserError, match=match):
+        load_chain([base, adapter], torch.float32)
+    (adapter / "non_lora_trainables.bin").unlink()
+    ingredients = Ingredients(base=base, base_manifest=base.with_name("tiny.manifest.json"))
+    refuses(match, tmp_path, source="adapter", base="tiny", path=str(adapter), ingredients=ingredients)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_weights_that_are_no_numbers(base, adapter, llava, tmp_path, value, dtype):
+    weights = {name: tensor.to(dtype) for name, tensor in tensors_of(llava).items()}
+    name = next(name for name in weights if name.endswith("layers.1.mlp.up_proj.weight"))
+    weights[name][3, 5] = value
+    save_file(weights, llava / "model.safetensors")
+    refuses(rf"llava/model.safetensors: {name} holds NaN or Inf", tmp_path, source="local", path=str(llava))
+    lora = {name: tensor.to(dtype) for name, tensor in load_file(adapter / "adapter_model.safetensors").items()}
+    lora[min(lora)][0, 0] = value
+    save_file(lora, adapter / "adapter_model.safetensors")
+    with pytest.raises(UserError, match=rf"adapter_model.safetensors: {min(lora)} holds NaN or Inf"):
+        load_chain([base, adapter], torch.float32)
+
+
 def test_a_connector_that_is_not_whole(base, adapter):
     beside = load_file(adapter / "non_lora_trainables.safetensors")
     del beside[min(beside)]

@@ -95,6 +95,10 @@ class HfFamily:
         """The inverse of :meth:`saved_name`."""
         return saved.removeprefix(PEFT_PREFIX)
 
+    def needs_connector(self, folder: Path) -> bool:
+        """No: whoever trains such a model may leave its connector as it is."""
+        return False
+
     def use_attention(self, model: PreTrainedModel, attention: str, device: torch.device, dtype: torch.dtype) -> str:
         """Choose among transformers' own; "auto" leaves the model's. Rows are padded, not packed.
 

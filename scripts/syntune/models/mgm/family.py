@@ -16,6 +16,7 @@ from syntune.models.mgm.modeling_mgm import LORA_TARGETS, MgmForConditionalGener
 from syntune.models.mgm.packing import pack_in_training
 from syntune.models.mgm.prefix import encode_prefixes, generate_after
 from syntune.models.mgm.processing_mgm import MgmProcessor
+from syntune.models.mgm.reference_checkpoints import read_reference_config
 from syntune.models.mgm.reference_names import from_reference_name, to_reference_name
 
 
@@ -57,6 +58,10 @@ class MgmFamily:
     def own_name(self, saved: str) -> str:
         """The inverse of :meth:`saved_name`."""
         return from_reference_name(saved.removeprefix(PEFT_PREFIX))
+
+    def needs_connector(self, folder: Path) -> bool:
+        """Whether the reference's script wrote it, whose next stage takes the connector from there."""
+        return read_reference_config(folder) is not None
 
     def use_attention(self, model: Any, attention: str, device: torch.device, dtype: torch.dtype) -> str:
         """Pack the rows of a batch into one sequence, with the attention asked for."""
