@@ -1,6 +1,7 @@
-"""What was trained on a full model: an adapter, the connector beside it, or the connector alone.
+"""What was trained on a full model: an adapter, the connector with it, or the connector alone.
 
-An adapter's folder holds PEFT's two files, or PyTorch's in their place, as the reference MGM writes them.
+An adapter's folder holds PEFT's two files, or PyTorch's in their place, as the reference MGM writes them. A connector
+that was trained, too, is in PEFT's file where plain PEFT can load the model, else in a file of its own.
 """
 
 import re
@@ -71,6 +72,35 @@ def apply_adapter(model: Any, folder: Path, family: Family) -> PeftModel:
     return adapted
 
 
+def save_adapter(model: PeftModel, tensors: Tensors, family: Family, folder: Path) -> None:
+    """Write an adapter and, if it was trained, the connector.
+
+    Args:
+        model: wrapped by PEFT.
+        tensors: what was trained, whole, by the names of ``model``'s parameters.
+        family: its family.
+        folder: an existing folder.
+    """
+    base, config = model.get_base_model(), model.peft_config["default"]
+    own = {name: name.removeprefix(PEFT_PREFIX) for name in tensors}
+    names = connector_names(base, family)
+    connector = {own[name]: tensor for name, tensor in tensors.items() if own[name] in names}
+    adapter = {name: tensor for name, tensor in tensors.items() if own[name] not in names}
+    weights = get_peft_model_state_dict(model, adapter, save_embedding_layers=False)
+    if connector and family.peft_loads:
+        modules = connector_modules(base, family)
+        config.modules_to_save = list(modules)
+        whole = {
+            f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()
+        }
+        weights |= {family.saved_name(name): value.contiguous() for name, value in (whole | connector).items()}
+    elif connector:
+        save_beside(folder, connector, family)
+    config.inference_mode = True
+    config.save_pretrained(folder)
+    save_file(weights, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
+
+
 def save_beside(folder: Path, tensors: Tensors, family: Family) -> None:
     """Write what was trained beside an adapter."""
     named = {family.saved_name(name): tensor.contiguous() for name, tensor in tensors.items()}
@@ -82,6 +112,16 @@ def adapter_file(folder: Path, name: str) -> Path:
     path = folder / name
     other = path.with_suffix(".bin")
     return other if other.is_file() and not path.is_file() else path
+
+
+def connector_modules(model: nn.Module, family: Family) -> dict[str, nn.Module]:
+    """The connector's modules by name, as PEFT's ``modules_to_save`` takes them: not lists, but what is in them."""
+    names = {module: name for name, module in model.named_modules()}
+    found: dict[str, nn.Module] = {}
+    for module in family.connector(model):
+        parts = list(module) if isinstance(module, nn.ModuleList) else [module]
+        found |= {names[part]: part for part in parts}
+    return found
 
 
 def connector_names(model: nn.Module, family: Family) -> set[str]:
@@ -96,7 +136,9 @@ def _refuse_unread(folder: Path, read: list[Path]) -> None:
     for path in sorted(folder.iterdir()):
         if path.suffix in _WEIGHTS and path.stem not in stems and not path.name.startswith(_OF_THE_TRAINER):
             config = "" if (folder / ADAPTER_CONFIG).is_file() else f", as {ADAPTER_CONFIG} is missing"
-            raise UserError(f"{path}: holds weights that nothing would read{config}; complete the folder, or move it away")
+            raise UserError(
+                f"{path}: holds weights that nothing would read{config}; complete the folder, or move it away"
+            )
 
 
 def _copy_beside(path: Path, model: nn.Module, family: Family) -> None:

@@ -71,6 +71,9 @@ class Family(Protocol):
     records_towers: bool
     """Whether :meth:`compile_vision` records the towers, whose parameters must then stay where they are."""
 
+    peft_loads: bool
+    """Whether plain transformers and PEFT load such a model and an adapter on it, which then holds the connector."""
+
     def load_model(self, folder: Path, dtype: torch.dtype) -> Any:
         """The model of a full checkpoint, every tensor accounted for."""
 

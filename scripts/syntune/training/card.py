@@ -4,6 +4,7 @@ from typing import Any
 
 from syntune.artifacts.manifests import Manifest
 from syntune.artifacts.training_records import TrainingSummary
+from syntune.models import usage
 from syntune.settings.flattening import flat
 from syntune.settings.methods import METHODS
 from syntune.training.finished import Finished
@@ -24,16 +25,20 @@ def model_card(finished: Finished, summary: TrainingSummary, dataset: Manifest, 
     tags = "".join(f"- {tag}\n" for tag in ("image-text-to-text", "syntune", *([settings.method] if adapter else [])))
     rows = "\n".join(f"| {key} | {_shown(value)} |" for key, value in flat(settings.model_dump(mode="json")).items())
     checks = "\n".join(f"| {check['name']} | {check['status']} | {check['detail']} |" for check in finished.verdicts)
+    origin = usage.origin_on_hub(starts[0])
+    based = f"base_model: {origin[0]}\n" if origin else ""
     start = " + ".join(f"`{manifest.name}` ({manifest.content[:12]})" for manifest in starts)
     return f"""---
-{library}pipeline_tag: image-text-to-text
+{library}{based}pipeline_tag: image-text-to-text
 tags:
 {tags}---
 # {finished.job.run}
 
 Trained by Syntune: method `{settings.method}` on dataset `{dataset.name}`, from {start}.
 
-{_loading(settings.method)}
+## Use
+
+{_use(finished, starts)}
 
 ## Data
 
@@ -62,17 +67,32 @@ Scores are not in this card: they belong to the report of the workflow that made
 """
 
 
-def _loading(method: str) -> str:
-    """How the files are read."""
-    writes = METHODS[method].writes
-    if writes == "adapter":
-        return (
-            "`adapter_model.safetensors` and `adapter_config.json` are PEFT's (`PeftModel.from_pretrained`); "
-            "`non_lora_trainables.safetensors` holds what was trained beside the adapter."
-        )
-    if writes == "connector":
-        return "`non_lora_trainables.safetensors` holds the connector, which alone was trained."
-    return "A whole model: `from_pretrained` of its class."
+def _use(finished: Finished, starts: list[Manifest]) -> str:
+    """How to load what the folder holds, and how to make one checkpoint of it and what it was trained on."""
+    job, family = finished.job, finished.ready.start.family
+    writes, own = METHODS[job.settings.method].writes, job.checkpoint.as_posix()
+    chain = [] if writes == "model" else [folder.as_posix() for folder in job.starts]
+    parts = [f"Within the workflow: `tools/in-env eval python scripts/ask.py {job.run} picture.jpg 'A question?'`."]
+    if not family.peft_loads:
+        parts += [
+            "Others load it after an export, in the layout of the reference MGM:",
+            usage.block("sh", usage.export([*chain, own], job.run, "reference")),
+        ]
+        return "\n\n".join(parts)
+    if not chain:
+        parts += ["It is a whole model:", usage.block("python", usage.load_whole(own))]
+    elif writes == "adapter" and len(chain) == 1:
+        base, revision = usage.origin_on_hub(starts[0]) or (chain[0], None)
+        parts += [
+            "It is a PEFT adapter, which holds the connector if that was trained, too:",
+            usage.block("python", usage.load_adapter(base, revision, own)),
+        ]
+    if chain:
+        parts += [
+            f"Merged into one checkpoint, `{job.run}`, for transformers and vLLM (`vllm serve {job.run}`):",
+            usage.block("sh", usage.export([*chain, own], job.run)),
+        ]
+    return "\n\n".join(parts)
 
 
 def _shown(value: Any) -> str:

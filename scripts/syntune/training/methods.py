@@ -9,7 +9,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
 from syntune.errors import UserError
-from syntune.models.adapters import PEFT_PREFIX, connector_names, save_beside
+from syntune.models.adapters import save_adapter, save_beside
 from syntune.models.family import Family
 from syntune.settings.methods import METHODS
 from syntune.settings.runs import TrainedRunSettings
@@ -104,7 +104,7 @@ def whole_size(parameter: nn.Parameter) -> int:
 def write_trained(
     model: nn.Module, family: Family, method: str, tensors: dict[str, torch.Tensor], folder: Path
 ) -> None:
-    """Write what was trained: an adapter with what was trained beside it, the connector alone, or a whole model.
+    """Write what was trained: an adapter and the connector with it, the connector alone, or a whole model.
 
     Args:
         model: as :func:`adapt` returned it.
@@ -120,13 +120,5 @@ def write_trained(
         save_beside(folder, tensors, family)
         model.config.save_pretrained(folder)
     else:
-        base = model.get_base_model()
-        connector = connector_names(base, family)
-        own_names = {name: name.removeprefix(PEFT_PREFIX) for name in tensors}
-        beside = {own: tensors[name] for name, own in own_names.items() if own in connector}
-        adapter = {name: tensors[name] for name, own in own_names.items() if own not in connector}
-        model.save_pretrained(folder, state_dict=adapter, save_embedding_layers=False)
-        (folder / "README.md").unlink(missing_ok=True)  # PEFT's, without a word of this run
-        if beside:
-            save_beside(folder, beside, family)
-        base.config.save_pretrained(folder)
+        save_adapter(model, tensors, family, folder)
+        model.get_base_model().config.save_pretrained(folder)

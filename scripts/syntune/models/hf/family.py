@@ -30,6 +30,7 @@ class HfFamily:
     name = "hf"
     kept_on_cpu = ()
     records_towers = False
+    peft_loads = True
 
     def __init__(self, folder: Path) -> None:
         """Find the model class of a checkpoint.

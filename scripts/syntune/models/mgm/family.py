@@ -27,6 +27,7 @@ class MgmFamily:
     lora_targets = LORA_TARGETS
     kept_on_cpu = ("input_ids", "attention_mask", "labels")
     records_towers = True
+    peft_loads = False
 
     def load_model(self, folder: Path, dtype: torch.dtype) -> MgmForConditionalGeneration:
         """The model of a full checkpoint, every tensor accounted for."""
