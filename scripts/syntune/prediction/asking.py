@@ -1,0 +1,75 @@
+"""Questions about a picture that no benchmark asks, put to a run of the config as prediction puts them."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from syntune.benchmarks.protocol import Question
+from syntune.errors import UserError, one_line
+from syntune.images import open_image, read_image
+from syntune.models.checkpoints import load_chain
+from syntune.prediction.answering import Answerer
+from syntune.prediction.device import choose_device
+from syntune.prediction.plan import by_image, hash_images
+from syntune.settings.reading import read_settings
+from syntune.settings.replicates import write_out
+from syntune.settings.results import results_folder
+from syntune.settings.runs import RunSettings
+from syntune.settings.tree import Settings
+
+
+def ask(
+    config: str, run: str, picture: Path, questions: Sequence[str], gpus: int | None, max_new_tokens: int
+) -> list[str]:
+    """The answers of a run, in the questions' order.
+
+    Args:
+        config: path of the config.
+        run: name of one of its runs, or of one training of a run with replicates.
+        picture: the image file.
+        questions: what is asked, word for word; ``<image>`` in a question says where the picture stands in it.
+        gpus: 1 for the GPU in bfloat16, 0 for the CPU in float32; None takes what the run says.
+        max_new_tokens: longest answer, in tokens.
+
+    Raises:
+        UserError: there is no such run, it is not trained, or the picture cannot be used.
+    """
+    folders, settings = find_run(config, run)
+    image = open_image(read_image(picture), str(picture), orientation=settings.orientation)
+    device, dtype = choose_device(min(settings.gpus, 1) if gpus is None else gpus, settings.threads)
+    answerer = Answerer(load_chain(folders, dtype, device), max_new_tokens, lambda _: image, settings.threads)
+    asked = [Question(index, text, picture) for index, text in enumerate(questions)]
+    groups = by_image(hash_images(asked, settings.orientation))
+    answers = {
+        hashed.question.id: answer.text
+        for batch in answerer.answer(groups, batch_size=len(asked))
+        for hashed, answer in batch
+    }
+    return [answers[question.id] for question in asked]
+
+
+def find_run(config: str, run: str) -> tuple[list[Path], RunSettings]:
+    """The folders of the checkpoints that answer for a run, and its settings.
+
+    Raises:
+        UserError: the config cannot be read, has no such run, or a checkpoint of the run is not there yet.
+    """
+    try:
+        content = yaml.safe_load(Path(config).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{config}: cannot be read ({one_line(error)})") from error
+    settings = write_out(read_settings(content, Settings, config))
+    if run not in settings.runs:
+        raise UserError(f"{config}: has no run '{run}'; its runs are {', '.join(settings.runs)}")
+    results = Path(results_folder([os.path.relpath(config)], settings.results))
+    folders = []
+    for name in settings.answering(settings.ancestry(run)):
+        folder = results / ("models" if name in settings.models else "checkpoints") / name
+        manifest = folder.with_name(f"{name}.manifest.json")
+        if not manifest.is_file():
+            call = f"snakemake --cores all {'' if config == 'config.yaml' else f'--configfile {config} '}{manifest}"
+            raise UserError(f"{config}: run '{run}' cannot answer yet: {folder} is not made; make it: {call}")
+        folders.append(folder)
+    return folders, settings.runs[run]
