@@ -98,6 +98,9 @@ SECTIONS = ("seeds", "datasets", "models", "runs", "benchmarks")
 JSON = {section: {name: as_params(part) for name, part in getattr(settings, section).items()} for section in SECTIONS}
 """Each named section as the JSON that its command takes, for lookup()."""
 
+PIXELS = {name: run.pixels().model_dump_json(exclude_defaults=True) for name, run in settings.runs.items()}
+"""How each run sees images, as the JSON that its commands take, for lookup()."""
+
 TRAINED = [name for name, run in settings.runs.items() if METHODS[run.method].is_trained]
 WITH_RECIPE = [name for name, dataset in settings.datasets.items() if dataset.recipe]
 SEARCHED = list(dict.fromkeys(settings.runs[name].dataset for name in TRAINED))

@@ -26,13 +26,13 @@ rule predict:
         benchmark=lookup(dpath="benchmarks/{benchmark}", within=JSON),
         slice=slice_number,
         device=lookup(dpath="runs/{run}/gpus", within=VALUES),
-        orientation=lookup(dpath="runs/{run}/orientation", within=VALUES),
+        pixels=lookup(dpath="{run}", within=PIXELS),
         cache="results/cache/predictions",
     shell:
         "python scripts/predict.py --run {wildcards.run:q} --benchmark {wildcards.benchmark:q} "
         "--benchmark-settings {params.benchmark:q} --settings {params.settings:q} --slice {params.slice:q} "
         "--checkpoints {input.folders:q} --manifests {input.manifests:q} --gpus {params.device:q} "
-        "--threads {threads} --orientation {params.orientation:q} --cache {params.cache:q} --output {output.predictions:q} 2>&1 | tee {log:q}"
+        "--threads {threads} --pixels {params.pixels:q} --cache {params.cache:q} --output {output.predictions:q} 2>&1 | tee {log:q}"
 
 
 if SLICES:

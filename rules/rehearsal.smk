@@ -60,12 +60,12 @@ rule rehearse_evaluation:
         *code("rehearse_evaluation"),
         benchmarks=benchmarks_as_object(),
         device=lookup(dpath="runs/{run}/gpus", within=VALUES),
-        orientation=lookup(dpath="runs/{run}/orientation", within=VALUES),
+        pixels=lookup(dpath="{run}", within=PIXELS),
         withdrawn=withdrawn_by_rehearsal,
     shell:
         "rm -f {params.withdrawn:q} && python scripts/rehearse_evaluation.py --run {wildcards.run:q} "
         "--checkpoints {input.folders:q} --benchmarks {params.benchmarks:q} "
-        "--gpus {params.device:q} --threads {threads} --orientation {params.orientation:q} --output {output.passed:q} 2>&1 | tee {log:q}"
+        "--gpus {params.device:q} --threads {threads} --pixels {params.pixels:q} --output {output.passed:q} 2>&1 | tee {log:q}"
 
 
 rule clear_for_training:

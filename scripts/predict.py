@@ -12,6 +12,7 @@ def main(args: argparse.Namespace) -> None:
     from syntune.prediction.device import choose_device
     from syntune.prediction.predictions import predict
     from syntune.settings.benchmarks import BenchmarkSettings
+    from syntune.settings.pixels import PixelSettings
     from syntune.settings.prediction import PredictionSettings
     from syntune.settings.reading import read_params
 
@@ -28,7 +29,7 @@ def main(args: argparse.Namespace) -> None:
         slice_index=args.slice,
         cache=args.cache,
         output=args.output,
-        orientation=args.orientation,
+        pixels=read_params(args.pixels, PixelSettings),
     )
 
 
@@ -49,9 +50,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="the manifest of each checkpoint")
     parser.add_argument("--gpus", type=int, choices=(0, 1), default=1, help="1: the GPU, bfloat16; 0: the CPU, float32")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
-    parser.add_argument(
-        "--orientation", choices=("apply", "ignore"), default="apply", help="what becomes of images' orientation tags"
-    )
+    parser.add_argument("--pixels", default="{}", help="how images are seen, as JSON or @FILE")
     parser.add_argument("--slice", type=int, default=0, help="which slice of the questions, from 0")
     parser.add_argument("--cache", type=Path, required=True, help="folder of the answers that were given before")
     parser.add_argument("--output", type=Path, required=True, help="predictions to write (JSON lines)")

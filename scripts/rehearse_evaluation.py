@@ -15,12 +15,14 @@ def main(args: argparse.Namespace) -> None:
     from syntune.prediction.identity import PACKAGES
     from syntune.prediction.rehearsal import rehearse
     from syntune.settings.benchmarks import BenchmarkSettings
+    from syntune.settings.pixels import PixelSettings
     from syntune.settings.reading import read_params
 
     device, dtype = choose_device(args.gpus, args.threads)
     benchmarks = read_params(args.benchmarks, dict[str, BenchmarkSettings])
+    pixels = read_params(args.pixels, PixelSettings)
     protocols = [load_benchmark(settings, name) for name, settings in benchmarks.items()]
-    checked = rehearse(protocols, args.checkpoints, device, dtype, args.threads, args.orientation)
+    checked = rehearse(protocols, args.checkpoints, device, dtype, args.threads, pixels)
     interpreter = describe_interpreter(PACKAGES)
     write_json(args.output, {"run": args.run, "dtype": dtype_name(dtype), **checked, "interpreter": interpreter})
 
@@ -39,9 +41,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--benchmarks", required=True, help="the settings of every benchmark, as JSON or @FILE")
     parser.add_argument("--gpus", type=int, choices=(0, 1), default=1, help="1: the GPU, bfloat16; 0: the CPU, float32")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
-    parser.add_argument(
-        "--orientation", choices=("apply", "ignore"), default="apply", help="what becomes of images' orientation tags"
-    )
+    parser.add_argument("--pixels", default="{}", help="how images are seen, as JSON or @FILE")
     parser.add_argument("--output", type=Path, required=True, help="what was checked (JSON)")
     return parser
 

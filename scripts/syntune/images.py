@@ -1,23 +1,20 @@
-"""Untrusted images, read and decoded within limits, and turned as their orientation tag asks."""
+"""Untrusted images, read and decoded within limits, and shown as viewers show them: turned by their tag, on white."""
 
 import io
 import stat
 import warnings
 import zlib
 from pathlib import Path
-from typing import Literal
 
 from PIL import Image, PngImagePlugin
 from PIL.ExifTags import Base
 from PIL.Image import Transpose
 
 from syntune.errors import UserError
+from syntune.settings.pixels import AS_VIEWERS, PixelSettings
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 """The formats that are decoded; Pillow's other decoders are never reached."""
-
-Orientation = Literal["apply", "ignore"]
-"""Whether an image is turned as its orientation tag asks, as viewers do, or left as it is stored."""
 
 UPRIGHT = 1
 """The orientation of an image that is stored as it is shown."""
@@ -80,11 +77,11 @@ def open_image(
     name: str,
     max_pixels: int | None = 50_000_000,
     max_bytes: int | None = None,
-    orientation: Orientation = "apply",
+    pixels: PixelSettings = AS_VIEWERS,
 ) -> Image.Image:
     """Decode an image whole, as 8-bit RGB; of an animation, the first frame.
 
-    Transparent pixels keep their colour, 16-bit grey is scaled to 8 bits.
+    16-bit grey is scaled to 8 bits.
 
     Args:
         source: the file's content, or its path.
@@ -92,7 +89,8 @@ def open_image(
         max_pixels: the largest width x height that is decoded; it is checked before anything is. None is for images
             that were checked before.
         max_bytes: the largest file that is read.
-        orientation: whether to turn the image as its orientation tag asks. Pillow turns a TIFF in any case.
+        pixels: whether to turn the image as its orientation tag asks, and what to show transparent pixels on. Pillow
+            turns a TIFF in any case.
 
     Raises:
         UserError: the image is missing, of another format, truncated, empty, too large, too elongated, or of
@@ -107,9 +105,9 @@ def open_image(
             _check_size(image, name, max_pixels)
             if image.mode == "F":
                 raise UserError(f"{name}: its pixels are fractions of an unknown range; convert it to 8 bits")
-            turn = _TURNS.get(_tag(image)) if orientation == "apply" else None
+            turn = _TURNS.get(_tag(image)) if pixels.orientation == "apply" else None
             image.load()
-            rgb = _to_rgb(image)
+            rgb = _to_rgb(image, pixels.transparency)
             return rgb if turn is None else rgb.transpose(turn)
     except UserError:
         raise
@@ -135,6 +133,18 @@ def orientation_of(content: bytes) -> int:
             return _tag(image)
     except Exception:
         return UPRIGHT
+
+
+def has_transparent_pixels(content: bytes) -> bool:
+    """Whether some pixel of an image is transparent, at least in part; False where there is no image.
+
+    Only images with an alpha channel or a transparent colour are decoded.
+    """
+    try:
+        with _opened(content) as image:
+            return image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema()[0] < 255
+    except Exception:
+        return False
 
 
 def format_of(content: bytes) -> str:
@@ -188,12 +198,17 @@ def _check_size(image: Image.Image, name: str, max_pixels: int | None) -> None:
         raise UserError(f"{name}: {width} x {height} pixels are too elongated to be padded to a square")
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """``image`` in mode RGB; Pillow alone would clip 16-bit grey to white."""
+def _to_rgb(image: Image.Image, transparency: str) -> Image.Image:
+    """``image`` in mode RGB, transparent pixels shown on a colour or, with "ignore", in the one that they hide.
+
+    Pillow alone would clip 16-bit grey to white.
+    """
     if image.mode in _SIXTEEN_BIT:
         image = image.convert("I").point(lambda value: value / 257).convert("L")
-    elif image.mode == "P" and "transparency" in image.info:
+    elif image.has_transparency_data:
         image = image.convert("RGBA")
+        if transparency != "ignore":
+            image = Image.alpha_composite(Image.new("RGBA", image.size, transparency), image)
     return image.convert("RGB")
 
 

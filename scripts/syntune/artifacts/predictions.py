@@ -23,6 +23,7 @@ class Prediction(Schema):
         benchmark: content hash of all questions and images of the benchmark.
         decoding: how the answer was decoded, and in which arithmetic.
         orientation: what became of the orientation tag of the image, ``apply`` or ``ignore``; None where it has none.
+        transparency: what transparent pixels were shown on, ``white`` or ``black``, or ``ignore``; None without any.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -36,3 +37,4 @@ class Prediction(Schema):
     benchmark: str | None = None
     decoding: dict[str, Any] | None = None
     orientation: str | None = None
+    transparency: str | None = None

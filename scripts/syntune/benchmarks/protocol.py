@@ -11,7 +11,8 @@ from PIL import Image
 from syntune.artifacts.questions import QuestionId
 from syntune.benchmarks.names import listed, repeated
 from syntune.errors import UserError
-from syntune.images import Orientation, open_image
+from syntune.images import open_image
+from syntune.settings.pixels import AS_VIEWERS, PixelSettings
 
 S = TypeVar("S")
 
@@ -47,11 +48,11 @@ class Question:
         return self.image if isinstance(self.image, bytes) else self.image.read_bytes()
 
     def open_image(
-        self, max_pixels: int, max_bytes: int | None = None, orientation: Orientation = "apply"
+        self, max_pixels: int, max_bytes: int | None = None, pixels: PixelSettings = AS_VIEWERS
     ) -> Image.Image:
         """The image, decoded (RGB); a damaged or oversized one is a :class:`UserError`."""
         name = f"question {self.id}" if isinstance(self.image, bytes) else str(self.image)
-        return open_image(self.image, name, max_pixels, max_bytes, orientation)
+        return open_image(self.image, name, max_pixels, max_bytes, pixels)
 
 
 class Protocol(ABC, Generic[S]):
@@ -135,9 +136,9 @@ class Protocol(ABC, Generic[S]):
         """The question and its raw answer as the reference's answer files hold them."""
         return {"question_id": question.id, "prompt": question.prompt, "text": text}
 
-    def open_image(self, question: Question, orientation: Orientation = "apply") -> Image.Image:
+    def open_image(self, question: Question, pixels: PixelSettings = AS_VIEWERS) -> Image.Image:
         """A question's image, decoded (RGB) within the benchmark's limits."""
-        return question.open_image(self.settings.max_pixels, self.settings.max_bytes, orientation)
+        return question.open_image(self.settings.max_pixels, self.settings.max_bytes, pixels)
 
     def check_images(self, questions: Sequence[Question]) -> None:
         """Refuse questions whose image file is not there or too large."""

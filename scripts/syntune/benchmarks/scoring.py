@@ -1,7 +1,7 @@
 """A run's score on a benchmark, from its predictions and the annotations."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from syntune.artifacts.predictions import Prediction
 from syntune.artifacts.questions import QuestionId
@@ -102,10 +102,19 @@ def _unusual(
     questions: Sequence[Question], predictions: Sequence[Prediction]
 ) -> dict[str, dict[str, CategoryScore | int]]:
     """The counts of questions with something unusual about them, by what it is; nothing where there are none."""
-    tags = {"apply": "image turned by its orientation tag", "ignore": "image's orientation tag ignored"}
     notes = [note for question in questions for note in question.notes]
-    notes += [tags.get(line.orientation, line.orientation) for line in predictions if line.orientation]
+    notes += [note for line in predictions for note in _seen(line)]
     return {"questions": dict(sorted(Counter(notes).items()))} if notes else {}
+
+
+def _seen(line: Prediction) -> Iterator[str]:
+    """How an image was seen whose pixels can be seen in several ways."""
+    if line.orientation:
+        is_turned = line.orientation == "apply"
+        yield "image turned by its orientation tag" if is_turned else "image's orientation tag ignored"
+    if line.transparency:
+        is_shown = line.transparency != "ignore"
+        yield f"transparent pixels on {line.transparency}" if is_shown else "transparent pixels' hidden colours shown"
 
 
 def _by_category(

@@ -22,8 +22,9 @@ log = logging.getLogger("ingest_seed")
 
 _TABLES = """
     CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, state TEXT NOT NULL, sha256 BLOB NOT NULL) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS decoded (
-        sha256 BLOB, decoder BLOB, is_turned INTEGER NOT NULL, PRIMARY KEY (sha256, decoder)
+    CREATE TABLE IF NOT EXISTS seen (
+        sha256 BLOB, decoder BLOB, is_turned INTEGER NOT NULL, is_transparent INTEGER NOT NULL,
+        is_plain INTEGER NOT NULL, PRIMARY KEY (sha256, decoder)
     ) WITHOUT ROWID;
 """
 
@@ -50,11 +51,28 @@ class FileState(NamedTuple):
         return cls(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
+class Traits(NamedTuple):
+    """What is counted of an image.
+
+    Attributes:
+        is_turned: it carries an orientation tag that asks for it.
+        is_transparent: some of its pixels are, at least in part.
+        is_plain: all its pixels are shown in one colour.
+    """
+
+    is_turned: bool = False
+    is_transparent: bool = False
+    is_plain: bool = False
+
+
 class Known(NamedTuple):
-    """An image that could be decoded: its hash, and whether it carries an orientation tag that turns it."""
+    """An image that could be decoded: its hash, and what is counted of it."""
 
     sha256: str
-    is_turned: bool
+    traits: Traits
+
+
+_TRAITS = ", ".join(Traits._fields)
 
 
 class ImageCache:
@@ -95,23 +113,23 @@ class ImageCache:
     def of_file(self, path: Path, state: FileState) -> Known | None:
         """What is known of a file that is still as it was."""
         found = self._ask(
-            "SELECT sha256, is_turned FROM hashes JOIN decoded USING (sha256) WHERE path = ? AND state = ? "
+            f"SELECT sha256, {_TRAITS} FROM hashes JOIN seen USING (sha256) WHERE path = ? AND state = ? "
             "AND decoder = ?",
             (str(path), canonical_json(state), self._decoder),
         )
-        return Known(found[0].hex(), bool(found[1])) if found else None
+        return Known(found[0].hex(), Traits(*map(bool, found[1:]))) if found else None
 
     def of_content(self, sha256: str) -> Known | None:
         """What is known of the content of this hash."""
         key = (bytes.fromhex(sha256), self._decoder)
-        found = self._ask("SELECT is_turned FROM decoded WHERE sha256 = ? AND decoder = ?", key)
-        return Known(sha256, bool(found[0])) if found else None
+        found = self._ask(f"SELECT {_TRAITS} FROM seen WHERE sha256 = ? AND decoder = ?", key)
+        return Known(sha256, Traits(*map(bool, found))) if found else None
 
     def add(self, images: Iterable[tuple[Known, Path | None, FileState | None]]) -> None:
         """Remember images, each with path and state; of one that came as bytes, None and None."""
         files, contents = [], []
         for known, path, state in images:
-            contents.append((bytes.fromhex(known.sha256), self._decoder, known.is_turned))
+            contents.append((bytes.fromhex(known.sha256), self._decoder, *known.traits))
             if path and state:
                 files.append((str(path), canonical_json(state), bytes.fromhex(known.sha256)))
         if self._database is None or not contents:
@@ -119,7 +137,7 @@ class ImageCache:
         try:
             with self._database:
                 self._database.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", files)
-                self._database.executemany("INSERT OR IGNORE INTO decoded VALUES (?, ?, ?)", contents)
+                self._database.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?, ?)", contents)
         except sqlite3.DatabaseError as error:
             self._give_up(error)
 

@@ -6,24 +6,30 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from PIL import Image
+
 from syntune.data.formats.records import BAD_IMAGE, MISSING_IMAGE
-from syntune.data.image_cache import FileState, ImageCache, Known
+from syntune.data.image_cache import FileState, ImageCache, Known, Traits
 from syntune.errors import UserError
 from syntune.files import sha256_bytes
-from syntune.images import UPRIGHT, format_of, open_image, orientation_of, read_image
+from syntune.images import (
+    UPRIGHT,
+    format_of,
+    has_transparent_pixels,
+    open_image,
+    orientation_of,
+    read_image,
+)
 
 
 class Checked(NamedTuple):
-    """What decoding an image found: its hash and path in the rows or, of a bad image, the reason and the message.
-
-    ``is_turned``: it carries an orientation tag that asks for it.
-    """
+    """What decoding an image found: its hash, path in the rows and traits or, of a bad one, reason and message."""
 
     sha256: str = ""
     path: str = ""
     reason: str = ""
     message: str = ""
-    is_turned: bool = False
+    traits: Traits = Traits()
 
 
 class _Read(NamedTuple):
@@ -66,7 +72,7 @@ class ImageChecks:
         for path in sorted(set(paths)):
             known = self._known(path)
             if known:
-                checked[path] = Checked(known.sha256, str(path), is_turned=known.is_turned)
+                checked[path] = Checked(known.sha256, str(path), traits=known.traits)
             else:
                 new.append(path)
         found = self._remember(self._pool.map(self._check_file, new))
@@ -87,7 +93,7 @@ class ImageChecks:
         """Add what was decoded to the cache."""
         found = list(found)
         self._cache.add(
-            (Known(read.checked.sha256, read.checked.is_turned), read.path, read.state)
+            (Known(read.checked.sha256, read.checked.traits), read.path, read.state)
             for read in found
             if read.checked.sha256
         )
@@ -125,8 +131,13 @@ class ImageChecks:
         known = self._cache.of_content(sha256)
         if known is None:
             try:
-                open_image(data, name, **self._limits)
+                known = Known(sha256, _traits(data, open_image(data, name, **self._limits)))
             except UserError as error:
                 return Checked(reason=BAD_IMAGE, message=str(error))
-            known = Known(sha256, orientation_of(data) != UPRIGHT)
-        return Checked(sha256, path, is_turned=known.is_turned)
+        return Checked(sha256, path, traits=known.traits)
+
+
+def _traits(content: bytes, image: Image.Image) -> Traits:
+    """What is counted of an image, given as its file's content and decoded (RGB)."""
+    is_plain = all(low == high for low, high in image.getextrema())
+    return Traits(orientation_of(content) != UPRIGHT, has_transparent_pixels(content), is_plain)

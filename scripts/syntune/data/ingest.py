@@ -20,6 +20,7 @@ from syntune.data.faults import Faults, counted
 from syntune.data.formats.front import read_records
 from syntune.data.formats.records import Fault, Record
 from syntune.data.ids import Ids
+from syntune.data.image_cache import Traits
 from syntune.data.image_checks import Checked, ImageChecks
 from syntune.errors import UserError
 from syntune.files import atomic_directory, atomic_file
@@ -78,7 +79,9 @@ def ingest_seed(
         settings=settings.model_dump(),
         details={
             "images": len(ingestion.images),
-            "images_with_orientation_tag": len(ingestion.turned),
+            "images_with_orientation_tag": len(ingestion.traits["is_turned"]),
+            "images_with_transparent_pixels": len(ingestion.traits["is_transparent"]),
+            "images_of_one_colour": len(ingestion.traits["is_plain"]),
             "unused_keys": dict(sorted(ingestion.unused.items())),
             "read_otherwise": dict(sorted(ingestion.notes.items())),
         },
@@ -96,7 +99,7 @@ class _Ingestion:
         self.unused: Counter[str] = Counter()
         self.notes: Counter[str] = Counter()
         self.images = DistinctCount()
-        self.turned = DistinctCount()
+        self.traits = {trait: DistinctCount() for trait in Traits._fields}
         self._ids = Ids(settings.repeated_ids)
 
     def rows(self, checks: ImageChecks) -> Iterator[dict]:
@@ -127,8 +130,9 @@ class _Ingestion:
         self.notes.update(record.notes)
         for image in images:
             self.images.add(image.sha256)
-            if image.is_turned:
-                self.turned.add(image.sha256)
+            for trait, count in self.traits.items():
+                if getattr(image.traits, trait):
+                    count.add(image.sha256)
         return {"id": row_id, "images": [image.path for image in images], "image_sha256": hashes, "text": record.text}
 
 

@@ -27,7 +27,7 @@ _MOST = 0.5
 
 def remarks(records: DataRecords) -> list[Observation]:
     """What stands out; one good line if nothing does."""
-    found = [*_steps(records), *_content(records)]
+    found = [*_steps(records), *_pictures(records), *_content(records)]
     rows = formats.plural(records.shards.rows_out or 0, "row")
     seed = formats.plural(records.seed.rows_out or 0, "seed row")
     first = Observation("good", f"{rows} from {seed}; every row that was dropped has its reason.")
@@ -55,6 +55,20 @@ def _steps(records: DataRecords) -> Iterator[Observation]:
     idle = [step.name for step in filters if step.rows_in and not (step.dropped or step.changed or step.added)]
     if idle:
         yield Observation("look", f"{formats.listing(idle)}: nothing dropped. Is the limit what you mean?")
+
+
+def _pictures(records: DataRecords) -> Iterator[Observation]:
+    """What the seed's images look like."""
+    details, images = records.seed.details, records.seed.details.get("images", 0)
+    transparent, plain = (details.get(f"images_{name}", 0) for name in ("with_transparent_pixels", "of_one_colour"))
+    if transparent:
+        yield Observation(
+            "look",
+            f"{transparent} of {formats.plural(images, 'image')} of the seed have transparent pixels. Runs see them on "
+            "white, unless their transparency says otherwise.",
+        )
+    if plain:
+        yield Observation("look", f"{plain} of {formats.plural(images, 'image')} of the seed show a single colour.")
 
 
 def _content(records: DataRecords) -> Iterator[Observation]:

@@ -8,6 +8,7 @@ from typing import Any
 from syntune.artifacts.store import Store
 from syntune.files import canonical_json, sha256_bytes
 from syntune.prediction.plan import AnsweredQuestion, GeneratedAnswer, HashedQuestion
+from syntune.settings.pixels import AS_VIEWERS
 
 
 class AnswerCache:
@@ -44,6 +45,6 @@ class AnswerCache:
 
 
 def _key(asked: HashedQuestion) -> str:
-    """SHA-256 over prompt and image, and over its orientation tag being ignored."""
-    ignored = ["orientation ignored"] if asked.orientation == "ignore" else []
-    return sha256_bytes(canonical_json([asked.question.prompt, asked.image, *ignored]).encode())
+    """SHA-256 over prompt and image, and over what is seen otherwise than viewers show it."""
+    otherwise = [f"{name} {value}" for name, value in asked.seen if value != getattr(AS_VIEWERS, name)]
+    return sha256_bytes(canonical_json([asked.question.prompt, asked.image, *otherwise]).encode())

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from syntune.benchmarks.protocol import Question
 from syntune.files import canonical_json, sha256_bytes
-from syntune.images import UPRIGHT, Orientation, orientation_of
+from syntune.images import UPRIGHT, has_transparent_pixels, orientation_of
+from syntune.settings.pixels import AS_VIEWERS, PixelSettings
 
 
 @dataclass(frozen=True)
@@ -15,12 +16,13 @@ class HashedQuestion:
     Attributes:
         question: the question.
         image: SHA-256 of the image's file.
-        orientation: what becomes of the image's orientation tag; None where it has none.
+        seen: the settings of pixels that matter for the image, with their values: ``orientation`` where it has such a
+            tag, ``transparency`` where it has transparent pixels.
     """
 
     question: Question
     image: str
-    orientation: Orientation | None = None
+    seen: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,14 +36,18 @@ class GeneratedAnswer:
 AnsweredQuestion = tuple[HashedQuestion, GeneratedAnswer]
 
 
-def hash_images(questions: Sequence[Question], orientation: Orientation = "apply") -> list[HashedQuestion]:
+def hash_images(questions: Sequence[Question], pixels: PixelSettings = AS_VIEWERS) -> list[HashedQuestion]:
     """The questions with the hashes of their images; each file is read once."""
-    images: dict[object, tuple[str, Orientation | None]] = {}
+    images: dict[object, tuple[str, tuple[tuple[str, str], ...]]] = {}
     for question in questions:
         if question.image not in images:
             content = question.image_bytes()
-            tag = orientation if orientation_of(content) != UPRIGHT else None
-            images[question.image] = sha256_bytes(content), tag
+            matters = {
+                "orientation": orientation_of(content) != UPRIGHT,
+                "transparency": has_transparent_pixels(content),
+            }
+            seen = tuple((name, getattr(pixels, name)) for name, does in matters.items() if does)
+            images[question.image] = sha256_bytes(content), seen
     return [HashedQuestion(question, *images[question.image]) for question in questions]
 
 

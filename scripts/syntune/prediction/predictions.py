@@ -13,7 +13,6 @@ from syntune.artifacts.predictions import Prediction
 from syntune.benchmarks.protocol import Protocol
 from syntune.errors import UserError
 from syntune.files import write_jsonl
-from syntune.images import Orientation
 from syntune.models.checkpoints import load_chain
 from syntune.prediction.answering import Answerer
 from syntune.prediction.cache import AnswerCache
@@ -21,6 +20,7 @@ from syntune.prediction.device import dtype_name
 from syntune.prediction.identity import chain_content, engine_content
 from syntune.prediction.plan import GeneratedAnswer, HashedQuestion, by_image, content_hash, hash_images, of_slice
 from syntune.prediction.progress import Progress
+from syntune.settings.pixels import AS_VIEWERS, PixelSettings
 from syntune.settings.prediction import PredictionSettings
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def predict(
     slice_index: int,
     cache: Path,
     output: Path,
-    orientation: Orientation = "apply",
+    pixels: PixelSettings = AS_VIEWERS,
 ) -> None:
     """Answer the questions of a slice and write a line for each, in the benchmark's order.
 
@@ -55,7 +55,7 @@ def predict(
         slice_index: which slice, from 0.
         cache: folder of the answers that were given before.
         output: the file to write.
-        orientation: what becomes of images' orientation tags.
+        pixels: how images are seen.
 
     Raises:
         UserError: checkpoints, questions or images are not as they must be, or a folder cannot be written.
@@ -65,7 +65,7 @@ def predict(
     content = chain_content(checkpoints, manifests)
     questions = protocol.questions()
     protocol.check_images(questions)
-    every = hash_images(questions, orientation)
+    every = hash_images(questions, pixels)
     asked = of_slice(every, slice_index, settings.slices)
     decoding = protocol.decoding() | {"dtype": dtype_name(dtype)}
     with AnswerCache(cache, {"model": content, "engine": engine_content(), "decoding": decoding}) as answers:
@@ -73,7 +73,7 @@ def predict(
         logger.info("%s: %d questions, %d of them answered before", name, len(asked), len(asked) - len(waiting))
         if waiting:
             loaded = load_chain(checkpoints, dtype, device)
-            open_image = partial(protocol.open_image, orientation=orientation)
+            open_image = partial(protocol.open_image, pixels=pixels)
             answerer = Answerer(loaded, decoding["max_new_tokens"], open_image, threads)
             with Progress(name, len(waiting), "questions") as progress:
                 for batch in answerer.answer(by_image(waiting), settings.batch_size):
@@ -86,7 +86,6 @@ def predict(
 
 def _line(protocol: Protocol, hashed: HashedQuestion, answer: GeneratedAnswer, shared: dict[str, Any]) -> Prediction:
     """One line of the file; ``shared`` is what all lines have."""
-    tag = {"orientation": hashed.orientation} if hashed.orientation else {}
     return Prediction(
         question_id=hashed.question.id,
         prompt=hashed.question.prompt,
@@ -94,7 +93,7 @@ def _line(protocol: Protocol, hashed: HashedQuestion, answer: GeneratedAnswer, s
         text=answer.text,
         tokens=answer.tokens,
         **shared,
-        **tag,
+        **dict(hashed.seen),
     )
 
 

@@ -12,12 +12,12 @@ import torch
 from syntune.benchmarks.names import listed
 from syntune.benchmarks.protocol import Protocol, Question
 from syntune.errors import UserError
-from syntune.images import Orientation
 from syntune.models.adapters import ADAPTER_CONFIG, apply_adapter
 from syntune.models.checkpoints import Loaded, load_chain
 from syntune.models.family import Processor, Row
 from syntune.prediction.answering import Answerer
 from syntune.prediction.plan import by_image, hash_images
+from syntune.settings.pixels import AS_VIEWERS, PixelSettings
 
 logger = logging.getLogger(__name__)
 
@@ -53,14 +53,14 @@ def check_benchmark(protocol: Protocol, threads: int) -> list[Question]:
 
 
 def answer_two(
-    loaded: Loaded, protocol: Protocol, questions: Sequence[Question], threads: int, orientation: Orientation = "apply"
+    loaded: Loaded, protocol: Protocol, questions: Sequence[Question], threads: int, pixels: PixelSettings = AS_VIEWERS
 ) -> int:
     """Answer the first question and the one with the longest prompt, as prediction does; returns how many that were."""
     longest = max(questions, key=lambda question: len(question.prompt))
     two = {question.id: question for question in (questions[0], longest)}
-    open_image = partial(protocol.open_image, orientation=orientation)
+    open_image = partial(protocol.open_image, pixels=pixels)
     answerer = Answerer(loaded, protocol.decoding()["max_new_tokens"], open_image, threads)
-    groups = by_image(hash_images(list(two.values()), orientation))
+    groups = by_image(hash_images(list(two.values()), pixels))
     answers = [pair for batch in answerer.answer(groups, batch_size=2) for pair in batch]
     for hashed, answer in answers:
         protocol.extract(hashed.question, answer.text)
@@ -93,7 +93,7 @@ def rehearse(
     device: torch.device,
     dtype: torch.dtype,
     threads: int,
-    orientation: Orientation = "apply",
+    pixels: PixelSettings = AS_VIEWERS,
 ) -> dict[str, Any]:
     """Check every benchmark, load the checkpoints and ask two questions of each; returns what was checked.
 
@@ -106,7 +106,7 @@ def rehearse(
         device: where the model answers.
         dtype: in which arithmetic.
         threads: threads that decode images.
-        orientation: what becomes of images' orientation tags.
+        pixels: how images are seen.
 
     Raises:
         UserError: anything is not as prediction will need it.
@@ -133,7 +133,7 @@ def rehearse(
             "protocol": protocol.label(),
             "questions": len(questions),
             "images": len({question.image for question in questions}),
-            "answered": answer_two(loaded, protocol, questions, threads, orientation),
+            "answered": answer_two(loaded, protocol, questions, threads, pixels),
         }
     return checked
 

@@ -5,18 +5,11 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from syntune.settings.methods import METHODS
+from syntune.settings.pixels import PixelSettings
 from syntune.settings.strict import Name, Strict
 
 NOT_IN_RESULT = {"save_steps", "keep_checkpoints", "keep_finished", "workers", "timeout"}
 """Settings of a run that change no byte of its checkpoint."""
-
-Orientation = Annotated[
-    Literal["apply", "ignore"],
-    Field(
-        description="images with an orientation tag, in training and answering: apply turns them as the tag asks, as "
-        "viewers do; ignore leaves them as they are stored, as LLaVA and MGM do"
-    ),
-]
 
 LAYOUT = {"gpus", "zero"}
 """Settings that spread a run's work over GPUs: the checkpoint depends on them by rounding alone."""
@@ -88,7 +81,7 @@ class HealthSettings(Strict):
     )
 
 
-class TrainedRunSettings(Strict):
+class TrainedRunSettings(PixelSettings):
     """A run that trains."""
 
     method: Literal["lora", "qlora", "full", "align"] = Field(
@@ -115,7 +108,6 @@ class TrainedRunSettings(Strict):
         default="truncate",
         description="a row above max_length: cut its text at the end (never image tokens), drop it, or stop; counted",
     )
-    orientation: Orientation = "apply"
     precision: Literal["bf16", "fp32"] = Field(default="bf16", description="arithmetic of the forward pass")
     attention: Literal["auto", "flash-attn", "torch-varlen", "sdpa", "eager"] = Field(
         default="auto", description="implementation of attention; auto takes the fastest that works here"
@@ -176,12 +168,11 @@ class TrainedRunSettings(Strict):
         return self
 
 
-class BaseRunSettings(Strict):
+class BaseRunSettings(PixelSettings):
     """A run that does not train: it answers with the model, or the earlier run, as it is."""
 
     method: Literal["none"]
     start: Name = Field(description="the model, or the earlier run, that answers")
-    orientation: Orientation = "apply"
     gpus: int = Field(default=1, ge=0, le=1, description="GPUs for prediction; 0 uses the CPU")
     threads: int = Field(default=2, ge=1, description="CPU threads")
 

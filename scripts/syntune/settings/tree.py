@@ -72,8 +72,7 @@ class Settings(Strict):
             self._trainable(f"runs.{name}.start", run.start)
             if not isinstance(run, BaseRunSettings):
                 _known(f"runs.{name}.dataset", run.dataset, self.datasets, "datasets")
-            if run.start in self.runs and self.runs[run.start].orientation != run.orientation:
-                raise ValueError(f"runs.{name}.orientation: its start, run '{run.start}', has another; set both alike")
+            self._sees_as_its_start(name)
             self.ancestry(name)
             self._replicates_fit(name)
         if self.compare is not None:
@@ -94,6 +93,16 @@ class Settings(Strict):
         """Refuse a scorer or an endpoint where a base model is wanted."""
         if isinstance(model := self.models.get(name), HELPERS):
             raise ValueError(f"{key}: '{name}' is a model for recipes (source: {model.source}), not a base model")
+
+    def _sees_as_its_start(self, name: str) -> None:
+        """Refuse a run that would see images otherwise than the run that it starts from."""
+        run = self.runs[name]
+        if run.start not in self.runs:
+            return
+        own, starts = run.pixels().model_dump(), self.runs[run.start].pixels().model_dump()
+        for key in own:
+            if own[key] != starts[key]:
+                raise ValueError(f"runs.{name}.{key}: its start, run '{run.start}', has another; set both alike")
 
     def _replicates_fit(self, run: str) -> None:
         """Refuse trainings whose names are taken, or that would share a start by threes and twos."""

@@ -14,9 +14,10 @@ from tqdm import tqdm
 
 from syntune.errors import UserError
 from syntune.files import atomic_directory, read_json, write_json
-from syntune.images import Orientation, open_image
+from syntune.images import open_image
 from syntune.models.cross_entropy import IGNORED
 from syntune.models.family import EncodedText, Processor, Row
+from syntune.settings.pixels import AS_VIEWERS, PixelSettings
 from syntune.settings.runs import TrainedRunSettings
 from syntune.training.ranks import Ranks
 from syntune.training.shards import Shards, Spot
@@ -76,7 +77,7 @@ def index_rows(
     folder: Path,
     max_length: int,
     too_long: str,
-    orientation: Orientation = "apply",
+    pixels: PixelSettings = AS_VIEWERS,
 ) -> Index:
     """Tokenise every row, once: ``folder`` keeps the result for the next attempt.
 
@@ -86,14 +87,14 @@ def index_rows(
         folder: where the index is kept; its name must stand for all that the result depends on.
         max_length: longest row, in tokens, image tokens included.
         too_long: what becomes of a longer row: "truncate", "drop" or "refuse".
-        orientation: what becomes of images' orientation tags.
+        pixels: how images are seen.
 
     Raises:
         UserError: a row is too long and that is refused, or a row cannot be encoded; it is named.
     """
     if not folder.is_dir():
         with atomic_directory(folder) as temporary:
-            _write_index(shards, processor, temporary, max_length, too_long, orientation)
+            _write_index(shards, processor, temporary, max_length, too_long, pixels)
     return read_index(folder)
 
 
@@ -104,7 +105,7 @@ def read_index(folder: Path) -> Index:
 
 
 def _write_index(
-    shards: Shards, processor: Processor, folder: Path, max_length: int, too_long: str, orientation: Orientation
+    shards: Shards, processor: Processor, folder: Path, max_length: int, too_long: str, pixels: PixelSettings
 ) -> None:
     """Write the index's arrays; tokens go to the disk as they come."""
     columns = {name: array("q") for name in _COLUMNS}
@@ -115,7 +116,7 @@ def _write_index(
     with (folder / "ids.raw").open("wb") as ids_file, (folder / "labels.raw").open("wb") as labels_file:
         for spot, row_id, messages, images in tqdm(shards.texts(), desc="tokenise", unit=" rows", disable=None):
             counts["rows"] += 1
-            text = _encode(shards, processor, spot, row_id, messages, orientation)
+            text = _encode(shards, processor, spot, row_id, messages, pixels)
             if text.images != images:
                 raise UserError(f"row {row_id}: {text.images} <image> marks, but {images} images")
             supervised = len(text.labels) - text.labels.count(IGNORED)
@@ -159,13 +160,13 @@ def _encode(
     spot: Spot,
     row_id: str,
     messages: list[dict[str, str]],
-    orientation: Orientation,
+    pixels: PixelSettings,
 ) -> EncodedText:
     """A row's text; where tokens depend on the images, it is encoded whole and only measured."""
     try:
         text = processor.encode_text(messages)
         if text is None:
-            text = processor.measure_conversation(messages, decode_images(shards.row(spot), orientation))
+            text = processor.measure_conversation(messages, decode_images(shards.row(spot), pixels))
         return text
     except UserError as error:
         raise UserError(f"row {row_id}: {error}") from error
@@ -183,9 +184,9 @@ def _reason(text: EncodedText, supervised: int, max_length: int, too_long: str) 
 class TrainingRows(Dataset):
     """The index's rows, encoded with their images: what DataLoader's workers read."""
 
-    def __init__(self, shards: Shards, index: Index, processor: Processor, orientation: Orientation = "apply") -> None:
+    def __init__(self, shards: Shards, index: Index, processor: Processor, pixels: PixelSettings = AS_VIEWERS) -> None:
         """Nothing is read yet."""
-        self.shards, self.index, self.processor, self.orientation = shards, index, processor, orientation
+        self.shards, self.index, self.processor, self.pixels = shards, index, processor, pixels
 
     def __len__(self) -> int:
         return len(self.index)
@@ -193,7 +194,7 @@ class TrainingRows(Dataset):
     def __getitem__(self, row: int) -> Row:
         """One row, encoded."""
         stored = self.shards.row(Spot(*map(int, self.index.spots[row])))
-        images = decode_images(stored, self.orientation)
+        images = decode_images(stored, self.pixels)
         if not len(self.index.ids):
             return self.processor.encode_conversation(stored["messages"], images)
         tokens = slice(*map(int, self.index.starts[row : row + 2]))
@@ -226,15 +227,15 @@ def read_rows(
         if time.monotonic() > deadline:
             raise UserError(f"rank {ranks.rank} waited {settings.timeout} minutes for the dataset's tokens (timeout)")
         time.sleep(1)
-    index = index_rows(shards, processor, folder, processor.max_length, settings.too_long, settings.orientation)
+    index = index_rows(shards, processor, folder, processor.max_length, settings.too_long, settings.pixels())
     log.info("dataset %s: %s", settings.dataset, describe(index))
-    return TrainingRows(shards, index, processor, settings.orientation)
+    return TrainingRows(shards, index, processor, settings.pixels())
 
 
-def decode_images(row: dict[str, Any], orientation: Orientation = "apply") -> list[Any]:
+def decode_images(row: dict[str, Any], pixels: PixelSettings = AS_VIEWERS) -> list[Any]:
     """A shard row's images, whose sizes were checked when the seed was read."""
     return [
-        open_image(image["bytes"], f"row {row['id']}: image {number}", max_pixels=None, orientation=orientation)
+        open_image(image["bytes"], f"row {row['id']}: image {number}", max_pixels=None, pixels=pixels)
         for number, image in enumerate(row["images"])
     ]
 

@@ -73,13 +73,14 @@ def test_options_are_cut_as_the_reference_does_only_on_request(read):
 def test_what_is_unusual_is_counted_in_the_score(load, read, tmp_path):
     questions = read(row(A="None", answer="A"), row(2, E="star"), row(3))
     protocol = load(protocol="mmbench", table=tmp_path / "table.tsv")
-    turned = {3: {"orientation": "apply"}}
+    turned = {2: {"transparency": "white"}, 3: {"orientation": "apply"}}
     answers = [
         Prediction(question_id=q.id, prompt=q.prompt, text=q.references[0], **turned.get(q.id, {})) for q in questions
     ]
     score = score_run("run", protocol, protocol.all_questions(), answers)
     assert score.breakdown["questions"] == {
         "an option reads None": 1, "image turned by its orientation tag": 1, "more than 4 options": 1,
+        "transparent pixels on white": 1,
     }  # fmt: skip
     assert score.metadata.model_dump()["none_options"] == "offer"
     assert (score.main.value, score.breakdown["answers"]["no letter"]) == (1.0, 0)

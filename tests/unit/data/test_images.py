@@ -12,7 +12,8 @@ from datasets import Image as HfImage
 from PIL import Image, ImageOps
 
 from syntune.errors import UserError
-from syntune.images import UPRIGHT, open_image, orientation_of, read_image
+from syntune.images import UPRIGHT, has_transparent_pixels, open_image, orientation_of, read_image
+from syntune.settings.pixels import PixelSettings
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
 
@@ -54,9 +55,40 @@ def test_a_tag_is_applied_as_viewers_and_load_dataset_do(format, orientation):
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
 def test_a_tag_that_is_ignored_leaves_the_stored_pixels(format):
     stored = open_image(tagged(format, None), "x")
-    assert open_image(tagged(format, 6), "x", orientation="ignore").tobytes() == stored.tobytes()
+    assert open_image(tagged(format, 6), "x", pixels=PixelSettings(orientation="ignore")).tobytes() == stored.tobytes()
     assert orientation_of(tagged(format, 6)) == 6
     assert [orientation_of(tagged(format, tag)) for tag in (None, 1, 9)] == [UPRIGHT] * 3
+
+
+def drawing(mode: str) -> bytes:
+    """A black stroke on a transparent ground whose hidden colour is black, too, as drawing programs store it."""
+    image = Image.new("RGBA", (20, 10), (0, 0, 0, 0))
+    image.paste((0, 0, 0, 255), (0, 0, 10, 10))
+    stream, options = io.BytesIO(), {}
+    if mode == "L":  # a transparent colour in place of an alpha channel
+        image, options = Image.new("L", (20, 10), 3), {"transparency": 3}
+        image.paste(0, (0, 0, 10, 10))
+    image = image if mode == "L" else image.quantize(4) if mode == "P" else image.convert(mode)
+    image.save(stream, "PNG", **options)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L"])
+def test_transparent_pixels_are_shown_on_a_colour_or_in_the_one_that_they_hide(mode):
+    content = drawing(mode)
+    assert has_transparent_pixels(content)
+    stroke = (0, 0, 0)
+    for on, ground in (("white", (255, 255, 255)), ("black", stroke), ("ignore", (3, 3, 3) if mode == "L" else stroke)):
+        shown = open_image(content, "x", pixels=PixelSettings(transparency=on))
+        assert (shown.getpixel((2, 2)), shown.getpixel((15, 2))) == (stroke, ground)
+
+
+def test_an_image_without_transparent_pixels_is_as_it_is():
+    stream = io.BytesIO()
+    Image.new("RGBA", (4, 4), (10, 200, 30, 255)).save(stream, "PNG")
+    assert not has_transparent_pixels(stream.getvalue())
+    assert open_image(stream.getvalue(), "x").getpixel((1, 1)) == (10, 200, 30)
+    assert [has_transparent_pixels(content) for content in (tagged("JPEG", None), b"no image")] == [False, False]
 
 
 def test_a_png_may_name_its_orientation_in_xmp():

@@ -42,6 +42,8 @@ def test_jsonl_rows_carry_paths_and_hashes(seed):
     assert manifest.details == {
         "images": 6,
         "images_with_orientation_tag": 0,
+        "images_with_transparent_pixels": 0,
+        "images_of_one_colour": 6,
         "unused_keys": {},
         "read_otherwise": {},
     }
@@ -231,12 +233,20 @@ def test_no_rows(seed):
     refused(seed(rows=0), "seeds.s: no row is left of the 0 records in seed.jsonl")
 
 
-def test_images_with_an_orientation_tag_are_counted(seed):
+def test_images_that_look_otherwise_than_they_are_stored_are_counted(seed):
     settings = seed()
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (40, 30)).save("seed/2.png", exif=exif)
-    assert ingest(settings).details["images_with_orientation_tag"] == 1
+    hidden = Image.new("RGBA", (40, 30), (0, 0, 0, 0))
+    hidden.save("seed/3.png")  # a single colour, as it is shown
+    hidden.paste((0, 0, 0, 255), (0, 0, 9, 9))
+    hidden.save("seed/4.png")
+    Image.effect_noise((40, 30), 50).save("seed/5.png")
+    for _ in range(2):  # the second time from the cache
+        details = ingest(settings).details
+        counted = [details[f"images_{name}"] for name in ("with_orientation_tag", "with_transparent_pixels")]
+        assert (counted, details["images_of_one_colour"]) == ([1, 2], 4)
 
 
 def test_a_file_that_is_too_large_is_a_bad_image(seed):

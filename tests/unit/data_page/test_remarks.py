@@ -7,8 +7,8 @@ from syntune.data_page.records import DataRecords, FlowStep, Words
 from syntune.data_page.remarks import remarks
 
 
-def records(steps, details=None, answers=None):
-    seed = Manifest(stage="ingest_seed", name="s", content="0", parts=[], rows_out=100)
+def records(steps, details=None, answers=None, images=None):
+    seed = Manifest(stage="ingest_seed", name="s", content="0", parts=[], rows_out=100, details=images or {})
     shards = Manifest(stage="shard", name="d", content="0", parts=[], rows_out=100, details=details or {})
     return DataRecords(shards, seed, seed, steps, words=Words(100, answers=Counter(answers or {})))
 
@@ -44,6 +44,16 @@ def test_what_the_rows_hold_stands_out():
         "10 rows (10.0%) have no image.",
         "80.0% of the answers are “yes”.",
         "60.0% of the images have at most 224 pixels a side.",
+    ]
+
+
+def test_images_that_show_little_stand_out():
+    images = {"images": 9, "images_with_transparent_pixels": 3, "images_of_one_colour": 1}
+    lines = [text for _, text in told([], images=images)]
+    assert lines == [
+        "3 of 9 images of the seed have transparent pixels. Runs see them on white, unless their transparency says "
+        "otherwise.",
+        "1 of 9 images of the seed show a single colour.",
     ]
 
 

@@ -22,6 +22,7 @@ def fingerprint(dataset="data", starts=("base",), layout=True, **changes):
         {"cuda_kernels": True},
         {"gpus": 2},
         {"orientation": "ignore"},
+        {"transparency": "ignore"},
     ],
     ids=str,
 )

@@ -76,6 +76,7 @@ def test_every_config_that_ships_is_valid(file):
         ("runs/raw/micro_batch_tokens", 100, "100 cannot hold a row of max_length 2048"),
         ("datasets/raw/seed", "none", "datasets.raw.seed: 'none' is not one of the seeds (easy-vqa)"),
         ("runs/raw/orientation", "ignore", "runs.raw.orientation: its start, run 'pretrained', has another"),
+        ("runs/raw/transparency", "black", "runs.raw.transparency: its start, run 'pretrained', has another"),
         ("compare", "nobody", "compare: 'nobody' is not one of the runs"),
         ("comparisons", [["synthetic", "nobody"]], "comparisons: 'nobody' is not one of the runs"),
         ("comparisons", [["raw", "raw"]], "comparisons: 'raw' cannot be compared with itself; name two runs"),

@@ -25,6 +25,7 @@ from syntune.models.mgm.processing_mgm import MgmProcessor
 from syntune.models.mgm.tiny import tiny_config
 from syntune.prediction.predictions import predict
 from syntune.settings.benchmarks import BenchmarkSettings
+from syntune.settings.pixels import AS_VIEWERS
 from syntune.settings.prediction import PredictionSettings
 from syntune.settings.reading import read_settings
 
@@ -132,7 +133,7 @@ def answer(checkpoints, tmp_path) -> Callable[..., list[dict]]:
     """Predict on the CPU in float32 and return the lines; each call has a cache of its own unless one is given."""
     calls = []
 
-    def run(protocol, folders=None, cache=None, slice_index=0, orientation="apply", **settings) -> list[dict]:
+    def run(protocol, folders=None, cache=None, slice_index=0, pixels=AS_VIEWERS, **settings) -> list[dict]:
         folders = folders or checkpoints
         calls.append(folders)
         output = tmp_path / "out" / f"{len(calls)}.jsonl"
@@ -148,7 +149,7 @@ def answer(checkpoints, tmp_path) -> Callable[..., list[dict]]:
             slice_index=slice_index,
             cache=cache or tmp_path / f"cache{len(calls)}",
             output=output,
-            orientation=orientation,
+            pixels=pixels,
         )
         return [json.loads(line) for line in output.read_text().splitlines()]
 

@@ -17,6 +17,7 @@ from syntune.models.mgm.family import MgmFamily
 from syntune.prediction.cache import AnswerCache
 from syntune.prediction.identity import chain_content
 from syntune.prediction.plan import GeneratedAnswer, hash_images
+from syntune.settings.pixels import PixelSettings
 from syntune.settings.prediction import PredictionSettings
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
@@ -94,13 +95,25 @@ def test_an_ignored_orientation_is_asked_where_there_is_one(answer, textvqa, tmp
     of_it = [q.id for q in textvqa.questions() if q.image == turned]
     upright = answer(textvqa, cache=tmp_path / "cache")
     assert sum(asked) == 11
-    stored = answer(textvqa, cache=tmp_path / "cache", orientation="ignore")
+    stored = answer(textvqa, cache=tmp_path / "cache", pixels=PixelSettings(orientation="ignore"))
     assert sum(asked) == 11 + len(of_it)
     for lines, orientation in ((upright, "apply"), (stored, "ignore")):
         tags = {line["question_id"]: line["orientation"] for line in lines if "orientation" in line}
         assert tags == dict.fromkeys(of_it, orientation)
     assert answer(textvqa, cache=tmp_path / "cache") == upright
     assert sum(asked) == 11 + len(of_it)
+
+
+def test_transparent_pixels_on_another_ground_are_asked_about_again(answer, textvqa, tmp_path, asked):
+    image = Path(textvqa.settings.images) / "i1.jpg"
+    Image.new("RGBA", (30, 20), (9, 9, 9, 0)).save(image, "PNG")
+    of_it = [q.id for q in textvqa.questions() if q.image == image]
+    on_white = answer(textvqa, cache=tmp_path / "cache")
+    on_black = answer(textvqa, cache=tmp_path / "cache", pixels=PixelSettings(transparency="black"))
+    assert sum(asked) == 11 + len(of_it)
+    for lines, shown in ((on_white, "white"), (on_black, "black")):
+        told = {line["question_id"]: line["transparency"] for line in lines if "transparency" in line}
+        assert told == dict.fromkeys(of_it, shown)
 
 
 def test_other_prompts_images_and_lengths_are_asked(answer, textvqa, tmp_path, asked):

@@ -9,6 +9,7 @@ from training_samples import picture, sample_rows, talk, write_dataset
 
 from syntune.errors import UserError
 from syntune.models.checkpoints import load_chain
+from syntune.settings.pixels import PixelSettings
 from syntune.training.rows import IMAGE_CUT, NO_ANSWER_LEFT, TOO_LONG, TrainingRows, decode_images, index_rows
 from syntune.training.shards import Shards
 
@@ -100,7 +101,8 @@ def test_images_are_turned_as_their_tags_ask_unless_that_is_ignored(processor, t
     manifest = write_dataset(tmp_path, rows, shards=1)
     index = index_of(processor, manifest, tmp_path / "tokens")
     upright, stored = (
-        TrainingRows(Shards(manifest), index, processor, orientation)[0] for orientation in ("apply", "ignore")
+        TrainingRows(Shards(manifest), index, processor, PixelSettings(orientation=orientation))[0]
+        for orientation in ("apply", "ignore")
     )
     plain = Image.open(io.BytesIO(turned(1)["bytes"]))
     for row, image in ((upright, plain.transpose(Image.Transpose.ROTATE_270)), (stored, plain)):
