@@ -17,9 +17,45 @@ TIMED = {
     "predict": expand("{pair}.{slice}", pair=PAIRS, slice=SLICES) if SLICES else PAIRS,
     "gather_predictions": PAIRS if SLICES else [],
     "score": PAIRS,
+    "answers_page": settings.benchmarks,
 }
 TIMINGS = [f"{RESULTS}/timings/{rule}/{name}.tsv" for rule, names in TIMED.items() for name in names]
 """The timing file of every job before the report."""
+
+
+rule answers_page:
+    """Write a page of a benchmark's questions with each run's answers, right or wrong, to be searched and filtered."""
+    input:
+        predictions=expand("<results>/predictions/{run}/{benchmark}.jsonl", run=TRAININGS, allow_missing=True),
+        scores=expand("<results>/scores/{run}/{benchmark}.json", run=TRAININGS, allow_missing=True),
+        benchmark=lookup(dpath="{benchmark}", within=BENCHMARK_FILES),
+        images=lookup(dpath="{benchmark}", within=BENCHMARK_IMAGES),
+        templates=[
+            "scripts/syntune/pages/page.css",
+            "scripts/syntune/answers_page/answers_page.css",
+            "scripts/syntune/answers_page/answers_page.html.j2",
+            "scripts/syntune/answers_page/filters.js",
+        ],
+    output:
+        page=report(
+            "<results>/report/answers/{benchmark}.html", caption="../report/answers-page.rst", category="Answers"
+        ),
+    log:
+        "<results>/logs/answers_page/{benchmark}.log",
+    benchmark:
+        "<results>/timings/answers_page/{benchmark}.tsv"
+    conda:
+        "../envs/eval.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        *code("answers_page"),
+        settings=lookup(dpath="benchmarks/{benchmark}", within=JSON),
+    shell:
+        "python scripts/answers_page.py --benchmark {wildcards.benchmark:q} --settings {params.settings:q} "
+        "--predictions {input.predictions:q} --scores {input.scores:q} --output {output.page:q} 2>&1 | tee {log:q}"
 
 
 rule report:
@@ -37,6 +73,7 @@ rule report:
             "<results>/predictions/{run}/{benchmark}.jsonl", run=settings.runs, benchmark=settings.benchmarks
         ),
         scores=expand("<results>/scores/{run}/{benchmark}.json", run=settings.runs, benchmark=settings.benchmarks),
+        answers=[ancient(f"{RESULTS}/report/answers/{benchmark}.html") for benchmark in settings.benchmarks],
         comparison="<results>/scores/compare.json",
         contamination=expand("<results>/contamination/{dataset}.json", dataset=SEARCHED),
         timings=TIMINGS,

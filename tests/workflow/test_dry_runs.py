@@ -80,6 +80,7 @@ def jobs(config: dict) -> set[str]:
         "gather_predictions": pairs if slices > 1 else [],
         "score": pairs,
         "compare": [""],
+        "answers_page": config["benchmarks"],
         "report": [""],
     }
     for name, dataset in recipes.items():

@@ -8,12 +8,13 @@ TRAINED = ("pretrained", "raw", "synthetic")
 RUNS = (*TRAINED, "before")
 BENCHMARKS = ("open", "choice")
 DATASETS = ("captions", "raw", "synthetic")
+ANSWERS = {f"answers_page {benchmark}" for benchmark in BENCHMARKS}
 
 
 def evaluated(*runs: str) -> set[str]:
     """The jobs that follow when what answers for ``runs`` changes."""
     pairs = [f"{run}.{benchmark}" for run in runs for benchmark in BENCHMARKS]
-    return {f"{rule} {pair}" for rule in ("predict", "score") for pair in pairs} | {"compare", "report"}
+    return {f"{rule} {pair}" for rule in ("predict", "score") for pair in pairs} | {"compare", "report"} | ANSWERS
 
 
 def trained(*runs: str) -> set[str]:
@@ -62,12 +63,14 @@ EDITS = {
         "  more: {protocol: mmbench, table: results/easy-vqa/mmbench/table.tsv, limit: 4}\ncontamination:",
         {f"rehearse_evaluation {run}" for run in RUNS} | {f"decontaminate {dataset}" for dataset in DATASETS}
         | {f"{rule} {run}.more" for rule in ("predict", "score") for run in RUNS} | {"compare", "report"}
+        | ANSWERS | {"answers_page more"}
         | {f"score {run}.{benchmark}" for run in TRAINED for benchmark in BENCHMARKS},
     ),
     "a benchmark's longest answer": (
         "small.yaml", "max_new_tokens: 4, limit: 10", "max_new_tokens: 5, limit: 10",
         {f"rehearse_evaluation {run}" for run in RUNS}
-        | {f"{rule} {run}.choice" for rule in ("predict", "score") for run in RUNS} | {"compare", "report"},
+        | {f"{rule} {run}.choice" for rule in ("predict", "score") for run in RUNS} | {"compare", "report"}
+        | {"answers_page choice"},
     ),
     "a run added": (
         "small.yaml", "  before:", "  again: {method: lora, start: pretrained, dataset: raw, gpus: 0}\n  before:",
@@ -75,12 +78,12 @@ EDITS = {
     ),
     "more trainings of a run": (
         "small.yaml", "dataset: raw, max_steps: 3", "dataset: raw, replicates: 3, max_steps: 3",
-        {"clear_for_training raw-2", "clear_for_training raw-3"} | trained("raw-2", "raw-3"),
+        {"clear_for_training raw-2", "clear_for_training raw-3"} | trained("raw-2", "raw-3") - ANSWERS,
     ),
     "an env spec": ("envs/report.yaml", "channels:", "# edited\nchannels:", {"report"}),
     "the scores' statistics": (
         "scripts/syntune/benchmarks/statistics.py", "LEVEL = 0.95", "LEVEL = 0.9",
-        {f"score {run}.{benchmark}" for run in RUNS for benchmark in BENCHMARKS} | {"compare", "report"},
+        {f"score {run}.{benchmark}" for run in RUNS for benchmark in BENCHMARKS} | {"compare", "report"} | ANSWERS,
     ),
     "a comment in what every command imports": (
         "scripts/syntune/errors.py", "class UserError", "# a comment\nclass UserError", set(),
@@ -89,13 +92,15 @@ EDITS = {
         "scripts/syntune/benchmarks/statistics.py", '"""Error bars', '"""\n\nEdited error bars', set(),
     ),
     "the style of all pages": (
-        "scripts/syntune/pages/page.css", "", "/* edited */", {f"data_page {name}" for name in DATASETS} | {"report"},
+        "scripts/syntune/pages/page.css", "", "/* edited */",
+        {f"data_page {name}" for name in DATASETS} | {"report"} | ANSWERS,
     ),
     "a template of the report": ("scripts/syntune/reporting/parts.html.j2", "", "{# edited #}", {"report"}),
     "what stands out in a dataset": (
         "scripts/syntune/data_page/remarks.py", "_MOST = 0.5", "_MOST = 0.6",
         {f"data_page {name}" for name in DATASETS} | {"report"},
     ),
+    "how answers are filtered": ("scripts/syntune/answers_page/filters.js", "", "// edited", ANSWERS | {"report"}),
     "a module of the report": ("scripts/syntune/reporting/palette.py", "", "EDITED = True\n", {"report"}),
     "the command of training": (
         "scripts/train.py", "settings = read_params(", "edited = settings = read_params(",

@@ -11,10 +11,9 @@ from syntune import formats
 from syntune.data_page.drawings import draw_counts, draw_flow, draw_scores, score_text
 from syntune.data_page.records import DataRecords, Dropped, FlowStep
 from syntune.data_page.remarks import remarks
-from syntune.data_page.thumbnails import Thumbnails
-from syntune.data_page.visible import visible
 from syntune.files import atomic_file
 from syntune.pages.templates import environment
+from syntune.pages.thumbnails import Thumbnails
 
 HERE = Path(__file__).parent
 
@@ -65,7 +64,6 @@ class Operator:
 def render_data_page(records: DataRecords, output: Path) -> None:
     """Write the page; every text of the data is escaped, and what can't be seen in it is named."""
     templates = environment(HERE)
-    templates.filters["visible"] = visible
     thumbnails = Thumbnails()
     page = templates.get_template("data_page.html.j2").render(
         name=records.shards.name,
@@ -92,7 +90,7 @@ def render_data_page(records: DataRecords, output: Path) -> None:
 
 def _pictures(row: dict[str, Any] | None, thumbnails: Thumbnails) -> list[Picture]:
     """The first two images of a row."""
-    return [Picture(thumbnails.make(path), Path(path).name) for path in (row or {}).get("images", [])[:2]]
+    return [Picture(thumbnails.make(Path(path), path), Path(path).name) for path in (row or {}).get("images", [])[:2]]
 
 
 def _text(row: dict[str, Any]) -> str:

@@ -1,1 +1,1 @@
-"""What all HTML pages share: colours and style."""
+"""What all HTML pages share: colours, style, thumbnails, and texts shown safely."""

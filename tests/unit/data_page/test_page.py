@@ -8,8 +8,8 @@ import pytest
 from syntune.data_page.page import render_data_page
 from syntune.data_page.reading import read_data_records
 from syntune.data_page.records import Dropped
-from syntune.data_page.thumbnails import Thumbnails
-from syntune.data_page.visible import visible
+from syntune.pages.thumbnails import Thumbnails
+from syntune.pages.visible import visible
 
 
 def page(places):
@@ -81,7 +81,7 @@ def test_the_same_data_give_the_same_page(places):
 
 def test_thumbnails_stop_where_the_page_is_full(places):
     thumbnails = Thumbnails(room=5000)
-    made = [thumbnails.make("seed/1.png") for _ in range(20)]
+    made = [thumbnails.make(Path("seed/1.png"), "seed/1.png") for _ in range(20)]
     assert made[0] and made[-1] is None
     assert sum(len(uri) for uri in made if uri) <= 5000
 

@@ -84,9 +84,12 @@ def test_every_command_of_the_workflow_has_its_library_declared():
     assert not {path.parent.name for path in sources.source_files("score")} & {"models", "training", "operators"}
 
 
-def test_every_template_of_the_report_is_an_input_of_its_rule():
-    rule = (ROOT / "rules/report.smk").read_text()
-    folder = Path("scripts/syntune/reporting")
-    templates = {path.name for path in (ROOT / folder).iterdir() if path.suffix in (".css", ".j2")}
+@pytest.mark.parametrize(
+    ("room", "rules"), [("reporting", "report"), ("answers_page", "report"), ("data_page", "data_page")]
+)
+def test_every_template_of_a_page_is_an_input_of_its_rule(room, rules):
+    rule = (ROOT / f"rules/{rules}.smk").read_text()
+    folder = Path("scripts/syntune") / room
+    templates = {path.name for path in (ROOT / folder).iterdir() if path.suffix in (".css", ".j2", ".js")}
     assert templates
     assert [name for name in sorted(templates) if f'"{folder}/{name}"' not in rule] == []

@@ -1,4 +1,4 @@
-"""Small copies of images inside the page, as many as its size allows."""
+"""Small copies of images inside a page, as many as its size allows."""
 
 import base64
 import io
@@ -18,10 +18,13 @@ class Thumbnails:
         """Nothing made yet."""
         self.room = room
 
-    def make(self, path: str) -> str | None:
-        """An image's thumbnail as a data URI; None if the file can't be read any more, or the page is full."""
+    def make(self, source: Path | bytes, name: str, max_pixels: int | None = None) -> str | None:
+        """An image's thumbnail as a data URI; None if it can't be read, or the page is full.
+
+        ``max_pixels`` is for images that were not checked before.
+        """
         try:
-            image = open_image(Path(path), path, max_pixels=None)
+            image = open_image(source, name, max_pixels)
         except (UserError, OSError):
             return None
         image.thumbnail((_SIDE, _SIDE))
