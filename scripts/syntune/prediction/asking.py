@@ -37,11 +37,11 @@ def ask(
         UserError: there is no such run, it is not trained, or the picture cannot be used.
     """
     folders, settings = find_run(config, run)
-    image = open_image(read_image(picture), str(picture), orientation=settings.orientation)
+    image = open_image(read_image(picture), str(picture), pixels=settings.pixels())
     device, dtype = choose_device(min(settings.gpus, 1) if gpus is None else gpus, settings.threads)
     answerer = Answerer(load_chain(folders, dtype, device), max_new_tokens, lambda _: image, settings.threads)
     asked = [Question(index, text, picture) for index, text in enumerate(questions)]
-    groups = by_image(hash_images(asked, settings.orientation))
+    groups = by_image(hash_images(asked, settings.pixels()))
     answers = {
         hashed.question.id: answer.text
         for batch in answerer.answer(groups, batch_size=len(asked))
