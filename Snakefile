@@ -34,7 +34,7 @@ include: "rules/report.smk"
 
 
 rule all:
-    """Target: the report, and every manifest that it rests on: one that a failed job took away is made again."""
+    """Target: all that the config asks for: the report, and every manifest that it rests on: one that a failed job took away is made again."""
     default_target: True
     input:
         report="<results>/report/index.html",
@@ -48,7 +48,7 @@ rule all:
 rule data:
     """Target: every dataset, sharded, with a page that shows it."""
     input:
-        manifests=expand("<results>/data/{dataset}.manifest.json", dataset=settings.datasets),
+        manifests=if_any(expand("<results>/data/{dataset}.manifest.json", dataset=settings.datasets), "datasets"),
         shards=ancient(expand("<results>/data/{dataset}", dataset=settings.datasets)),
         pages=expand("<results>/report/data/{dataset}.html", dataset=settings.datasets),
 
@@ -56,17 +56,17 @@ rule data:
 rule rehearsal:
     """Target: every run rehearsed, from the first training step to an answered question."""
     input:
-        expand("<results>/rehearsal/{run}/passed.json", run=TRAININGS),
+        if_any(expand("<results>/rehearsal/{run}/passed.json", run=TRAININGS), "runs"),
 
 
 rule checkpoints:
     """Target: every run trained."""
     input:
-        manifests=expand("<results>/checkpoints/{run}.manifest.json", run=TRAINED),
+        manifests=if_any(expand("<results>/checkpoints/{run}.manifest.json", run=TRAINED), "runs that train"),
         folders=ancient(expand("<results>/checkpoints/{run}", run=TRAINED)),
 
 
 rule scores:
     """Target: every run scored on every benchmark."""
     input:
-        "<results>/scores/compare.json",
+        if_any(COMPARED, "runs with benchmarks"),

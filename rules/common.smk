@@ -8,6 +8,7 @@ so the folder itself is ``ancient()``.
 
 import os
 import sys
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -79,12 +80,17 @@ onstart:
         remember_config(RESULTS, config_name)
 
 
+def one_of(names: Iterable[str]) -> str:
+    """A pattern for names; one that matches nothing where there are none."""
+    return "|".join(names) or "(?!)"
+
+
 wildcard_constraints:
-    seed="|".join(settings.seeds),
-    dataset="|".join(settings.datasets),
-    model="|".join(settings.models),
-    run="|".join(settings.runs),
-    benchmark="|".join(settings.benchmarks),
+    seed=one_of(settings.seeds),
+    dataset=one_of(settings.datasets),
+    model=one_of(settings.models),
+    run=one_of(settings.runs),
+    benchmark=one_of(settings.benchmarks),
     chunk=r"\d{5}|sample",
     stage=r"\d+",
     scope="|-sample",
@@ -103,10 +109,10 @@ PIXELS = {name: run.pixels().model_dump_json(exclude_defaults=True) for name, ru
 
 TRAINED = [name for name, run in settings.runs.items() if METHODS[run.method].is_trained]
 WITH_RECIPE = [name for name, dataset in settings.datasets.items() if dataset.recipe]
-SEARCHED = list(dict.fromkeys(settings.runs[name].dataset for name in TRAINED))
+SEARCHED = list(dict.fromkeys(settings.runs[name].dataset for name in TRAINED)) if settings.benchmarks else []
 """The runs that train; the datasets that have a recipe; those that some run trains on, searched for benchmarks."""
 
-MADE_FROM = [sorted(set().union(*names)) for names in zip(*map(settings.made_from, settings.runs))]
+MADE_FROM = [sorted(set().union(*names)) for names in zip(*map(settings.made_from, settings.runs))] or [[], [], []]
 """The models, the datasets and the seeds that the runs are made from."""
 
 BENCHMARK_FILES = {name: benchmark.files() for name, benchmark in settings.benchmarks.items()}
@@ -117,6 +123,21 @@ BENCHMARK_IMAGES = {
 
 SLICES = [f"{index:03d}" for index in range(settings.prediction.slices)] if settings.prediction.slices > 1 else []
 """The slices that each benchmark's questions are dealt out to; none where one job answers them all."""
+
+
+ANSWERED = list(settings.benchmarks) if settings.runs else []
+PAIRS = expand("{run}.{benchmark}", run=settings.runs, benchmark=ANSWERED)
+COMPARED = ["<results>/scores/compare.json"] if PAIRS else []
+"""The benchmarks that runs answer; every run with each of them, as jobs are named; the comparison of their scores."""
+
+
+def if_any(files: list[str], section: str) -> list[str] | Callable:
+    """What a target asks for; where that is nothing, one line says which section of the config has no entries."""
+
+    def say_so(wildcards) -> None:
+        sys.exit(f"error: {config_name}: this target has nothing to make, for there are no {section}")
+
+    return files or say_so
 
 
 def code(script: str) -> list[str]:
@@ -280,7 +301,8 @@ def rehearsals_before(wildcards) -> list[str]:
 def contamination_of(wildcards) -> list[str]:
     """The findings of every dataset that a run, or a run that it builds on, is trained on."""
     datasets = [settings.runs[name].dataset for name in settings.ancestry(wildcards.run) if name in TRAINED]
-    return expand("<results>/contamination/{dataset}.json", dataset=dict.fromkeys(datasets))
+    searched = [dataset for dataset in dict.fromkeys(datasets) if dataset in SEARCHED]
+    return expand("<results>/contamination/{dataset}.json", dataset=searched)
 
 
 def benchmarks_as_object(**left_out) -> str:

@@ -103,5 +103,5 @@ def withdrawn_by_search(wildcards, input) -> list[str]:
 
 
 WAITING = [run for run in TRAINED if not (Path(f"{RESULTS}/rehearsal/{run}/cleared").exists() and is_settled(run))]
-CLEARED_BY_RULE = "|".join(WAITING) or "(?!)"
+CLEARED_BY_RULE = one_of(WAITING)
 """The runs whose clearance is made by a rule, as a pattern; one that matches no run if there are none."""

@@ -52,7 +52,7 @@ def stages_of_kind(kind: str) -> str:
     """A pattern for the numbers of the stages of a kind, wherever they follow their dataset's name."""
     numbers = {name: [str(stage.number) for stage in stages if stage.kind == kind] for name, stages in STAGES.items()}
     found = [f"(?<=/{name}[/.])(?:{'|'.join(some)})" for name, some in numbers.items() if some]
-    return "|".join(found) or "(?!)"
+    return one_of(found)
 
 
 def stage_of(wildcards) -> Stage:
@@ -242,6 +242,10 @@ def models_of_stage(stage: Stage) -> list[str]:
     """The models of the config that a stage's operators name."""
     read = [MODEL_OPERATORS[name].model_validate(each) for name, each in stage.operators if name in MODEL_OPERATORS]
     return sorted({model for parameters in read for model in parameters.named_models().values()})
+
+
+MODELS_OF_RECIPES = sorted({name for stages in STAGES.values() for stage in stages for name in models_of_stage(stage)})
+"""The models that the recipes name."""
 
 
 def models_with_weights(wildcards) -> list[str]:

@@ -1,6 +1,10 @@
 """The report: one page that tells what was done, what came of it, and how sure that is."""
 
-PAIRS = expand("{run}.{benchmark}", run=settings.runs, benchmark=settings.benchmarks)
+import json
+
+USED_MODELS = [name for name in settings.checkpoints if name in {*MADE_FROM[0], *MODELS_OF_RECIPES}]
+"""The models with weights that a run or a recipe needs."""
+
 TIMED = {
     "ingest_seed": settings.seeds,
     "synthesize": STAGE_CHUNKS["rows"],
@@ -10,14 +14,14 @@ TIMED = {
     "shard": settings.datasets,
     "data_page": settings.datasets,
     "decontaminate": SEARCHED,
-    "prepare_base": settings.checkpoints,
+    "prepare_base": USED_MODELS,
     "rehearse_training": [run for run in TRAININGS if run in TRAINED],
     "rehearse_evaluation": TRAININGS,
     "train": TRAINED,
     "predict": expand("{pair}.{slice}", pair=PAIRS, slice=SLICES) if SLICES else PAIRS,
     "gather_predictions": PAIRS if SLICES else [],
     "score": PAIRS,
-    "answers_page": settings.benchmarks,
+    "answers_page": ANSWERED,
 }
 TIMINGS = [f"{RESULTS}/timings/{rule}/{name}.tsv" for rule, names in TIMED.items() for name in names]
 """The timing file of every job before the report."""
@@ -64,7 +68,7 @@ rule report:
         seeds=expand("<results>/seed/{seed}.manifest.json", seed=settings.seeds),
         syntheses=expand("<results>/synth/{dataset}.manifest.json", dataset=WITH_RECIPE),
         datasets=expand("<results>/data/{dataset}.manifest.json", dataset=settings.datasets),
-        models=expand("<results>/models/{model}.manifest.json", model=settings.checkpoints),
+        models=expand("<results>/models/{model}.manifest.json", model=USED_MODELS),
         runs=expand("<results>/checkpoints/{run}.manifest.json", run=TRAINED),
         checkpoints=[ancient(f"{RESULTS}/checkpoints/{run}") for run in TRAINED],
         shards=[ancient(f"{RESULTS}/data/{dataset}") for dataset in settings.datasets],
@@ -73,8 +77,8 @@ rule report:
             "<results>/predictions/{run}/{benchmark}.jsonl", run=settings.runs, benchmark=settings.benchmarks
         ),
         scores=expand("<results>/scores/{run}/{benchmark}.json", run=settings.runs, benchmark=settings.benchmarks),
-        answers=[ancient(f"{RESULTS}/report/answers/{benchmark}.html") for benchmark in settings.benchmarks],
-        comparison="<results>/scores/compare.json",
+        answers=[ancient(f"{RESULTS}/report/answers/{benchmark}.html") for benchmark in ANSWERED],
+        comparison=COMPARED,
         contamination=expand("<results>/contamination/{dataset}.json", dataset=SEARCHED),
         timings=TIMINGS,
         templates=[
@@ -110,6 +114,7 @@ rule report:
         *code("report"),
         title=settings.title,
         description=settings.description,
+        trainings=json.dumps(TRAININGS),
         figures=subpath(output.loss, parent=True),
         summaries=[f"{RESULTS}/checkpoints/{run}/summary.json" for run in TRAINED],
         metrics=[f"{RESULTS}/checkpoints/{run}/metrics.jsonl" for run in TRAINED],
@@ -118,6 +123,6 @@ rule report:
         "--seed-manifests {input.seeds:q} --synthesis-manifests {input.syntheses:q} "
         "--dataset-manifests {input.datasets:q} --model-manifests {input.models:q} --run-manifests {input.runs:q} "
         "--summaries {params.summaries:q} --metrics {params.metrics:q} --scores {input.scores:q} "
-        "--predictions {input.predictions:q} --comparison {input.comparison:q} "
+        "--predictions {input.predictions:q} --comparison {input.comparison:q} --trainings {params.trainings:q} "
         "--contamination {input.contamination:q} --timings {input.timings:q} "
         "--output {output.page:q} --figures {params.figures:q} 2>&1 | tee {log:q}"

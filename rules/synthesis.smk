@@ -159,7 +159,7 @@ rule rehearse_recipe:
     benchmark:
         "<results>/timings/rehearse_recipe/{dataset}.tsv"
     wildcard_constraints:
-        dataset="|".join(UNREHEARSED) or "(?!)",
+        dataset=one_of(UNREHEARSED),
     priority: 50
     conda:
         "../envs/data.yaml"

@@ -11,6 +11,7 @@ def main(args: argparse.Namespace) -> None:
     from syntune.reporting.figures import draw_figures
     from syntune.reporting.page import render_page
     from syntune.reporting.records import read_records
+    from syntune.settings.reading import read_params
 
     records = read_records(
         seeds=args.seed_manifests,
@@ -23,6 +24,7 @@ def main(args: argparse.Namespace) -> None:
         scores=args.scores,
         predictions=args.predictions,
         comparison=args.comparison,
+        trainings=read_params(args.trainings, dict[str, list[str]]),
         contamination=args.contamination,
         timings=args.timings,
     )
@@ -45,7 +47,10 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--metrics", **files, help="metrics.jsonl of each trained run, in the manifests' order")
     parser.add_argument("--scores", **files, help="scores: one file for each run and benchmark")
     parser.add_argument("--predictions", **files, help="predictions/RUN/BENCHMARK.jsonl for each run and benchmark")
-    parser.add_argument("--comparison", type=Path, required=True, help="the runs beside the baseline run (JSON)")
+    parser.add_argument(
+        "--comparison", type=Path, nargs="?", help="the runs beside the baseline run (JSON), if any were"
+    )
+    parser.add_argument("--trainings", required=True, help="each run's trainings, as JSON or @FILE")
     parser.add_argument("--contamination", **files, help="what was found of the benchmarks in each training dataset")
     parser.add_argument("--timings", **files, help="timings/RULE/JOB.tsv, Snakemake's benchmark files")
     parser.add_argument("--output", type=Path, required=True, help="the page")

@@ -43,7 +43,7 @@ def lay_data(folder: Path, config: dict) -> None:
 
 
 def trained_runs(config: dict) -> list[str]:
-    return [name for name, run in config["runs"].items() if run["method"] != "none"]
+    return [name for name, run in config.get("runs", {}).items() if run["method"] != "none"]
 
 
 def trainings(config: dict, runs: Iterable[str]) -> list[str]:
@@ -54,10 +54,13 @@ def trainings(config: dict, runs: Iterable[str]) -> list[str]:
 
 def jobs(config: dict) -> set[str]:
     """Every job of a config of which nothing has run."""
-    seeds, datasets, trained = config["seeds"], config["datasets"], trained_runs(config)
+    seeds, datasets, models, runs, benchmarks = (
+        config.get(section, {}) for section in ("seeds", "datasets", "models", "runs", "benchmarks")
+    )
+    trained = trained_runs(config)
     recipes = {name: dataset for name, dataset in datasets.items() if "recipe" in dataset}
     stages = {name: stages_of(read_recipe(ROOT / dataset["recipe"]), "") for name, dataset in recipes.items()}
-    pairs = [f"{run}.{benchmark}" for run in trainings(config, config["runs"]) for benchmark in config["benchmarks"]]
+    pairs = [f"{run}.{benchmark}" for run in trainings(config, runs) for benchmark in benchmarks]
     slices = config.get("prediction", {}).get("slices", 1)
     predicted = [f"{pair}.{number:03d}" for pair in pairs for number in range(slices)] if slices > 1 else pairs
     names = {
@@ -70,17 +73,17 @@ def jobs(config: dict) -> set[str]:
         "gather_synthesis": recipes,
         "shard": datasets,
         "data_page": datasets,
-        "decontaminate": {config["runs"][run]["dataset"] for run in trained},
-        "prepare_base": config["models"],
+        "decontaminate": {runs[run]["dataset"] for run in trained} if benchmarks else [],
+        "prepare_base": models,
         "rehearse_training": trained,
-        "rehearse_evaluation": config["runs"],
+        "rehearse_evaluation": runs,
         "clear_for_training": trainings(config, trained),
         "train": trainings(config, trained),
         "predict": predicted,
         "gather_predictions": pairs if slices > 1 else [],
         "score": pairs,
-        "compare": [""],
-        "answers_page": config["benchmarks"],
+        "compare": [""] if pairs else [],
+        "answers_page": benchmarks if pairs else [],
         "report": [""],
     }
     for name, dataset in recipes.items():
@@ -160,6 +163,30 @@ def test_cuda_kernels_move_one_run_to_their_environment(folder, tmp_path):
     )
     made = set(re.findall(r"Conda environment envs/(\S+)\.yaml will be created", done.stdout))
     assert made == {"data", "train", "train-cuda", "eval", "report"}
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "missing"),
+    [
+        ("data-only", "rehearsal", "runs"),
+        ("data-only", "scores", "runs with benchmarks"),
+        ("evaluate-only", "data", "datasets"),
+        ("evaluate-only", "checkpoints", "runs that train"),
+        ("train-only", "scores", "runs with benchmarks"),
+    ],
+)
+def test_a_target_that_has_nothing_to_make_says_so(folder, name, target, missing):
+    config = f"config/{name}.yaml"
+    lay_data(folder, yaml.safe_load((folder / config).read_text()))
+    done = Workflow(folder, config).snakemake(target, "-n")
+    assert done.returncode == 1
+    assert f"error: {config}: this target has nothing to make, for there are no {missing}\n" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_a_model_that_nothing_uses_is_not_prepared(folder):
+    workflow, config = variant(folder, "unused", models={"other": {"source": "local", "path": "data/other"}})
+    assert workflow.planned() == jobs(config) - {"prepare_base other"}
 
 
 def test_a_config_has_its_own_results_and_shared_caches(folder):

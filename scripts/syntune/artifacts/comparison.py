@@ -85,12 +85,12 @@ class Comparison(Schema):
     """The whole file.
 
     Attributes:
-        baseline: the run that all others are compared with.
+        baseline: the run that all others are compared with; None where nothing was compared.
         trainings: each run's trainings by name, its own first.
         benchmarks: by name.
     """
 
-    baseline: str
+    baseline: str | None
     trainings: dict[str, list[str]]
     benchmarks: dict[str, ComparedBenchmark]
 

@@ -97,17 +97,22 @@ def read_records(
     metrics: Sequence[Path],
     scores: Sequence[Path],
     predictions: Sequence[Path],
-    comparison: Path,
+    comparison: Path | None,
     contamination: Sequence[Path],
     timings: Sequence[Path],
+    trainings: dict[str, list[str]] | None = None,
 ) -> Records:
-    """Read every file; ``summaries`` and ``metrics`` are parallel, predictions lie at ``RUN/BENCHMARK.jsonl``."""
+    """Read every file; ``summaries`` and ``metrics`` are parallel, predictions lie at ``RUN/BENCHMARK.jsonl``.
+
+    Where nothing was compared, ``trainings`` says which trainings are a run's.
+    """
     if len(summaries) != len(metrics):
         raise UserError(f"{len(summaries)} summaries but {len(metrics)} metrics files; give one of each for every run")
     summarized = [read_json_file(path, TrainingSummary, REMAKE) for path in summaries]
     scored = [read_json_file(path, Score, REMAKE) for path in scores]
+    nothing = Comparison(baseline=None, trainings=trainings or {}, benchmarks={})
     return Records(
-        comparison=read_json_file(comparison, Comparison, REMAKE),
+        comparison=read_json_file(comparison, Comparison, REMAKE) if comparison else nothing,
         seeds=[read_manifest(path) for path in seeds],
         syntheses=[read_manifest(path) for path in syntheses],
         datasets=[read_manifest(path) for path in datasets],

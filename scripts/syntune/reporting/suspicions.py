@@ -33,7 +33,8 @@ def suspicions(records: Records) -> list[Remark]:
     if found:
         return found
     answers = sum(map(len, records.predictions.values()))
-    return [Remark("good", f"Nothing suspicious was found in {formats.plural(answers, 'answer')}.")]
+    among = f" in {formats.plural(answers, 'answer')}" if records.predictions else ""
+    return [Remark("good", f"Nothing suspicious was found{among}.")]
 
 
 def _odd_metrics(run: str, steps: list[StepMetrics]) -> Iterator[Remark]:

@@ -43,17 +43,23 @@ def what_was_run(records: Records) -> str:
     """The whole run of the workflow in two or three sentences."""
     rows = sum(manifest.rows_out or 0 for manifest in records.seeds)
     seeds = f"{formats.plural(len(records.seeds), 'seed')} ({formats.plural(rows, 'row')})"
-    datasets, benchmarks = formats.plural(len(records.datasets), "dataset"), len(records.benchmarks)
+    told = [f"{formats.plural(len(records.datasets), 'dataset')} came of {seeds}."] if records.datasets else []
+    return " ".join([*told, *_runs_told(records), *_replicated(records)])
+
+
+def _runs_told(records: Records) -> Iterator[str]:
+    """How many runs there are, how they were trained, and what they answered."""
     trained = [records.summaries[run] for run in records.runs if run in records.summaries]
     methods = Counter(_how(summary.method) for summary in trained)
     if untrained := len(records.runs) - len(trained):
         methods[_how("none")] += untrained
-    told = [f"{formats.count(number)} {how}" for how, number in methods.items()]
-    return (
-        f"{datasets} came of {seeds}. {formats.plural(len(records.runs), 'run')} ({formats.listing(told)}) answered "
-        f"{formats.plural(benchmarks, 'benchmark')}; {records.comparison.baseline} is the baseline run."
-        f"{''.join(f' {sentence}' for sentence in _replicated(records))}"
-    )
+    told = formats.listing([f"{formats.count(number)} {how}" for how, number in methods.items()])
+    runs = f"{formats.plural(len(records.runs), 'run')} ({told})"
+    if records.benchmarks:
+        benchmarks, baseline = formats.plural(len(records.benchmarks), "benchmark"), records.comparison.baseline
+        yield f"{runs} answered {benchmarks}; {baseline} is the baseline run."
+    elif records.runs:
+        yield f"{runs}; there are no benchmarks."
 
 
 def _replicated(records: Records) -> Iterator[str]:
@@ -80,7 +86,7 @@ def headline(records: Records) -> list[Remark]:
         told.append(Remark("bad", f"Training of {formats.listing(sick)} is not known to have been healthy."))
     elif records.summaries:
         told.append(Remark("good", "Training was healthy."))
-    return told or [Remark("note", "No run was compared with another.")]
+    return told or [Remark("note", "No run was compared with another." if records.runs else "There are no runs.")]
 
 
 def _beside_baseline(records: Records) -> Iterator[Remark]:
@@ -144,9 +150,7 @@ def health(records: Records) -> list[Remark]:
     """Whether training went well."""
     found = [remark for summary in records.summaries.values() for remark in _health_of(summary)]
     sick = {run for run, summary in records.summaries.items() if summary.healthy is not True}
-    if not records.summaries:
-        found.append(Remark("note", "No run was trained."))
-    elif not sick:
+    if records.summaries and not sick:
         checks = [check for summary in records.summaries.values() for check in summary.verdicts]
         good = sum(passed(check.status) for check in checks)
         told = f"{formats.count(good)} of {formats.plural(len(checks), 'check')} passed"
@@ -177,6 +181,8 @@ def passed(status: str) -> bool:
 
 def cautions(records: Records) -> list[Remark]:
     """How far the error bars reach."""
+    if not records.scores:
+        return []
     several = [run for run in records.runs if len(records.trainings_of(run)) > 1]
     once = [run for run in records.runs if run in records.summaries and run not in several]
     notes = [

@@ -19,9 +19,9 @@ class ComparedPair(Strict):
     )
 
 
-def baseline_run(settings: Settings) -> str:
-    """The run that all others are compared with."""
-    return settings.compare or next(iter(settings.runs))
+def baseline_run(settings: Settings) -> str | None:
+    """The run that all others are compared with; None where there are no runs."""
+    return settings.compare or next(iter(settings.runs), None)
 
 
 def pairs_to_compare(settings: Settings) -> list[ComparedPair]:

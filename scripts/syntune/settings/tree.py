@@ -1,8 +1,8 @@
 """The whole config as one tree, and its references checked against each other."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from syntune.settings.benchmarks import BenchmarkSettings
 from syntune.settings.contamination import ContaminationSettings
@@ -13,6 +13,11 @@ from syntune.settings.prediction import PredictionSettings
 from syntune.settings.runs import BaseRunSettings, RunSettings
 from syntune.settings.seeds import SeedSettings
 from syntune.settings.strict import LONGEST_NAME, Name, Strict
+
+T = TypeVar("T")
+
+Named = Annotated[dict[Name, T], BeforeValidator(lambda section: {} if section is None else section)]
+"""A section of entries by name; one whose entries are all commented out has none."""
 
 Described = Annotated[str, Field(max_length=2000)]
 
@@ -27,13 +32,15 @@ class Settings(Strict):
         description="folder of all results, which may lie on another disk; null takes results/NAME for a config "
         "NAME.yaml, and results for config.yaml. Caches of images, answers and scores stay in results/cache",
     )
-    seeds: dict[Name, SeedSettings] = Field(min_length=1, description="real image-text data, by name")
-    datasets: dict[Name, DatasetSettings] = Field(min_length=1, description="training datasets, by name")
-    models: dict[Name, ModelSettings] = Field(
-        min_length=1, description="base models, and models that recipes use, by name"
+    seeds: Named[SeedSettings] = Field(default={}, description="real image-text data, by name")
+    datasets: Named[DatasetSettings] = Field(
+        default={}, description="training datasets, by name; alone with seeds, only data is made"
     )
-    runs: dict[Name, RunSettings] = Field(min_length=1, description="what is trained and evaluated, by name")
-    benchmarks: dict[Name, BenchmarkSettings] = Field(min_length=1, description="what the runs are scored on, by name")
+    models: Named[ModelSettings] = Field(default={}, description="base models, and models that recipes use, by name")
+    runs: Named[RunSettings] = Field(default={}, description="what is trained and evaluated, by name")
+    benchmarks: Named[BenchmarkSettings] = Field(
+        default={}, description="what the runs are scored on, by name; without any, runs are only trained"
+    )
     contamination: ContaminationSettings = Field(
         default_factory=ContaminationSettings,
         description="the search for the benchmarks' questions in the training data, and how much of them is too much",
@@ -47,6 +54,13 @@ class Settings(Strict):
         description="further pairs of runs to compare, such as [synthetic, raw]: the first one's difference to the "
         "second. null: every two trained runs with the same start and method and different datasets",
     )
+
+    @model_validator(mode="after")
+    def _something_to_make(self) -> "Settings":
+        """There are datasets to make or runs to train and ask."""
+        if not self.datasets and not self.runs:
+            raise ValueError("there is nothing to make; name datasets of seeds, or runs of models")
+        return self
 
     @model_validator(mode="after")
     def _references_exist(self) -> "Settings":

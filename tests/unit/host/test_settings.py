@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from syntune.errors import UserError
-from syntune.settings.comparisons import pairs_to_compare
+from syntune.settings.comparisons import baseline_run, pairs_to_compare
 from syntune.settings.paths import MADE, check_paths
 from syntune.settings.reading import read_params, read_settings
 from syntune.settings.replicates import write_out
@@ -82,7 +82,8 @@ def test_every_config_that_ships_is_valid(file):
         ("comparisons", [["raw", "raw"]], "comparisons: 'raw' cannot be compared with itself; name two runs"),
         ("comparisons", [["raw"]], "config.yaml: comparisons.0.1: Field required"),
         ("runs/raw/replicates", 0, "config.yaml: runs.raw.replicates: Input should be greater than or equal to 1"),
-        *((section, {}, f"config.yaml: {section}: must not be empty") for section in SECTIONS),
+        ("seeds", {}, "datasets.language.seed: 'easy-vqa' is not one of the seeds (none)"),
+        ("models", {}, "runs.pretrained.start: 'tiny' is not one of the models and runs"),
         (
             "datasets/captions/mix/language",
             0,
@@ -98,6 +99,20 @@ def test_a_mistake_is_one_line_with_the_key(path, value, line):
         read_settings(changed(path, value), Settings, "config.yaml")
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kept", [("seeds", "datasets"), ("seeds", "datasets", "models", "runs")])
+def test_sections_that_are_not_needed_may_be_missing_or_empty(kept):
+    config = demo()
+    alone = {section: config[section] if section in kept else None for section in SECTIONS}
+    settings = read_settings(alone, Settings, "config.yaml")
+    assert settings == read_settings({name: config[name] for name in kept}, Settings, "config.yaml")
+    assert baseline_run(settings) == ("pretrained" if "runs" in kept else None)
+
+
+def test_a_config_that_asks_for_nothing_is_refused():
+    with pytest.raises(UserError, match="config.yaml: there is nothing to make; name datasets of seeds, or runs of"):
+        read_settings({"seeds": demo()["seeds"]}, Settings, "config.yaml")
 
 
 def test_a_name_that_is_no_file_name_is_refused():

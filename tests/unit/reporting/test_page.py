@@ -144,8 +144,8 @@ def test_missing_values_are_said_to_be_missing(project):
 
 
 def test_a_project_without_training_is_reported(project):
-    words = Structure(project.report(run_manifests=[], summaries=[], metrics=[])).words
-    assert "No run was trained." in words
+    page = Structure(project.report(run_manifests=[], summaries=[], metrics=[]))
+    assert "3 not trained" in page.words and "training" not in page.ids
 
 
 def test_same_input_same_bytes(project):
@@ -183,3 +183,41 @@ def test_missing_input_is_one_line(project):
     (project.results / "predictions/raw/open.jsonl").unlink()
     with pytest.raises(UserError, match=r"open\.jsonl: cannot be read .*run snakemake"):
         project.report()
+
+
+DATA = ("seed_manifests", "synthesis_manifests", "dataset_manifests")
+TRAINING = ("model_manifests", "run_manifests", "summaries", "metrics")
+SCORES = ("model_manifests", "scores", "predictions", "comparison")
+
+
+@pytest.mark.parametrize(
+    ("made", "sections", "told"),
+    [
+        (DATA, {"data"}, "There are no runs. 1 dataset came of 1 seed (11,800 rows)."),
+        (
+            (*DATA, *TRAINING),
+            {"data", "training"},
+            "3 runs (1 trained in full and 2 trained as a LoRA adapter); there are no benchmarks.",
+        ),
+        (
+            SCORES,
+            {"scores", "answers"},
+            "3 runs (3 not trained) answered 2 benchmarks; pretrained is the baseline run.",
+        ),
+    ],
+    ids=("data alone", "training alone", "evaluation alone"),
+)
+def test_the_page_shows_what_there_is(project, made, sections, told):
+    every = (*DATA, *TRAINING, *SCORES, "contamination", "timings")
+    left_out = {name: None if name == "comparison" else [] for name in every if name not in made}
+    page = Structure(project.report(**left_out))
+    assert set(page.ids) & {"scores", "answers", "contamination", "data", "training"} == sections
+    assert set(page.ids) >= {link[1:] for link in page.references if link.startswith("#")}
+    assert told in page.words
+
+
+def test_trainings_of_a_run_stay_together_without_benchmarks(project):
+    project.train_again("raw", 2)
+    nothing = {"scores": [], "predictions": [], "comparison": None, "contamination": []}
+    page = Structure(project.report(**nothing, trainings='{"raw": ["raw", "raw-2"]}'))
+    assert "raw was trained under 2 seeds." in page.words
