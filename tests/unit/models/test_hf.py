@@ -1,5 +1,6 @@
 """Models of other families, as small as they can be, from a folder to answers."""
 
+import json
 import pickle
 import re
 
@@ -308,6 +309,60 @@ def test_templates_that_cannot_be_followed(folder, processor, tmp_path):
     template.write_text("{{ raise_exception('no such role') }}")
     with pytest.raises(UserError, match="the model's processor refuses it .no such role"):
         family_of(tmp_path).load_processor(tmp_path).encode_conversation(chat("a", "b"), [])
+
+
+# the ends of templates whose prompt is not what they write before an answer; ONEVISION is LLaVA-OneVision's whole one
+ONEVISION = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + ' ' }}"
+    "{% for part in message['content'] | selectattr('type', 'equalto', 'image') %}{{ '<|image_pad|>' }}{% endfor %}"
+    "{% for part in message['content'] | selectattr('type', 'equalto', 'text') %}{{ '\n' + part['text'] }}{% endfor %}"
+    "{{ '<|im_end|>' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+THINKING = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}"
+    "{% if message['role'] == 'assistant' and loop.last %}{{ '<think>\n\n</think>\n\n' }}{% endif %}"
+    "{% for part in message['content'] %}{{ '<|image_pad|>' if part['type'] == 'image' else part['text'] }}{% endfor %}"
+    "{{ '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>\n' }}{% endif %}"
+)
+ALWAYS_THINKING = THINKING.replace("{{ '<think>\n\n</think>\n\n' }}", "")
+NO_PROMPT = THINKING.partition("{% if add_generation_prompt")[0].replace("<think>\n\n</think>\n\n", "")
+
+
+@pytest.mark.parametrize(
+    ("template", "opening"),
+    [
+        (ONEVISION, "<|im_start|>assistant\n"),
+        (THINKING, "<|im_start|>assistant\n<think>\n\n</think>\n\n"),
+        (ALWAYS_THINKING, "<|im_start|>assistant\n"),
+        (NO_PROMPT, "<|im_start|>assistant\n"),
+    ],
+    ids=["spaces", "a thought", "no thought", "nothing"],
+)
+def test_a_prompt_opens_as_answers_are_written(tmp_path, template, opening):
+    write_model("qwen", tmp_path / "qwen")
+    (tmp_path / "qwen/chat_template.json").write_text(json.dumps({"chat_template": template}))
+    processor = family_of(tmp_path / "qwen").load_processor(tmp_path / "qwen")
+    prompt = processor.encode_prompt("<image>What colour?", [RED])
+    row = processor.encode_conversation(chat("<image>What colour?", "a warm red"), [RED])
+    length = len(prompt["input_ids"])
+    assert processor.tokenizer.decode(prompt["input_ids"]).endswith(opening)
+    assert row["input_ids"][:length].tolist() == prompt["input_ids"].tolist()
+    assert supervised(processor, row).rstrip("\n") == "a warm red<|im_end|>"
+    rounds = chat("<image>What colour?", "a warm red", "And now?", "blue")
+    if template == THINKING:
+        with pytest.raises(UserError, match="writes turns differently when others follow; give rows of one question"):
+            processor.encode_conversation(rounds, [RED])
+    else:
+        row = processor.encode_conversation(rounds, [RED])
+        assert supervised(processor, row).replace("\n", "") == "a warm red<|im_end|>blue<|im_end|>"
+
+
+def test_a_template_that_changes_a_question_is_told_so(tmp_path):
+    write_model("qwen", tmp_path / "qwen")
+    template = "{{ messages | length }}{% for message in messages %}{{ message['content'][0]['text'] }}{% endfor %}"
+    (tmp_path / "qwen/chat_template.json").write_text(json.dumps({"chat_template": template}))
+    with pytest.raises(UserError, match="writes a question differently when its answer follows; mend the template"):
+        family_of(tmp_path / "qwen").load_processor(tmp_path / "qwen").encode_conversation(chat("a", "b"), [])
 
 
 def test_refuses_what_is_no_such_model(tmp_path):

@@ -6,6 +6,7 @@ from transformers import BatchFeature, ProcessorMixin
 
 from syntune.errors import UserError
 from syntune.models.hf.messages import Message, images_of
+from syntune.models.hf.template import Template
 
 
 class ChatForm:
@@ -18,6 +19,7 @@ class ChatForm:
     def __init__(self, processor: ProcessorMixin) -> None:
         self._processor = processor
         self._tokenizer = processor.tokenizer
+        self._template = Template(processor)
         template = processor.chat_template
         written = template if isinstance(template, str) else template["default"]
         self.control_tokens = {
@@ -29,7 +31,12 @@ class ChatForm:
     def inputs(self, chat: Sequence[Message], opens_answer: bool) -> BatchFeature:
         """The model's inputs for one chat, a batch of one; ``opens_answer`` adds what stands before an answer."""
         return self._processor.apply_chat_template(
-            list(chat), tokenize=True, return_dict=True, return_tensors="pt", add_generation_prompt=opens_answer
+            list(chat),
+            chat_template="{{ rendered }}",
+            rendered=self._template.text(chat, opens_answer),
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
         )
 
     def answers(self, chat: Sequence[Message], inputs: BatchFeature) -> list[tuple[int, int]]:
@@ -60,17 +67,25 @@ class ChatForm:
             if start < len(opened) or start >= end or lost or moved != text[start:end]:
                 raise UserError(
                     f"message {index} ({chat[index]['content'][0]['text'][:40]!r}): where it begins and ends cannot be "
-                    "told, as the chat template writes turns differently when others follow; give rows of one question"
+                    f"told, as the chat template {self._fault(chat)}"
                 )
             found.append((start + growth, end + growth))
         return found
 
     def _text_ids(self, chat: Sequence[Message], opens_answer: bool) -> list[int]:
         """The tokens of the rendered text, in which an image is one token."""
-        text = self._processor.apply_chat_template(list(chat), tokenize=False, add_generation_prompt=opens_answer)
-        # as the processor does it: a template that writes the first token needs none of the tokenizer's
-        begun = self._tokenizer.bos_token is not None and text.startswith(self._tokenizer.bos_token)
-        return self._tokenizer(text, add_special_tokens=not begun)["input_ids"]
+        return self._template.ids(self._template.text(chat, opens_answer))
+
+    def _fault(self, chat: Sequence[Message]) -> str:
+        """What a template does that a chat cannot be followed through, and what to do about it."""
+        if len(chat) > 2:
+            return "writes turns differently when others follow; give rows of one question"
+        found = self._template.openings
+        if found.asked:
+            return (
+                f"writes {found.written!r} before it and {found.opened!r} in a prompt; make them alike in the template"
+            )
+        return "writes a question differently when its answer follows; mend the template"
 
 
 def _shared(first: Sequence[int], second: Sequence[int]) -> int:
