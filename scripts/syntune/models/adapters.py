@@ -15,6 +15,7 @@ from torch import nn
 
 from syntune.errors import UserError, one_line
 from syntune.files import read_json
+from syntune.models.adapter_targets import PEFT_PREFIX, resolve_targets
 from syntune.models.family import Family
 from syntune.models.weights import Tensors, check_tensors, read_tensors
 
@@ -25,9 +26,6 @@ BESIDE = "non_lora_trainables.safetensors"
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
 _OF_THE_TRAINER = ("training_args.", "optimizer.", "scheduler.", "rng_state", "scaler.")
 """Endings of files of weights; beginnings of those that trainers leave and that are no weights of the model."""
-
-PEFT_PREFIX = "base_model.model."
-"""What PEFT puts before a module's name."""
 
 
 def merge(model: Any, folder: Path, family: Family) -> Any:
@@ -53,8 +51,7 @@ def apply_adapter(model: Any, folder: Path, family: Family) -> PeftModel:
     file, beside = adapter_file(folder, ADAPTER_WEIGHTS), adapter_file(folder, BESIDE)
     _refuse_unread(folder, [file, beside])
     weights = read_tensors(file)
-    fields = _lora_fields(folder / ADAPTER_CONFIG)
-    fields["target_modules"] = _targets(folder / ADAPTER_CONFIG, fields.get("target_modules"), weights, model, family)
+    fields = resolve_targets(folder / ADAPTER_CONFIG, _lora_fields(folder / ADAPTER_CONFIG), weights, model, family)
     if beside.is_file():
         _copy_beside(beside, model, family)
     elif family.needs_connector(folder):
@@ -67,7 +64,11 @@ def apply_adapter(model: Any, folder: Path, family: Family) -> PeftModel:
     except (ValueError, TypeError, re.error) as error:  # no rank, no pattern, or one that no module matches
         raise UserError(f"{folder / ADAPTER_CONFIG}: does not fit this model ({one_line(error)})") from error
     saved = get_peft_model_state_dict(adapted, save_embedding_layers=False)  # what PEFT would write of this adapter
-    check_tensors(file, weights, {name: tensor.shape for name, tensor in saved.items()})
+    wanted = {name: tensor.shape for name, tensor in saved.items()}
+    # and, where an embedding has one, a copy of what it is on
+    own = adapted.state_dict()
+    copies = {name: own[name].shape for name in weights if name.endswith(".base_layer.weight") and name in own}
+    check_tensors(file, weights, wanted | copies)
     set_peft_model_state_dict(adapted, weights)
     return adapted
 
@@ -150,29 +151,6 @@ def _copy_beside(path: Path, model: nn.Module, family: Family) -> None:
     with torch.no_grad():
         for name, tensor in tensors.items():
             own[name].copy_(tensor)
-
-
-def _targets(path: Path, asked: Any, weights: Tensors, model: nn.Module, family: Family) -> str | list[str]:
-    """The modules that an adapter must have weights for.
-
-    A list of suffixes, as the reference MGM and most of PEFT's users have it, means linears of the language model: the
-    vision towers' bear the same names. It means them too if the adapter has weights for any of them.
-    """
-    if isinstance(asked, str) and asked != "all-linear":
-        return asked
-    if isinstance(asked, list):
-        linears = {name for name, module in model.named_modules() if isinstance(module, nn.Linear)}
-        named = {name for name in linears if any(name == end or name.endswith(f".{end}") for end in asked)}
-        language = {name for name in named if re.fullmatch(family.lora_targets, name)}
-        found = named if adapted_linears(weights) & (named - language) else language
-        if found:
-            return sorted(found)
-    raise UserError(f"{path}: target_modules: {asked!r} names no linear layer of this model")
-
-
-def adapted_linears(weights: Tensors) -> set[str]:
-    """The model's modules that an adapter's ``weights`` belong to."""
-    return {name.removeprefix(PEFT_PREFIX).partition(".lora_")[0] for name in weights if ".lora_" in name}
 
 
 def _lora_fields(path: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What a method trains: which parameters, and what is written of them."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
 from syntune.errors import UserError
+from syntune.models.adapter_targets import without_adapter
 from syntune.models.adapters import save_adapter, save_beside
 from syntune.models.family import Family
 from syntune.settings.methods import METHODS
 from syntune.settings.runs import TrainedRunSettings
+
+log = logging.getLogger("train")
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,9 @@ def _attach_adapter(model: Any, family: Family, settings: TrainedRunSettings, st
     inside = [name for name, module in adapted.named_modules() if id(module) in towers and hasattr(module, "lora_A")]
     if inside:
         raise UserError(f"lora.targets: {inside[0]} is in a vision tower; name linears of the language model alone")
+    left = {} if settings.lora.targets else without_adapter(adapted, family)
+    for name, size in left.items():
+        log.warning("LoRA is on linear layers alone, so %s stays as it is (%s parameters)", name, f"{size:,}")
     return adapted
 
 

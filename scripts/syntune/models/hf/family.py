@@ -13,7 +13,7 @@ from transformers import GenerationConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 
 from syntune.errors import UserError, one_line
-from syntune.models.adapters import PEFT_PREFIX
+from syntune.models.adapter_targets import PEFT_PREFIX
 from syntune.models.cross_entropy import IGNORED
 from syntune.models.family import Row
 from syntune.models.full_checkpoints import load_full

@@ -9,11 +9,11 @@ from torch import nn
 
 from syntune.errors import UserError
 from syntune.files import atomic_directory, read_json, write_json
+from syntune.models.adapter_targets import adapted_modules
 from syntune.models.adapters import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
     BESIDE,
-    adapted_linears,
     adapter_file,
     apply_adapter,
     connector_names,
@@ -73,7 +73,7 @@ def _pattern(weights: Tensors, linears: set[str]) -> str:
 
     Not their last names: the vision towers' linears bear the same, and PEFT would adapt those too.
     """
-    adapted = adapted_linears(weights)
+    adapted = adapted_modules(weights)
     if adapted == {name for name in linears if re.fullmatch(LORA_TARGETS, name)}:
         return LORA_TARGETS
     return "|".join(re.escape(name) for name in sorted(adapted))

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from syntune.models.adapters import PEFT_PREFIX
+from syntune.models.adapter_targets import PEFT_PREFIX
 from syntune.models.attention import choose_attention
 from syntune.models.family import Row
 from syntune.models.full_checkpoints import load_full
