@@ -112,6 +112,9 @@ WITH_RECIPE = [name for name, dataset in settings.datasets.items() if dataset.re
 SEARCHED = list(dict.fromkeys(settings.runs[name].dataset for name in TRAINED)) if settings.benchmarks else []
 """The runs that train; the datasets that have a recipe; those that some run trains on, searched for benchmarks."""
 
+HELD_OUT = {name: f"{RESULTS}/data/{name}.holdout" for name in settings.held_out}
+"""The folder of what each dataset holds out; no dataset keeps a row of it."""
+
 MADE_FROM = [sorted(set().union(*names)) for names in zip(*map(settings.made_from, settings.runs))] or [[], [], []]
 """The models, the datasets and the seeds that the runs are made from."""
 
@@ -186,6 +189,17 @@ def rows_of(dataset: str) -> dict[str, list[str]]:
     if settings.datasets[dataset].recipe:
         return {"manifest": [f"{RESULTS}/synth/{dataset}.manifest.json"], "rows": synthesized_rows(dataset)}
     return made([f"{RESULTS}/seed/{settings.datasets[dataset].seed}"], "manifest", "rows")
+
+
+def own_rows(wildcards) -> dict[str, list[str]]:
+    """The rows of a dataset before anything is mixed in."""
+    return rows_of(wildcards.dataset)
+
+
+def holdout_settings(wildcards) -> str:
+    """The settings that decide what a dataset holds out, and how it reads."""
+    keys = {"seed", "holdout", "limit", "caption_prompts"}
+    return settings.datasets[wildcards.dataset].model_dump_json(include=keys)
 
 
 def rows_to_shard(wildcards) -> dict[str, list[str]]:

@@ -35,6 +35,7 @@ def upstream(run: str) -> str:
     operators = {name for stage in stages for name in own_operators(stage)}
     helpers = {name for stage in stages for name in models_of_stage(stage)}
     scripts = [*UPSTREAM, *sorted(operators)] + (["synthesize_with_models"] if helpers else [])
+    scripts += ["hold_out"] if HELD_OUT else []
     environments = ["data", "train"] + (["synth-models"] if helpers else [])
     files = [Path(file) for name in seeds for file in watched_files(settings.seeds[name])]
     ingredients = {

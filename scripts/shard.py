@@ -22,6 +22,7 @@ def main(args: argparse.Namespace) -> None:
         args.manifest,
         lineage=args.lineage,
         synthesis_lineage=dict(args.synthesis_lineage),
+        holdouts=dict(args.held_out),
     )
 
 
@@ -50,6 +51,14 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME=LINEAGE",
         help="lineages of the datasets with a recipe, this one's and those mixed in",
+    )
+    parser.add_argument(
+        "--held-out",
+        type=named_path,
+        nargs="*",
+        default=[],
+        metavar="NAME=MANIFEST",
+        help="what the config's datasets hold out: no row about such an image is kept",
     )
     parser.add_argument("--lineage", type=Path, required=True, help="lineage to write (Parquet)")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest to write")

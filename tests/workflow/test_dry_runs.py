@@ -123,6 +123,14 @@ def test_a_config_of_the_project(folder, name):
     assert Workflow(folder, name).planned() == jobs(config)
 
 
+def test_held_out_rows_come_before_every_shard(folder):
+    workflow, config = variant(folder, "holdout", datasets={"synthetic": {"holdout": "10%"}})
+    assert workflow.planned() == jobs(config) | {"hold_out synthetic"}
+    before = workflow.planned("results/data/raw.manifest.json")
+    assert {"gather_synthesis synthetic", "hold_out synthetic", "shard raw"} <= before
+    assert "shard synthetic" not in before
+
+
 def test_slices_are_gathered(folder):
     workflow, config = variant(folder, "slices", prediction={"slices": 3})
     planned = workflow.planned()

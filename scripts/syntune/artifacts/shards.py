@@ -8,10 +8,14 @@ IMAGE_MARK = "<image>"
 """What stands for an image in a message, as in LLaVA's conversations."""
 
 
+QUESTIONS = "questions.parquet"
+"""Beside the shard of what a dataset holds out: its rows' questions, as benchmarks read them."""
+
+
 def shard_files(manifest: Path) -> list[Path]:
-    """The Parquet files that a dataset's manifest names, in order; its folder also holds the dataset's card.
+    """The shards that a manifest names, in order: of a dataset, beside its card, or of what a dataset holds out.
 
     Raises:
         UserError: a file is missing or is not the one that the manifest describes.
     """
-    return [file for file in part_files(manifest) if file.suffix == ".parquet"]
+    return [file for file in part_files(manifest) if file.suffix == ".parquet" and file.name != QUESTIONS]

@@ -4,14 +4,14 @@ A row's id decides everything. Of each source the rows with the lowest hashes of
 number keeps the same rows and more. Only when all have been taken once does the second round begin.
 """
 
-import json
 import logging
 from pathlib import Path
 from typing import NamedTuple
 
-from syntune.artifacts.manifests import part_files
-from syntune.data.conversations import fault_of, pair_turns, to_messages
+from syntune.artifacts.manifests import read_manifest
+from syntune.data.candidates import Candidate, candidates
 from syntune.data.dataset_lineage import DatasetLineage
+from syntune.data.holdout import HELD_OUT, HeldOut, seed_of
 from syntune.data.ordering import key_hash
 from syntune.settings.datasets import DatasetSettings, MixSettings
 
@@ -30,16 +30,6 @@ class Place(NamedTuple):
     offset: int
 
 
-class Candidate(NamedTuple):
-    """A row that a model can learn from; those with the lowest ``rank`` are taken first."""
-
-    rank: str
-    id: str
-    seed_id: str
-    file: Path
-    offset: int
-
-
 class Mixture(NamedTuple):
     """The rows of a dataset in the order of the shards: rows in + added = places + those dropped."""
 
@@ -50,14 +40,21 @@ class Mixture(NamedTuple):
     """For ``rows`` and each ``mix.NAME``: rows that are available, wanted and taken, and repeats among the taken."""
 
 
-def mix_rows(settings: DatasetSettings, rows_manifest: Path, mix: dict[str, Path], story: DatasetLineage) -> Mixture:
+def mix_rows(
+    settings: DatasetSettings,
+    rows_manifest: Path,
+    mix: dict[str, Path],
+    story: DatasetLineage,
+    held_out: HeldOut | None = None,
+) -> Mixture:
     """Choose a dataset's rows; ``mix`` holds the manifests of the datasets that are mixed in.
 
     Mixed rows get their dataset's name in front of their id, and a repeat ``#repeat-1`` behind it. The lineage is told
-    of each row that is left out or repeated.
+    of each row that is left out or repeated. What is held out is left out before any limit or amount.
     """
-    own = candidates(rows_manifest, "", story)
-    others = {name: candidates(path, f"{name}/", story) for name, path in mix.items()}
+    held_out = held_out or HeldOut()
+    own = _kept(rows_manifest, "", story, held_out)
+    others = {name: _kept(path, f"{name}/", story, held_out) for name, path in mix.items()}
     amounts = {name: settings.mix.get(name, MixSettings()) for name in mix}
     rows_in = len(own) + sum(map(len, others.values())) + story.dropped.total()
     places = take_rows(own[: settings.limit], story=story)
@@ -74,6 +71,18 @@ def mix_rows(settings: DatasetSettings, rows_manifest: Path, mix: dict[str, Path
     return Mixture(sorted(places), rows_in, sum(source["repeated"] for source in sources.values()), sources)
 
 
+def _kept(manifest: Path, prefix: str, story: DatasetLineage, held_out: HeldOut) -> list[Candidate]:
+    """The rows of a manifest that a model can learn from and that are not held out, by rank."""
+    seed = seed_of(read_manifest(manifest))
+    kept = []
+    for row, images in candidates(manifest, story.drop, prefix):
+        if held_out.holds(row, images, seed):
+            story.drop(HELD_OUT, row.seed_id, prefix + row.id)
+        else:
+            kept.append(row)
+    return sorted(kept)
+
+
 def _leave_out(rows: list[Candidate], prefix: str, story: DatasetLineage) -> None:
     """Tell of the rows that were not wanted."""
     for row in rows:
@@ -86,23 +95,9 @@ def _figures(rows: list[Candidate], wanted: int, taken: list[Place]) -> dict[str
     return {"available": len(rows), "wanted": wanted, "taken": len(taken), "repeated": repeated}
 
 
-def candidates(manifest: Path, prefix: str, story: DatasetLineage) -> list[Candidate]:
-    """The rows of a manifest's parts that a model can learn from, by rank; the lineage is told of the others."""
-    rows = []
-    for file in part_files(manifest):
-        with file.open("rb") as lines:
-            offset = 0
-            for line in lines:
-                row = json.loads(line)
-                messages, _ = pair_turns(to_messages(row["text"], "prompt"))
-                fault = fault_of(messages, len(row["images"]))
-                seed_id = row.get("seed_id", row["id"])
-                if fault:
-                    story.drop(fault, seed_id, prefix + row["id"])
-                else:
-                    rows.append(Candidate(key_hash("keep", row["id"]), row["id"], seed_id, file, offset))
-                offset += len(line)
-    return sorted(rows)
+def in_order(rows: list[Candidate]) -> list[Place]:
+    """Rows, each once, in the order that a hash of their ids gives them in shards."""
+    return sorted(take_rows(rows))
 
 
 def wanted_rows(own: int, available: dict[str, int], mix: dict[str, MixSettings]) -> dict[str, int]:

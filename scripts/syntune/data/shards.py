@@ -19,6 +19,7 @@ from syntune.artifacts.manifests import Part, read_manifest, write_manifest
 from syntune.data.card import write_card
 from syntune.data.conversations import pair_turns, to_messages
 from syntune.data.dataset_lineage import open_lineage
+from syntune.data.holdout import read_held_out
 from syntune.data.mixing import Place, mix_rows
 from syntune.data.ordering import key_hash
 from syntune.data.statistics import Statistics
@@ -57,6 +58,7 @@ def write_shards(
     *,
     lineage: Path,
     synthesis_lineage: dict[str, Path],
+    holdouts: dict[str, Path] | None = None,
 ) -> None:
     """Write ``shard-00000-of-000NN.parquet`` ... and the card into the folder ``shards``, lineage, then the manifest.
 
@@ -69,15 +71,18 @@ def write_shards(
         manifest: manifest to write.
         lineage: lineage to write.
         synthesis_lineage: lineages of the datasets that have a recipe, this one's and those mixed in, by dataset.
+        holdouts: manifests of what the config's datasets hold out, by dataset.
 
     Raises:
         UserError: an image changed since the seed was read, or there are fewer rows than shards.
     """
     manifests = {"rows": read_manifest(rows_manifest), **{f"mix.{key}": read_manifest(mix[key]) for key in mix}}
+    holdouts = holdouts or {}
+    held_out = read_held_out(list(holdouts.values()))
     with open_lineage(lineage) as story:
         for made, path in synthesis_lineage.items():
             story.copy(path, "" if made == name else f"{made}/")
-        mixture = mix_rows(settings, rows_manifest, mix, story)
+        mixture = mix_rows(settings, rows_manifest, mix, story, held_out)
         places, dropped = mixture.places, dict(sorted(story.dropped.items()))
         if not places:
             why = ", ".join(f"{number} {reason}" for reason, number in story.dropped.most_common())
@@ -108,7 +113,8 @@ def write_shards(
         rows_out=len(places),
         dropped=dropped,
         added=mixture.added,
-        inputs={key: source.content for key, source in manifests.items()},
+        inputs={key: source.content for key, source in manifests.items()}
+        | {f"holdout.{key}": read_manifest(path).content for key, path in holdouts.items()},
         settings=settings.model_dump(),
         details=statistics.as_details() | {"sources": mixture.sources},
     )
@@ -124,16 +130,16 @@ def _write_files(
             part = places[len(places) * index // settings.shards : len(places) * (index + 1) // settings.shards]
             file = f"shard-{index:05d}-of-{settings.shards:05d}.parquet"
             counts[file] = len(part)
-            _write_shard(folder / file, part, settings, statistics)
+            write_shard(folder / file, part, settings.caption_prompts, statistics)
             progress.update(len(part))
             log.info("%s: %d rows", file, len(part))
     return counts
 
 
-def _write_shard(path: Path, places: list[Place], settings: DatasetSettings, statistics: Statistics) -> None:
-    """Write the rows of one shard, a row group at a time."""
+def write_shard(path: Path, places: list[Place], prompts: list[str], statistics: Statistics) -> None:
+    """Write the rows of one shard, a row group at a time; ``prompts`` are for captions."""
     with ParquetWriter(path, FEATURES.arrow_schema, compression="zstd") as writer:
-        for group in _groups(_read_row(place, settings, statistics) for place in places):
+        for group in _groups(_read_row(place, prompts, statistics) for place in places):
             writer.write_table(Table.from_pylist(group, FEATURES.arrow_schema), row_group_size=len(group))
 
 
@@ -151,12 +157,11 @@ def _groups(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield group
 
 
-def _read_row(place: Place, settings: DatasetSettings, statistics: Statistics) -> dict[str, Any]:
+def _read_row(place: Place, prompts: list[str], statistics: Statistics) -> dict[str, Any]:
     """A row in the shards' form."""
     with place.file.open("rb") as file:
         file.seek(place.offset)
         row = json.loads(file.readline())
-    prompts = settings.caption_prompts
     messages, left_out = pair_turns(
         to_messages(row["text"], prompts[int(key_hash("prompt", row["id"]), 16) % len(prompts)])
     )

@@ -1,5 +1,6 @@
 """Settings of a dataset: a seed, the Data-Juicer recipe that synthesises from it, and what is mixed in."""
 
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -41,6 +42,26 @@ def _spelled_out(mix: Any) -> Any:
 Mix = Annotated[MixSettings, BeforeValidator(_spelled_out, json_schema_input_type=int | MixSettings | None)]
 
 
+def _amount(value: Any) -> Any:
+    """A number of rows as it is, a share or a percentage as a share."""
+    share = value
+    if isinstance(value, str) and value.endswith("%"):
+        with suppress(ValueError):
+            share = float(value[:-1]) / 100
+    is_rows = isinstance(share, int) and not isinstance(share, bool) and share >= 1
+    if share is None or is_rows or (isinstance(share, float) and 0 < share < 1):
+        return share
+    raise ValueError(f"{value!r} is neither a number of rows, such as 200, nor a share, such as 0.1 or 10%")
+
+
+Amount = Annotated[int | float | None, BeforeValidator(_amount, json_schema_input_type=int | float | str | None)]
+
+
+def is_none(value: Any) -> bool:
+    """Whether a key is not set: it is then left out of params and fingerprints, as if there were none."""
+    return value is None
+
+
 class DatasetSettings(Strict):
     """One training dataset: sharded Parquet with the images inside."""
 
@@ -62,6 +83,13 @@ class DatasetSettings(Strict):
     )
     limit: int | None = Field(
         default=None, ge=1, description="keep this many rows, chosen by a hash of the row id; null keeps all"
+    )
+    holdout: Amount = Field(
+        default=None,
+        exclude_if=is_none,
+        description="take rows out before training, for validation and benchmarks of one's own: a number, or a share "
+        "of the dataset's own rows (0.1 or 10%). They are chosen by a hash of the image file, text alone by its seed "
+        "row's id; no dataset of the config keeps a row about the same image file or of the same seed row",
     )
     shards: int = Field(default=4, ge=1, le=99_999, description="number of Parquet files; fixed")
     caption_prompts: list[str] = Field(

@@ -103,6 +103,11 @@ class Settings(Strict):
         """The models that have weights here: all but endpoints."""
         return [name for name, model in self.models.items() if not isinstance(model, EndpointSettings)]
 
+    @property
+    def held_out(self) -> list[str]:
+        """The datasets that hold rows out: every dataset is made without these rows."""
+        return [name for name, dataset in self.datasets.items() if dataset.holdout is not None]
+
     def _trainable(self, key: str, name: str) -> None:
         """Refuse a scorer or an endpoint where a base model is wanted."""
         if isinstance(model := self.models.get(name), HELPERS):
@@ -163,7 +168,8 @@ class Settings(Strict):
         models = self.bases(self.ancestry(run)[0])
         tokenizers = [getattr(self.models[name], "tokenizer_dataset", None) for name in models]
         named = [name for name in (getattr(self.runs[run], "dataset", None), *tokenizers) if name]
-        datasets = sorted({other for name in named for other in (name, *self.datasets[name].mix)})
+        datasets = {other for name in named for other in (name, *self.datasets[name].mix)}
+        datasets = sorted(datasets | set(self.held_out if datasets else []))
         return models, datasets, sorted({self.datasets[name].seed for name in datasets})
 
     def answering(self, names: list[str]) -> list[str]:

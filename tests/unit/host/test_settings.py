@@ -180,6 +180,27 @@ def test_the_order_of_keys_changes_no_params():
     assert as_params(one.runs["raw"]) == as_params(two.runs["raw"])
 
 
+@pytest.mark.parametrize(
+    ("value", "amount"), [(200, 200), (0.1, 0.1), ("10%", 0.1), (1, 1)], ids=["rows", "share", "percent", "one"]
+)
+def test_a_holdout_is_a_number_or_a_share(value, amount):
+    dataset = read_settings(changed("datasets/raw/holdout", value), Settings, "config.yaml").datasets["raw"]
+    assert dataset.holdout == amount and type(dataset.holdout) is type(amount)
+    assert read_params(as_params(dataset), type(dataset)) == dataset
+
+
+@pytest.mark.parametrize("value", [0, 1.0, 1.5, -0.1, True, "ten", "110%"])
+def test_a_holdout_that_is_neither_is_refused(value):
+    with pytest.raises(UserError, match="datasets.raw.holdout: .*neither a number of rows, such as 200, nor a share"):
+        read_settings(changed("datasets/raw/holdout", value), Settings, "config.yaml")
+
+
+def test_keys_that_are_not_set_are_no_params():
+    """So that datasets and runs of before they came are as they were."""
+    settings = read_settings(demo(), Settings, "config.yaml")
+    assert "holdout" not in as_params(settings.datasets["raw"])
+
+
 def test_every_key_is_described():
     missing = [
         f"{name}.{key}"
