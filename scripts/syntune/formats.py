@@ -95,6 +95,11 @@ def words(text: str, limit: int = 400) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
 
 
+def sentence(text: str) -> str:
+    """Text with a capital first letter, the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def listing(items: Sequence[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     items = list(items)

@@ -6,13 +6,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from syntune.pages.colours import css_variables, page_style
-from syntune.pages.visible import visible
+from syntune.pages.visible import seen, visible
 
 
 def environment(folder: Path) -> Environment:
     """The templates of a folder; each knows the shared ``style``, and the colours as ``light`` and ``dark``.
 
-    The filter ``visible`` is :func:`syntune.pages.visible.visible`, for texts of unknown origin.
+    The filters ``visible`` and ``seen`` are those of :mod:`syntune.pages.visible`, for texts of unknown origin.
     """
     made = Environment(
         loader=FileSystemLoader(folder),
@@ -27,5 +27,5 @@ def environment(folder: Path) -> Environment:
         "light": Markup(css_variables(0)),
         "dark": Markup(css_variables(1)),
     }
-    made.filters["visible"] = visible
+    made.filters |= {"visible": visible, "seen": seen}
     return made

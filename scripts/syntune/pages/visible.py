@@ -22,11 +22,21 @@ def visible(text: str, limit: int = 500) -> Markup:
     return Markup('<bdi class="text">{}</bdi>').format(Markup("").join(_shown(words(text, limit))))
 
 
+def seen(text: str) -> Markup:
+    """``text`` as HTML, whole and without an element of its own unless it has a character that can't be seen."""
+    return visible(text, len(text)) if any(map(_is_unseen, text)) else escape(text)
+
+
+def _is_unseen(letter: str) -> bool:
+    """Whether a character has no look of its own."""
+    return letter != "\n" and unicodedata.category(letter) in _UNSEEN
+
+
 def _shown(text: str) -> Iterator[Markup]:
     """Each character as HTML."""
     unseen = 0
     for letter in text:
-        if letter == "\n" or unicodedata.category(letter) not in _UNSEEN:
+        if not _is_unseen(letter):
             yield escape(letter)
         elif unseen == _MOST_UNSEEN:
             yield escape("…")

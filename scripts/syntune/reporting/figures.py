@@ -11,7 +11,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from syntune import formats
 from syntune.artifacts.manifests import Manifest
@@ -23,6 +23,7 @@ from syntune.reporting.palette import run_colours, run_dashes
 from syntune.reporting.records import Records
 
 WIDTH = 8.6  # inches
+LEAST_SPAN = 1.5  # of the loss's axis, top by bottom
 LONGEST_LINE = 1200  # points of a drawn curve; longer ones keep each stretch's lowest and highest point
 STYLE = {
     "svg.hashsalt": "syntune",
@@ -87,18 +88,42 @@ def draw_figures(records: Records, folder: Path) -> dict[str, Drawing]:
 
 
 def draw_loss(records: Records) -> tuple[Figure, str]:
-    """Training loss, with ln(vocabulary), the loss of a uniform guess, where the vocabulary is recorded."""
+    """Training loss on a logarithmic scale that its values fill, with the loss of a uniform guess.
+
+    That is ln(vocabulary), where the vocabulary is recorded; a line only where it lies near the values.
+    """
     figure, axes = _panels("Loss, nats a supervised token")
-    _curves(axes, records, lambda step: step.loss)
-    for label, guess in uniform_guesses(records).items():
-        axes.axhline(guess, color=light("soft"), linewidth=1, linestyle=(0, (4, 3)))
-        axes.annotate(
-            f"uniform guess over {label}: {formats.number(guess)}",
-            (1, guess), (-2, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
-            ha="right", color=light("soft"), fontsize=8.5,
-        )  # fmt: skip
-    axes.set_ylim(bottom=0)
-    return _finished(figure, records), _told("Training loss by step", records, lambda step: step.loss, "")
+    _curves(axes, records, _loss)
+    bottom, top = _zoom(axes, [loss for steps in records.metrics.values() for _, loss in _points(steps, _loss)])
+    for place, (label, guess) in enumerate(uniform_guesses(records).items()):
+        text = f"uniform guess over {label}: {formats.number(guess)}"
+        note = {"ha": "right", "color": light("soft"), "fontsize": 8.5, "textcoords": "offset points"}
+        if bottom <= guess <= top:
+            axes.axhline(guess, color=light("soft"), linewidth=1, linestyle=(0, (4, 3)))
+            axes.annotate(text, (1, guess), (-2, 3), xycoords=("axes fraction", "data"), **note)
+        else:
+            side = "above" if guess > top else "below"
+            axes.annotate(f"{text}, {side} the figure", (1, 1), (-2, 2 + 11 * place), xycoords="axes fraction", **note)
+    return _finished(figure, records), _told("Training loss by step", records, _loss, "")
+
+
+def _zoom(axes: Axes, values: list[float]) -> tuple[float, float]:
+    """Scale the vertical axis to ``values`` and return its ends: logarithmic unless one is zero.
+
+    It spans a factor of :data:`LEAST_SPAN` at least, so that a loss that only wavers looks flat.
+    """
+    if not values or min(values) <= 0:
+        axes.set_ylim(bottom=0)
+        return axes.get_ylim()
+    middle = math.sqrt(min(values) * max(values))
+    half = max(1.06 * math.sqrt(max(values) / min(values)), math.sqrt(LEAST_SPAN))
+    axes.set_yscale("log")
+    axes.set_title(f"{axes.get_title(loc='left')}, logarithmic")
+    axes.set_ylim(middle / half, middle * half)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if half > 4 else MaxNLocator(6))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: formats.plain(value)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    return middle / half, middle * half
 
 
 def draw_learning_rate(records: Records) -> tuple[Figure, str]:
@@ -287,6 +312,11 @@ def _curves(axes: Axes, records: Records, value: Value, smooth: bool = True) -> 
         mean = thinned(x, running_mean(y, window))
         label = run if run in records.runs else None  # a run's trainings share its colour and its place in the legend
         axes.plot(*mean, color=colour, linestyle=dash, linewidth=1.7, marker=marker, label=label)
+
+
+def _loss(step: StepMetrics) -> float | None:
+    """A step's training loss."""
+    return step.loss
 
 
 def _points(steps: list[StepMetrics], value: Value) -> list[tuple[int, float]]:

@@ -9,7 +9,7 @@ from syntune import formats
 from syntune.files import atomic_file
 from syntune.pages.colours import themed
 from syntune.pages.templates import environment
-from syntune.reporting import tables, verdict
+from syntune.reporting import learning, tables, training_tables, verdict
 from syntune.reporting.examples import examples
 from syntune.reporting.figures import Drawing, smoothing
 from syntune.reporting.records import Records
@@ -36,7 +36,9 @@ def render_page(records: Records, drawings: dict[str, Drawing], *, title: str, d
             suspicions=suspicions(records),
             records=records,
             verdict=verdict,
+            learning=learning,
             tables=tables,
+            training_tables=training_tables,
             formats=formats,
             examples={benchmark: examples(records, benchmark) for benchmark in records.benchmarks},
         )

@@ -8,8 +8,9 @@ from syntune import formats
 from syntune.artifacts.predictions import Prediction
 from syntune.artifacts.scores import Score
 from syntune.artifacts.training_records import StepMetrics
+from syntune.reporting.learning import fell, finite_losses
 from syntune.reporting.records import Records
-from syntune.reporting.verdict import Remark
+from syntune.reporting.remarks import Remark, Sign, told
 
 SAME_ANSWER_SHARE = 0.9  # from this share of one and the same answer on, it is worth a look
 EMPTY_SHARE = 0.01  # so is this share of empty answers
@@ -21,67 +22,79 @@ CUT_SHARE = 0.05  # and this share of answers that ran to the longest length
 def suspicions(records: Records) -> list[Remark]:
     """Everything odd about metrics, answers and scores."""
     found = [
-        *(remark for run, steps in records.metrics.items() for remark in _odd_metrics(run, steps)),
-        *(remark for pair, answers in records.predictions.items() for remark in _odd_answers(*pair, answers)),
+        *(sign for run, steps in records.metrics.items() for sign in _odd_metrics(run, steps)),
+        *(sign for pair, answers in records.predictions.items() for sign in _odd_answers(*pair, answers)),
         *_same_answers(records),
         *_different_questions(records),
         *_parts(records),
-        *(remark for score in records.scores.values() for remark in _odd_score(score)),
-        *(remark for score in records.scores.values() for remark in _contaminated(score)),
+        *(sign for score in records.scores.values() for sign in _odd_score(score)),
+        *(sign for score in records.scores.values() for sign in _contaminated(score)),
         *_missing(records),
     ]
     if found:
-        return found
+        return told(found)
     answers = sum(map(len, records.predictions.values()))
     among = f" in {formats.plural(answers, 'answer')}" if records.predictions else ""
     return [Remark("good", f"Nothing suspicious was found{among}.")]
 
 
-def _odd_metrics(run: str, steps: list[StepMetrics]) -> Iterator[Remark]:
+def _odd_metrics(run: str, steps: list[StepMetrics]) -> Iterator[Sign]:
     """Gaps, repeats and values that are not numbers in a run's metrics."""
     numbers = [step.step for step in steps]
     if not steps:
-        yield Remark("look", f"{run}: metrics.jsonl is empty.")
+        yield Sign("look", f"{run}: metrics.jsonl is empty.", "metrics.jsonl is empty.", {"run": run})
     elif numbers != list(range(numbers[0], numbers[0] + len(numbers))):
-        yield Remark("look", f"{run}: steps are missing from metrics.jsonl, or stand there twice.")
+        text = "steps are missing from metrics.jsonl, or stand there twice."
+        yield Sign("look", f"{run}: {text}", formats.sentence(text), {"run": run})
     endless = [step.step for step in steps if step.loss is not None and not math.isfinite(step.loss)]
     if endless:
-        yield Remark("bad", f"{run}: the loss is not a number at {formats.plural(len(endless), 'step')}.")
-    losses = [step.loss for step in steps if step.loss is not None and math.isfinite(step.loss)]
-    tenth = max(1, len(losses) // 10)
-    if len(losses) > 1 and sum(losses[-tenth:]) >= sum(losses[:tenth]):
-        yield Remark("look", f"{run}: the loss did not fall from the first tenth of the steps to the last.")
+        number = formats.plural(len(endless), "step")
+        text = f"{run}: the loss is not a number at {number}."
+        yield Sign("bad", text, "The loss is not a number.", {"run": run, "at": number})
+    losses = finite_losses(steps)
+    if not fell(losses):
+        text = "the loss did not fall from the first tenth of the steps to the last."
+        ends = {"first": formats.number(losses[0], 4), "last": formats.number(losses[-1], 4)}
+        yield Sign("look", f"{run}: {text}", formats.sentence(text), {"run": run, **ends})
 
 
-def _odd_answers(run: str, benchmark: str, predictions: list[Prediction]) -> Iterator[Remark]:
+def _odd_answers(run: str, benchmark: str, predictions: list[Prediction]) -> Iterator[Sign]:
     """Answers that are empty, all the same, or cut off."""
-    where = f"{run} on {benchmark}"
+    where, pair = f"{run} on {benchmark}", {"run": run, "benchmark": benchmark}
     if not predictions:
-        yield Remark("bad", f"{where}: there are no answers.")
+        yield Sign("bad", f"{where}: there are no answers.", "There are no answers.", pair)
         return
     total = len(predictions)
     texts = [prediction.text.strip() for prediction in predictions]
     empty = texts.count("")
     if empty > EMPTY_SHARE * total:
-        yield Remark("look", f"{where}: {formats.percent(empty / total)} of {formats.count(total)} answers are empty.")
+        share = formats.percent(empty / total)
+        text = f"{where}: {share} of {formats.count(total)} answers are empty."
+        yield Sign("look", text, "Answers are empty.", pair | {"empty": share})
     lost = sum(prediction.answer == "" != text for prediction, text in zip(predictions, texts, strict=True))
     if lost > LOST_SHARE * total:
-        yield Remark("look", f"{where}: no answer is recognised in {formats.percent(lost / total)} of the texts.")
+        share = formats.percent(lost / total)
+        text = f"{where}: no answer is recognised in {share} of the texts."
+        yield Sign("look", text, "No answer is recognised in some texts.", pair | {"texts": share})
     answer, times = Counter(filter(None, texts)).most_common(1)[0] if empty < total else ("", 0)
+    shown = f"“{formats.words(answer, 60)}”"
     if total > 1 and times == total:
-        yield Remark("bad", f"{where}: every answer is “{formats.words(answer, 60)}”.")
+        yield Sign("bad", f"{where}: every answer is {shown}.", "Every answer is the same.", pair | {"answer": shown})
     elif times >= SAME_ANSWER_SHARE * total:
         share = formats.percent(times / total)
-        yield Remark("look", f"{where}: {share} of the answers are “{formats.words(answer, 60)}”.")
+        row = pair | {"answer": shown, "share": share}
+        yield Sign("look", f"{where}: {share} of the answers are {shown}.", "Most answers are the same.", row)
     cut = sum(
         prediction.tokens is not None and prediction.tokens == (prediction.decoding or {}).get("max_new_tokens")
         for prediction in predictions
     )
     if cut > CUT_SHARE * total:
-        yield Remark("look", f"{where}: {formats.percent(cut / total)} of the answers ran to the longest length.")
+        share = formats.percent(cut / total)
+        text = f"{where}: {share} of the answers ran to the longest length."
+        yield Sign("look", text, "Answers ran to the longest length.", pair | {"answers": share})
 
 
-def _same_answers(records: Records) -> Iterator[Remark]:
+def _same_answers(records: Records) -> Iterator[Sign]:
     """Runs that answer exactly as the baseline run does: an adapter that is not applied looks like that."""
     baseline = records.comparison.baseline
     for (run, benchmark), predictions in records.predictions.items():
@@ -89,10 +102,12 @@ def _same_answers(records: Records) -> Iterator[Remark]:
         if run == baseline or not others or not predictions:
             continue
         if [(one.question_id, one.text) for one in predictions] == [(one.question_id, one.text) for one in others]:
-            yield Remark("bad", f"{run} on {benchmark}: every answer equals {baseline}'s; was the adapter applied?")
+            text = f"every answer equals {baseline}'s; was the adapter applied?"
+            row = {"run": run, "benchmark": benchmark}
+            yield Sign("bad", f"{run} on {benchmark}: {text}", formats.sentence(text), row)
 
 
-def _different_questions(records: Records) -> Iterator[Remark]:
+def _different_questions(records: Records) -> Iterator[Sign]:
     """Benchmarks whose questions were not the same for all runs."""
     for benchmark in records.benchmarks:
         asked = {
@@ -102,34 +117,39 @@ def _different_questions(records: Records) -> Iterator[Remark]:
             if answered == benchmark
         }
         if len(asked) > 1:
-            yield Remark("bad", f"{benchmark}: the runs did not answer the same questions.")
+            yield Sign("bad", f"{benchmark}: the runs did not answer the same questions.")
 
 
-def _odd_score(score: Score) -> Iterator[Remark]:
+def _odd_score(score: Score) -> Iterator[Sign]:
     """Scores that do not beat an answer without looking."""
-    where, main, majority = f"{score.run} on {score.benchmark}", score.main, score.baseline.majority
+    main, majority = score.main, score.baseline.majority
     if (main.interval or (main.value,))[0] <= majority:
-        yield Remark(
+        value, without = formats.percent(main.value), formats.percent(majority)
+        yield Sign(
             "look",
-            f"{where}: {formats.percent(main.value)} is not shown to be better than always giving the most frequent "
-            f"answer ({formats.percent(majority)}).",
+            f"{score.run} on {score.benchmark}: {value} is not shown to be better than always giving the most frequent "
+            f"answer ({without}).",
+            "Scores are not shown to be better than always giving the most frequent answer.",
+            {"run": score.run, "benchmark": score.benchmark, "score": value, "most frequent answer": without},
         )
 
 
-def _contaminated(score: Score) -> Iterator[Remark]:
+def _contaminated(score: Score) -> Iterator[Sign]:
     """Scores that rest on questions of which text and image stand in one row of the training data."""
     found = score.contamination.without.get("both") if score.contamination else None
     if found and score.main.n and found.left_out > CONTAMINATED_SHARE * score.main.n:
-        share = formats.percent(found.left_out / score.main.n)
-        clean = f"{formats.percent(found.value)} without them" if found.n else "nothing without them"
-        yield Remark(
+        share, value = formats.percent(found.left_out / score.main.n), formats.percent(score.main.value)
+        clean = formats.percent(found.value) if found.n else "nothing"
+        yield Sign(
             "look",
             f"{score.run} on {score.benchmark}: {share} of the questions stand in its training data with an image that "
-            f"is the same or similar; the score is {formats.percent(score.main.value)} with all and {clean}.",
+            f"is the same or similar; the score is {value} with all and {clean} without them.",
+            "Questions stand in the training data with an image that is the same or similar.",
+            {"run": score.run, "benchmark": score.benchmark, "questions": share, "score": value, "without them": clean},
         )
 
 
-def _parts(records: Records) -> Iterator[Remark]:
+def _parts(records: Records) -> Iterator[Sign]:
     """Benchmarks of which only a part was asked."""
     parts = {
         score.benchmark: (score.main.n, score.metadata.questions_in_benchmark)
@@ -138,12 +158,15 @@ def _parts(records: Records) -> Iterator[Remark]:
     }
     for benchmark, (asked, there) in parts.items():
         part = f"{formats.count(asked)} of {formats.count(there)} questions"
-        yield Remark("look", f"{benchmark}: scored on {part}; only the score on all of them counts.")
+        text = "only the score on all of them counts."
+        row = {"benchmark": benchmark, "scored on": part}
+        yield Sign("look", f"{benchmark}: scored on {part}; {text}", f"Scored on a part of the questions; {text}", row)
 
 
-def _missing(records: Records) -> Iterator[Remark]:
+def _missing(records: Records) -> Iterator[Sign]:
     """Runs that were not scored on every benchmark."""
     for run in records.trainings:
         for benchmark in records.benchmarks:
             if (run, benchmark) not in records.scores:
-                yield Remark("look", f"{run} was not scored on {benchmark}.")
+                row = {"run": run, "benchmark": benchmark}
+                yield Sign("look", f"{run} was not scored on {benchmark}.", "Runs were not scored.", row)

@@ -1,20 +1,20 @@
-"""The page's tables: what each column and row says."""
+"""The page's tables but those of training: what each column and row says."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from syntune import formats
+from syntune.artifacts.comparison import ComparedRun
 from syntune.artifacts.findings import FoundQuestion
 from syntune.artifacts.manifests import Manifest
 from syntune.artifacts.scores import CategoryScore
-from syntune.artifacts.training_records import TrainingSummary
+from syntune.reporting.cells import Cell, Table, headings, num, run_cell
 from syntune.reporting.figures import data_stages
 from syntune.reporting.palette import run_colours
 from syntune.reporting.records import Records, Timing
-from syntune.reporting.verdict import OUTCOMES, outcome, passed
-from syntune.settings.flattening import flat
+from syntune.reporting.verdict import OUTCOMES, outcome
 
 _KINDS = {
     "both": "text and image",
@@ -24,42 +24,6 @@ _KINDS = {
     "image_near": "similar image",
 }
 _STEP_COLUMNS = ("rows_in", "added", "dropped", "rows_out")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A table's cell; ``colour`` puts the run's dot before the text, ``share`` draws a bar under it."""
-
-    text: str
-    numeric: bool = False
-    colour: str | None = None
-    share: float | None = None
-    level: str | None = None
-    code: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table: the first cell of each row is its heading."""
-
-    caption: str
-    columns: list[Cell]
-    rows: list[list[Cell]] = field(default_factory=list)
-
-
-def num(text: str, **more: Any) -> Cell:
-    """A number's cell."""
-    return Cell(text, numeric=True, **more)
-
-
-def _columns(text: str) -> list[Cell]:
-    """Headings from ``"a | b > | c"``, where ``>`` marks a column of numbers."""
-    return [Cell(name.strip(" >"), numeric=name.rstrip().endswith(">")) for name in text.split("|")]
-
-
-def _run(records: Records, run: str) -> Cell:
-    """A run's name with its colour."""
-    return Cell(run, colour=run_colours(records).get(run))
 
 
 def scores(records: Records, benchmark: str) -> Table:
@@ -76,7 +40,7 @@ def scores(records: Records, benchmark: str) -> Table:
                 error = [*shown] if primary else [Cell(""), Cell("")]
             rows.append(
                 [
-                    _run(records, run) if primary else Cell(""),
+                    run_cell(records, run) if primary else Cell(""),
                     Cell(name.replace("_", " ")),
                     num(formats.percent(fmean(score.metrics[name].value for score in found))),
                     *error,
@@ -85,15 +49,36 @@ def scores(records: Records, benchmark: str) -> Table:
                 ]
             )
     rows.extend(_majority(records, benchmark))
-    columns = _columns("run | metric | score > | stderr > | 95% interval > | n > | clusters >")
+    columns = headings("run | metric | score > | stderr > | 95% interval > | n > | clusters >")
     return Table(f"Scores on {benchmark}", columns, rows)
+
+
+def overview(records: Records) -> Table:
+    """Every run's score on every benchmark with its interval, to set any two side by side."""
+    rows = []
+    for run in records.runs:
+        found = [compared.runs.get(run) for _, compared in records.compared]
+        rows.append([run_cell(records, run), *(num(_score(row)) for row in found)])
+    columns = [
+        Cell("run"),
+        *(num(f"{benchmark}, {compared.metric.replace('_', ' ')}") for benchmark, compared in records.compared),
+    ]
+    return Table("Scores, with 95% intervals", columns, rows)
+
+
+def _score(row: ComparedRun | None) -> str:
+    """A score with its interval."""
+    if row is None:
+        return formats.NOT_RECORDED
+    ends = "" if row.interval is None else f" ({formats.interval(row.interval, formats.percent)})"
+    return f"{formats.percent(row.value)}{ends}"
 
 
 def trainings(records: Records) -> Table:
     """The scores of every run that was trained several times, training by training."""
     rows = [
         [
-            _run(records, run),
+            run_cell(records, run),
             Cell(benchmark),
             num(formats.percent(row.value)),
             num(formats.points(row.spread).lstrip("+")),
@@ -106,7 +91,7 @@ def trainings(records: Records) -> Table:
         for run in records.runs
         if (row := compared.runs.get(run)) and len(row.trainings) > 1
     ]
-    columns = _columns(
+    columns = headings(
         "run | benchmark | mean > | standard deviation, points > | its 95% interval > | lowest > | highest > | each"
     )
     return Table("Scores of single trainings", columns, rows)
@@ -139,8 +124,8 @@ def differences(records: Records) -> Table:
     """Every pair of runs that is compared, with what it would take to be sure."""
     rows = [
         [
-            _run(records, found.run),
-            _run(records, found.beside),
+            run_cell(records, found.run),
+            run_cell(records, found.beside),
             Cell(benchmark),
             num(formats.percent(compared.runs[found.run].value)),
             num(formats.percent(compared.runs[found.beside].value)),
@@ -154,7 +139,7 @@ def differences(records: Records) -> Table:
         for benchmark, compared in records.compared
         for found in compared.differences
     ]
-    columns = _columns(
+    columns = headings(
         "run | beside | benchmark | its score > | beside's > | difference, points > | 95% interval > | interval over "
         "| p > | questions needed > | detectable, points >"
     )
@@ -175,7 +160,7 @@ def contamination(records: Records) -> Table:
         for findings in records.contamination
         for benchmark, found in findings.benchmarks.items()
     ]
-    columns = _columns("dataset | benchmark | questions >")
+    columns = headings("dataset | benchmark | questions >")
     columns += [*(num(_KINDS[kind]) for kind in kinds), num("share with text and image")]
     return Table("Questions found in the training data", columns, rows)
 
@@ -194,7 +179,7 @@ def scores_without(records: Records) -> Table:
         for place, (kind, left_out, n, value, interval) in enumerate(estimates):
             rows.append(
                 [
-                    Cell("") if place else _run(records, run),
+                    Cell("") if place else run_cell(records, run),
                     Cell("" if place else benchmark),
                     Cell(kind),
                     num(formats.count(left_out)),
@@ -203,13 +188,13 @@ def scores_without(records: Records) -> Table:
                     num(formats.interval(interval, formats.percent) if n else ""),
                 ]
             )
-    columns = _columns("run | benchmark | left out for | left out > | n > | score > | 95% interval >")
+    columns = headings("run | benchmark | left out for | left out > | n > | score > | 95% interval >")
     return Table("Scores without the questions in the training data", columns, rows)
 
 
 def contaminated_questions(records: Records) -> list[Table]:
     """For each dataset and benchmark, examples of the questions that were found."""
-    columns = _columns("found | question | id | in row | bits that differ >")
+    columns = headings("found | question | id | in row | bits that differ >")
     return [
         Table(f"{benchmark} in {findings.dataset}", columns, rows)
         for findings in records.contamination
@@ -244,7 +229,7 @@ def data(records: Records) -> Table:
         ]
         for label, stage in data_stages(records)
     ]
-    columns = _columns("stage | rows in > | added > | dropped > | rows out > | images > | files > | size >")
+    columns = headings("stage | rows in > | added > | dropped > | rows out > | images > | files > | size >")
     return Table("Data stages", columns, rows)
 
 
@@ -279,7 +264,7 @@ def _figure(key: str, value: float | None) -> str:
 
 def operators(records: Records) -> list[Table]:
     """For each synthesis, what every operator of its recipe did."""
-    columns = _columns("operator | rows in > | added > | dropped > | rows out >")
+    columns = headings("operator | rows in > | added > | dropped > | rows out >")
     return [
         Table(
             f"Recipe of {synthesis.name}, operator by operator",
@@ -305,7 +290,7 @@ def drops(records: Records) -> Table:
         for reason, number in sorted(stage.dropped.items(), key=lambda item: -item[1])
         if number
     ]
-    return Table("Dropped rows by reason", _columns("stage | reason | rows > | of the stage's rows >"), rows)
+    return Table("Dropped rows by reason", headings("stage | reason | rows > | of the stage's rows >"), rows)
 
 
 def _share(number: int, stage: Manifest) -> Cell:
@@ -314,89 +299,13 @@ def _share(number: int, stage: Manifest) -> Cell:
     return num(formats.percent(number / seen if seen else None))
 
 
-def _by_run(caption: str, records: Records, lines: Sequence[tuple[str, Callable[[TrainingSummary], str]]]) -> Table:
-    """A table with a column for each trained run."""
-    summaries = list(records.summaries.values())
-    columns = [Cell(""), *(num(run.run, colour=run_colours(records).get(run.run)) for run in summaries)]
-    rows = [[Cell(label), *(num(value(summary)) for summary in summaries)] for label, value in lines]
-    return Table(caption, columns, rows)
-
-
-def training(records: Records) -> Table:
-    """What each run did."""
-    lines = [
-        ("method", lambda run: run.method or formats.NOT_RECORDED),
-        ("rows trained on", lambda run: formats.count(run.rows)),
-        ("rows without supervision", lambda run: formats.count(run.masked_rows)),
-        ("optimizer steps", lambda run: formats.count(run.steps)),
-        ("epochs", lambda run: formats.number(run.epochs)),
-        ("first loss", lambda run: formats.number(run.first_loss, 4)),
-        ("final loss", lambda run: formats.number(run.final_loss, 4)),
-        ("training time", lambda run: formats.duration(run.seconds)),
-        ("samples a second", lambda run: formats.number(run.samples_per_second)),
-        ("tokens a second", lambda run: formats.count(run.tokens_per_second)),
-        ("peak memory", _memory),
-        ("device", lambda run: run.device or formats.NOT_RECORDED),
-        ("precision", lambda run: run.precision or formats.NOT_RECORDED),
-        ("attention", lambda run: run.attention or formats.NOT_RECORDED),
-        ("resumed from", lambda run: "started afresh" if run.resumed_from is None else f"step {run.resumed_from}"),
-    ]
-    return _by_run("Training runs", records, lines)
-
-
-def _memory(summary: TrainingSummary) -> str:
-    """Peak memory and what was measured."""
-    kind = f" ({summary.memory.kind})" if summary.memory.kind else ""
-    return formats.gibibytes(summary.memory.peak_gib) + kind
-
-
-def parameters(records: Records) -> Table:
-    """Parameters of each run's model."""
-    lines = [
-        ("total", lambda run: formats.count(run.parameters.total)),
-        ("trainable", lambda run: formats.count(run.parameters.trainable)),
-        ("trainable share", _trainable_share),
-        ("in LoRA adapters", lambda run: formats.count(run.parameters.lora)),
-        ("trained beside LoRA", lambda run: formats.count(run.parameters.beside_lora)),
-    ]
-    return _by_run("Parameters", records, lines)
-
-
-def _trainable_share(summary: TrainingSummary) -> str:
-    """Trainable parameters of all."""
-    total, trainable = summary.parameters.total, summary.parameters.trainable
-    return formats.percent(trainable / total if total and trainable is not None else None, 2)
-
-
-def hyperparameters(records: Records) -> Table:
-    """Settings of each run; rows in which the runs differ are marked."""
-    settings = {run: flat(summary.hyperparameters) for run, summary in records.summaries.items()}
-    columns = [Cell("setting"), *(num(run, colour=run_colours(records).get(run)) for run in settings)]
-    rows = []
-    for key in _keys(settings):
-        values = [formats.plain(own[key]) if key in own else formats.NOT_RECORDED for own in settings.values()]
-        level = "differs" if len(set(values)) > 1 else None
-        rows.append([Cell(key.replace("_", " "), level=level), *(num(value) for value in values)])
-    return Table("Hyperparameters", columns, rows)
-
-
-def checks(records: Records) -> Table:
-    """Every health check of every run."""
-    rows = []
-    for run, summary in records.summaries.items():
-        for check in summary.verdicts:
-            status = Cell(check.status, level="good" if passed(check.status) else "bad")
-            rows.append([_run(records, run), Cell(check.name.replace("_", " ")), status, Cell(check.detail)])
-    return Table("Health checks", _columns("run | check | status | detail"), rows)
-
-
 def files(manifest: Manifest) -> Table:
     """The files of one output."""
     rows = [
         [Cell(part.path), num(formats.size(part.bytes)), num(_optional(part.rows)), Cell(part.sha256[:12], code=True)]
         for part in manifest.parts
     ]
-    return Table(f"Files of {manifest.stage} {manifest.name}", _columns("file | size > | rows > | SHA-256"), rows)
+    return Table(f"Files of {manifest.stage} {manifest.name}", headings("file | size > | rows > | SHA-256"), rows)
 
 
 def _optional(rows: int | None) -> str:
@@ -426,7 +335,7 @@ def rules(records: Records) -> Table:
         [Cell("all", level="total"), num(formats.count(len(records.timings))),
          num(formats.duration(_total(records.timings, "seconds"))), *total]
     )  # fmt: skip
-    columns = _columns("rule | jobs > | time > | CPU time > | peak memory > | mean load >")
+    columns = headings("rule | jobs > | time > | CPU time > | peak memory > | mean load >")
     return Table("Time by rule", columns, rows)
 
 
@@ -442,7 +351,7 @@ def jobs(records: Records) -> Table:
         ]
         for timing in records.timings
     ]
-    return Table("Time by job", _columns("rule | job | time > | CPU time > | peak memory > | mean load >"), rows)
+    return Table("Time by job", headings("rule | job | time > | CPU time > | peak memory > | mean load >"), rows)
 
 
 def _cost(cpu_seconds: float | None, peak: float | None, load: float | None) -> tuple[Cell, Cell, Cell]:
@@ -483,8 +392,13 @@ def environments(records: Records) -> Table:
         found = dict(interpreter)
         path, python = found.pop("executable", formats.NOT_RECORDED), found.pop("python", formats.NOT_RECORDED)
         packages = ", ".join(f"{name} {version}" for name, version in found.items()) or formats.NOT_RECORDED
-        rows.append([Cell(path, code=True), Cell(python), Cell(packages), Cell(", ".join(makers))])
-    return Table("Interpreters", _columns("interpreter | Python | packages | made"), rows)
+        rows.append([Cell(_place(path), code=True), Cell(python), Cell(packages), Cell(", ".join(makers))])
+    return Table("Interpreters", headings("interpreter | Python | packages | made"), rows)
+
+
+def _place(path: str) -> str:
+    """An interpreter's path; of one outside the working folder its end, which says the same on every machine."""
+    return "/".join(("…", *Path(path).parts[-3:])) if Path(path).is_absolute() else path
 
 
 def outputs(records: Records) -> Table:
@@ -500,7 +414,7 @@ def outputs(records: Records) -> Table:
         ]
         for manifest in manifests
     ]
-    return Table("Outputs", _columns("output | content hash | files > | size > | made from"), rows)
+    return Table("Outputs", headings("output | content hash | files > | size > | made from"), rows)
 
 
 def breakdowns(records: Records, benchmark: str, primary: bool) -> list[Table]:

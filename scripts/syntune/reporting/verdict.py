@@ -3,23 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 from syntune import formats
 from syntune.artifacts.comparison import ComparedDifference
 from syntune.artifacts.training_records import TrainingSummary
+from syntune.reporting.learning import lifeless, training_in_short
 from syntune.reporting.records import Records
+from syntune.reporting.remarks import Level, Remark, told
 from syntune.settings.methods import METHODS
-
-Level = Literal["good", "bad", "look", "note"]
-
-
-@dataclass(frozen=True)
-class Remark:
-    """A sentence and what it means for the reader."""
-
-    level: Level
-    text: str
 
 
 @dataclass(frozen=True)
@@ -79,14 +70,13 @@ def _how(method: str | None) -> str:
 
 
 def headline(records: Records) -> list[Remark]:
-    """The verdict in a few short sentences: beside the baseline run one for each outcome, then one for each pair."""
-    told = [*_beside_baseline(records), *_pairs(records)]
-    sick = [run for run, summary in records.summaries.items() if summary.healthy is not True]
-    if sick:
-        told.append(Remark("bad", f"Training of {formats.listing(sick)} is not known to have been healthy."))
-    elif records.summaries:
-        told.append(Remark("good", "Training was healthy."))
-    return told or [Remark("note", "No run was compared with another." if records.runs else "There are no runs.")]
+    """The verdict in a few short sentences: what did not learn, then who beats whom, then how training went.
+
+    Beside the baseline run there is a sentence for each outcome, then one for each other pair.
+    """
+    compared = [*_beside_baseline(records), *_pairs(records)]
+    remarks = [*told(lifeless(records)), *compared, *told(training_in_short(records))]
+    return remarks or [Remark("note", "No run was compared with another." if records.runs else "There are no runs.")]
 
 
 def _beside_baseline(records: Records) -> Iterator[Remark]:
@@ -103,8 +93,8 @@ def _beside_baseline(records: Records) -> Iterator[Remark]:
             shared.setdefault((found, tuple(benchmarks)), []).append(run)
     for (found, benchmarks), runs in shared.items():
         verb = OUTCOMES[found].one if len(runs) == 1 else OUTCOMES[found].several
-        told = f"{formats.listing(runs)} {verb} {baseline} on {formats.listing(benchmarks)}."
-        yield Remark(OUTCOMES[found].level, told)
+        text = f"{formats.listing(runs)} {verb} {baseline} on {formats.listing(benchmarks)}."
+        yield Remark(OUTCOMES[found].level, text)
 
 
 def _pairs(records: Records) -> Iterator[Remark]:
@@ -144,39 +134,6 @@ def outcome(found: ComparedDifference) -> str:
         return "unknown"
     low, high = found.interval
     return "better" if low > 0 else "worse" if high < 0 else "undecided"
-
-
-def health(records: Records) -> list[Remark]:
-    """Whether training went well."""
-    found = [remark for summary in records.summaries.values() for remark in _health_of(summary)]
-    sick = {run for run, summary in records.summaries.items() if summary.healthy is not True}
-    if records.summaries and not sick:
-        checks = [check for summary in records.summaries.values() for check in summary.verdicts]
-        good = sum(passed(check.status) for check in checks)
-        told = f"{formats.count(good)} of {formats.plural(len(checks), 'check')} passed"
-        runs = formats.plural(len(records.summaries), "trained run")
-        found.insert(0, Remark("good", f"Training was healthy: {runs}, {told}."))
-    return found
-
-
-def _health_of(summary: TrainingSummary) -> Iterator[Remark]:
-    """What is not well with one run's training."""
-    if summary.healthy is None:
-        yield Remark("look", f"{summary.run}: whether training was healthy is not recorded.")
-    elif not summary.healthy:
-        yield Remark("bad", f"{summary.run}: training is not healthy.")
-    for check in summary.verdicts:
-        if not passed(check.status):
-            level = "bad" if summary.healthy is False else "look"
-            yield Remark(level, f"{summary.run}: {check.name} ({check.status}): {check.detail or 'no detail'}.")
-    if summary.masked_rows:
-        rows = formats.plural(summary.masked_rows, "row")
-        yield Remark("look", f"{summary.run}: {rows} without a supervised token were dropped, not trained on.")
-
-
-def passed(status: str) -> bool:
-    """Whether a check's status says that all is well."""
-    return status.lower() in {"ok", "pass", "passed", "good", "healthy"}
 
 
 def cautions(records: Records) -> list[Remark]:

@@ -7,8 +7,12 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
+from syntune.artifacts.comparison import Comparison
+from syntune.artifacts.manifests import Manifest
+from syntune.artifacts.training_records import StepMetrics, TrainingSummary
 from syntune.pages.colours import COLOURS, RUNS, light
-from syntune.reporting.figures import LONGEST_LINE, running_mean, smoothing_window, thinned
+from syntune.reporting.figures import LONGEST_LINE, draw_loss, running_mean, smoothing_window, thinned
+from syntune.reporting.records import Records
 
 NAMES = {"loss", "learning-rate", "gradient-norm", "throughput", "data", "scores"}
 
@@ -33,6 +37,34 @@ def test_every_run_is_drawn_in_its_colour(figures, name):
     for run, colour in zip(("pretrained", "raw", "synthetic"), RUNS, strict=False):
         assert run in figures[name]
         assert re.search(rf'<path d="M [^"]*L [^"]*"[^>]*stroke: {light(colour)}', figures[name]), (run, colour)
+
+
+def loss_axis(losses, vocab_size=400):
+    metrics = {"run": [StepMetrics(step=step, loss=loss) for step, loss in enumerate(losses, 1)]}
+    model = Manifest.model_construct(details={"vocab_size": vocab_size})
+    records = Records(Comparison(baseline="run", trainings={}, benchmarks={}), metrics=metrics, models=[model])
+    records.summaries["run"] = TrainingSummary(run="run")
+    figure, _ = draw_loss(records)
+    return figure.axes[0]
+
+
+def test_the_loss_fills_its_axis():
+    axes = loss_axis([3 * 0.97**step + 0.01 for step in range(200)])
+    bottom, top = axes.get_ylim()
+    assert axes.get_yscale() == "log" and 0.008 < bottom < 0.02 and 3 < top < 3.5
+    assert [text.get_text() for text in axes.texts] == ["uniform guess over 400 tokens: 5.99, above the figure"]
+
+
+def test_a_loss_that_only_wavers_looks_flat():
+    axes = loss_axis([6.70 + 0.01 * (step % 3) for step in range(40)], vocab_size=1000)
+    bottom, top = axes.get_ylim()
+    assert top / bottom == pytest.approx(1.5) and bottom < 6.7 < 6.72 < top
+    assert len(axes.lines) == 2 and axes.texts[0].get_text() == "uniform guess over 1,000 tokens: 6.91"
+
+
+def test_a_loss_of_zero_is_drawn():
+    axes = loss_axis([2.0, 1.0, 0.0])
+    assert axes.get_yscale() == "linear" and axes.get_ylim()[0] == 0
 
 
 def test_colours_are_all_different():

@@ -79,12 +79,46 @@ def test_answers_and_settings_are_escaped(project):
     assert Structure(html).words.count(attack) >= 4
 
 
+def test_what_cannot_be_seen_in_an_answer_is_named(project):
+    project.write_predictions("raw", "open", answer="\u202egnp.exe \u0007")
+    html = project.report()
+    assert "\u202e" not in html and "\u0007" not in html and "U+202E" in html and "U+0007" in html
+
+
+def test_settings_that_do_not_apply_are_left_out(project):
+    settings = {"random_seed": 42, "lora": {"r": 16, "targets": None}, "zero": None, "gpus": 0, "cuda_kernels": False}
+    for run in ("pretrained", "raw", "synthetic"):
+        project.write_summary(run, hyperparameters=settings | {"train_vision": False, "timeout": 30})
+    words = Structure(project.report()).words
+    assert "lora.r ≠ – 16 16" in words or "lora.r – 16 16" in words
+    assert "train vision no – –" in words
+    settings_table = words.split("Settings that apply")[1].split("Time As Snakemake")[0]
+    assert not [name for name in ("zero", "targets", "timeout", "cuda kernels") if name in settings_table]
+
+
+def test_an_interpreter_is_told_without_the_place_of_the_project(project):
+    file = project.results / "checkpoints/raw.manifest.json"
+    manifest = json.loads(file.read_text())
+    manifest["interpreter"]["executable"] = "/home/someone/conda/abc_/bin/python"
+    file.write_text(json.dumps(manifest))
+    html = project.report()
+    assert "…/abc_/bin/python" in html and "/home/someone" not in html
+    assert str(project.results) not in html
+
+
+def test_the_page_scrolls_tables_and_not_itself(reported):
+    page = reported.page.read_text()
+    assert page.count("<table") == len(re.findall(r'<div class="scroll"[^>]*>\s*<table', page))
+    assert ".scroll, .drawing { overflow-x: auto; }" in page
+
+
 def test_page_tells_everything(reported):
     words = Structure(reported.page.read_text()).words
     for told in (
         "synthetic beats pretrained on open and choice.",
         "raw cannot be told apart from pretrained on open and choice.",
         "Training was healthy",
+        "run open, accuracy choice, accuracy pretrained 40.0% (30.0% to 50.0%) 40.0% (30.0% to 50.0%)",
         "synthetic pretrained open 80.0% 40.0% +40.0 +25.0 to +55.0 questions < 0.001 12 20.0",
         "synthetic raw open 80.0% 60.0% +20.0 +5.0 to +35.0 questions 0.020 123 30.0",
         "3 runs (1 trained in full and 2 trained as a LoRA adapter) answered 2 benchmarks",
@@ -140,7 +174,7 @@ def test_missing_values_are_said_to_be_missing(project):
         project.write(f"checkpoints/{run}/metrics.jsonl", "")
     words = Structure(project.report()).words
     assert "peak memory not recorded not recorded not recorded" in words
-    assert "whether training was healthy is not recorded" in words
+    assert "Whether training was healthy is not recorded. run pretrained raw synthetic" in words
 
 
 def test_a_project_without_training_is_reported(project):

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from syntune.reporting.examples import examples
+from syntune.reporting.learning import health
 from syntune.reporting.records import read_records
 from syntune.reporting.suspicions import suspicions
-from syntune.reporting.verdict import headline, health
+from syntune.reporting.verdict import headline
 
 
 @pytest.fixture
@@ -84,6 +85,51 @@ def test_sick_training_and_masked_rows(project, records):
     assert "bad: raw: loss rise (failed): step 7 rose by 4.1 nats." in told
     assert "look: raw: 12 rows without a supervised token" in told
     assert "Training of raw is not known to have been healthy." in texts(headline(records()))
+
+
+def test_what_did_not_learn_is_told_first(project, records):
+    seen = "training loss 6.720 to 6.700 (noise 0.013): it did not fall by more than 3 times its noise"
+    check = {"name": "learned", "status": "failed", "detail": seen}
+    project.write_summary("raw", healthy=False, learned="failed", verdicts=[check])
+    project.write_predictions("synthetic", "open", answer=" ")
+    told = [f"{remark.level}: {remark.text}" for remark in headline(records())]
+    assert told[:2] == [f"bad: raw did not learn: {seen}.", "bad: synthetic on open: every answer is empty."]
+    assert "healthy" not in " ".join(told)
+    assert "Training was healthy" not in texts(health(records()))
+
+
+def test_a_loss_that_did_not_fall_did_not_learn_where_no_check_says_so(project, records):
+    lines = [json.dumps({"step": step, "loss": 6.70 + 0.001 * step}) for step in range(1, 21)]
+    project.write("checkpoints/raw/metrics.jsonl", "\n".join(lines))
+    assert headline(records())[0].text == "raw did not learn: loss 6.70 to 6.72."
+    project.write_summary("raw", learned="ok")
+    assert "did not learn" not in texts(headline(records()))
+
+
+def test_few_steps_are_told(project, records):
+    check = {"name": "steps", "status": "warning", "detail": "7 optimizer steps are few, below 30"}
+    project.write_summary("raw", verdicts=[check])
+    assert "look: raw: 7 optimizer steps are few, below 30." in texts(headline(records()))
+    assert "Training was healthy" not in texts(headline(records()))
+    assert "note: No health check of training failed." in texts(headline(records()))
+    assert "look: raw: steps (warning): 7 optimizer steps are few, below 30." in texts(health(records()))
+
+
+def test_dead_answers_of_a_run_are_not_called_healthy(project, records):
+    project.write_predictions("raw", "open", answer="no")
+    told = texts(headline(records()))
+    assert told.startswith("bad: raw on open: every answer is “no”.") and "Training was healthy" not in told
+
+
+def test_a_warning_of_many_runs_is_one_line_with_a_table(project, records):
+    metric = {"value": 0.3, "stderr": 0.05, "interval": [0.2, 0.4], "n": 40, "clusters": 20}
+    for run in ("pretrained", "raw", "synthetic"):
+        project.write_score(run, "open", metrics={"accuracy": metric})
+    (remark,) = suspicions(records())
+    assert remark.text == "Scores are not shown to be better than always giving the most frequent answer."
+    row = {"benchmark": "open", "score": "30.0%", "most frequent answer": "25.0%"}
+    assert remark.rows == tuple({"run": run, **row} for run in ("pretrained", "raw", "synthetic"))
+    assert '<th scope="col">most frequent answer</th>' in project.report()
 
 
 def test_runs_of_one_outcome_share_a_sentence(project, records):
