@@ -6,11 +6,15 @@ does something else.
 """
 
 import ast
+import json
+import os
+import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from syntune.files import canonical_json, sha256_bytes
+from syntune.files import canonical_json, sha256_bytes, sha256_file, write_json
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 
@@ -51,10 +55,39 @@ def code_digest(script: str) -> str:
     return sha256_bytes(canonical_json(file_digests(script)).encode())
 
 
+_PARSER = f"{sys.version_info[:2]} {sha256_file(__file__)}"
+"""What parses source files: what another one found says nothing."""
+
+_PARSED: dict[str, list] = {}
+"""Of source files by path: the SHA-256, a digest of what the code does, and the modules that it may import."""
+
+
 @cache
 def read_source(file: Path) -> Source:
     """What a source file holds, does and imports."""
     data = file.read_bytes()
+    path, sha256 = file.relative_to(SCRIPTS).as_posix(), sha256_bytes(data)
+    if path not in _PARSED or _PARSED[path][0] != sha256:
+        _PARSED[path] = [sha256, *_parse(data, file)]
+    _, digest, names = _PARSED[path]
+    return Source(sha256, digest, tuple(path for name in names for path in _files_of(name)))
+
+
+def parse_once(kept: Path) -> None:
+    """Read all source files, and parse only those that changed since an earlier process kept what it found."""
+    known = {}
+    with suppress(OSError, ValueError, KeyError):
+        found = json.loads(kept.read_bytes())
+        known = found["parsed"] if found["parser"] == _PARSER else {}
+    _PARSED.update(known)
+    for file in SCRIPTS.rglob("*.py"):
+        read_source(file)
+    if known != _PARSED:
+        write_json(kept, {"parser": _PARSER, "parsed": _PARSED})
+
+
+def _parse(data: bytes, file: Path) -> tuple[str, list[str]]:
+    """A digest of what a source file does, and the modules that its import statements may name."""
     tree = ast.parse(data, filename=str(file))
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -66,8 +99,8 @@ def read_source(file: Path) -> Source:
             names.update(f"{module}.{alias.name}" for alias in node.names)
         if isinstance(body := getattr(node, "body", None), list):
             node.body = [statement for statement in body if not _is_bare_text(statement)]
-    imports = tuple(path for name in sorted(names) for path in _files_of(name))
-    return Source(sha256_bytes(data), sha256_bytes(ast.dump(tree).encode())[:16], imports)
+    own = sorted(name for name in names if name.split(".")[0] == "syntune")
+    return sha256_bytes(ast.dump(tree).encode())[:16], own
 
 
 def _is_bare_text(statement: ast.stmt) -> bool:
@@ -89,9 +122,8 @@ def _absolute(node: ast.ImportFrom, file: Path) -> str:
 
 
 def _files_of(name: str) -> list[Path]:
-    """The file of a module and the ``__init__`` of each package above it; nothing for a foreign module."""
+    """The file of a module of the library and the ``__init__`` of each package above it."""
     parts = name.split(".")
-    if parts[0] != "syntune":
-        return []
-    packages = [SCRIPTS.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
-    return [path for path in (*packages, SCRIPTS.joinpath(*parts).with_suffix(".py")) if path.is_file()]
+    folders = [os.path.join(SCRIPTS, *parts[:depth]) for depth in range(1, len(parts) + 1)]
+    paths = [*(f"{folder}/__init__.py" for folder in folders), f"{folders[-1]}.py"]
+    return [Path(path) for path in paths if os.path.isfile(path)]

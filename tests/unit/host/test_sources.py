@@ -93,3 +93,26 @@ def test_every_template_of_a_page_is_an_input_of_its_rule(room, rules):
     templates = {path.name for path in (ROOT / folder).iterdir() if path.suffix in (".css", ".j2", ".js")}
     assert templates
     assert [name for name in sorted(templates) if f'"{folder}/{name}"' not in rule] == []
+
+
+def test_what_was_parsed_once_is_parsed_again_when_it_changed(library, tmp_path, monkeypatch):
+    files = {"run.py": "import syntune.rows\n", "syntune/__init__.py": "", "syntune/rows.py": "LIMIT = 3\n"}
+    kept = tmp_path / "kept.json"
+    monkeypatch.setattr(sources, "_PARSED", {})
+    first = library(files)
+    sources.parse_once(kept)
+
+    parsed = []
+    monkeypatch.setattr(sources, "_PARSED", {})
+    parse = sources._parse
+    monkeypatch.setattr(sources, "_parse", lambda data, file: parsed.append(file.name) or parse(data, file))
+    (tmp_path / "syntune/rows.py").write_text("LIMIT = 4\n")
+    sources.read_source.cache_clear()
+    sources.parse_once(kept)
+    assert parsed == ["rows.py"]
+    assert library({}).keys() == first.keys()
+    assert {path for path, digest in library({}).items() if first[path] != digest} == {"syntune/rows.py"}
+
+    kept.write_text("{")
+    sources.parse_once(kept)
+    assert library({}) != first
