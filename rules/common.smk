@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
@@ -100,11 +101,11 @@ wildcard_constraints:
 
 
 VALUES = settings.model_dump(mode="json")
-"""Every setting, for lookup()."""
+"""Every setting, for value_at()."""
 
 SECTIONS = ("seeds", "datasets", "models", "runs", "benchmarks")
 JSON = {section: {name: as_params(part) for name, part in getattr(settings, section).items()} for section in SECTIONS}
-"""Each named section as the JSON that its command takes, for lookup()."""
+"""Each named section as the JSON that its command takes, for value_at()."""
 
 PIXELS = {name: run.pixels().model_dump_json(exclude_defaults=True) for name, run in settings.runs.items()}
 """How each run sees images, as the JSON that its commands take, for lookup()."""
@@ -145,6 +146,23 @@ def if_any(files: list[str], section: str) -> list[str] | Callable:
     return files or say_so
 
 
+def value_at(path: str, within: dict[str, Any]) -> Callable:
+    """What lies at ``path`` in nested mappings, as an input function; ``{name}`` in it stands for a job's wildcard.
+
+    Snakemake's ``lookup`` compares ``path`` with everything there is, which takes longer than the rest of a job's plan.
+    """
+    keys = [(key.strip("{}"), key.startswith("{")) for key in path.split("/")]
+
+    def value_for(wildcards):
+        value = within
+        for key, is_wildcard in keys:
+            value = value[getattr(wildcards, key) if is_wildcard else key]
+        return value
+
+    return value_for
+
+
+@cache
 def code(script: str) -> list[str]:
     """A digest of what each source file of a rule's script does, as params: an edit of a comment changes none.
 

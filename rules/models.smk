@@ -20,7 +20,7 @@ rule prepare_base:
         runtime=60,
     params:
         *code("prepare_base"),
-        settings=lookup(dpath="models/{model}", within=JSON),
+        settings=value_at("models/{model}", JSON),
     shell:
         "python scripts/prepare_base.py --name {wildcards.model:q} --settings {params.settings:q} "
         "--dataset-manifest {input.dataset:q} --base {input.base:q} --base-manifest {input.base_manifest:q} "

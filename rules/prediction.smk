@@ -5,8 +5,8 @@ rule predict:
     """Answer the questions of a benchmark; answers are cached by the content of model, question and decoding."""
     input:
         unpack(answering),
-        benchmark=lookup(dpath="{benchmark}", within=BENCHMARK_FILES),
-        images=lookup(dpath="{benchmark}", within=BENCHMARK_IMAGES),
+        benchmark=value_at("{benchmark}", BENCHMARK_FILES),
+        images=value_at("{benchmark}", BENCHMARK_IMAGES),
     output:
         predictions=per_slice("<results>/predictions/{run}/{benchmark}.jsonl"),
     log:
@@ -15,18 +15,18 @@ rule predict:
         per_slice("<results>/timings/predict/{run}.{benchmark}.tsv")
     conda:
         "../envs/eval.yaml"
-    threads: lookup(dpath="runs/{run}/threads", within=VALUES)
+    threads: value_at("runs/{run}/threads", VALUES)
     resources:
         mem_mb=16000,
         runtime=480,
-        gpu=lookup(dpath="runs/{run}/gpus", within=VALUES),
+        gpu=value_at("runs/{run}/gpus", VALUES),
     params:
         *code("predict"),
         settings=as_params(settings.prediction),
-        benchmark=lookup(dpath="benchmarks/{benchmark}", within=JSON),
+        benchmark=value_at("benchmarks/{benchmark}", JSON),
         slice=slice_number,
-        device=lookup(dpath="runs/{run}/gpus", within=VALUES),
-        pixels=lookup(dpath="{run}", within=PIXELS),
+        device=value_at("runs/{run}/gpus", VALUES),
+        pixels=value_at("{run}", PIXELS),
         cache="results/cache/predictions",
     shell:
         "python scripts/predict.py --run {wildcards.run:q} --benchmark {wildcards.benchmark:q} "
@@ -41,7 +41,7 @@ if SLICES:
         """Put the slices' answers together, in the benchmark's order."""
         input:
             slices=expand(per_slice("<results>/predictions/{run}/{benchmark}.jsonl"), slice=SLICES, allow_missing=True),
-            benchmark=lookup(dpath="{benchmark}", within=BENCHMARK_FILES),
+            benchmark=value_at("{benchmark}", BENCHMARK_FILES),
         output:
             predictions="<results>/predictions/{run}/{benchmark}.jsonl",
         log:
@@ -56,7 +56,7 @@ if SLICES:
             runtime=30,
         params:
             *code("gather_predictions"),
-            settings=lookup(dpath="benchmarks/{benchmark}", within=JSON),
+            settings=value_at("benchmarks/{benchmark}", JSON),
         shell:
             "python scripts/gather_predictions.py --benchmark {wildcards.benchmark:q} --settings {params.settings:q} "
             "--slices {input.slices:q} --output {output.predictions:q} 2>&1 | tee {log:q}"

@@ -60,9 +60,23 @@ def stage_of(wildcards) -> Stage:
     return STAGES[wildcards.dataset][int(wildcards.stage) - 1]
 
 
-def stage_operators(wildcards) -> str:
+def once_a_stage(of_stage: Callable[[Stage], Any]) -> Callable:
+    """The input function that gives the jobs of all chunks of a stage what ``of_stage`` says of it."""
+
+    @cache
+    def found(dataset: str, stage: str) -> Any:
+        return of_stage(STAGES[dataset][int(stage) - 1])
+
+    def of_job(wildcards):
+        return found(wildcards.dataset, wildcards.stage)
+
+    return of_job
+
+
+@once_a_stage
+def stage_operators(stage: Stage) -> str:
     """A stage's operators as JSON: a comment in a recipe changes nothing here, nor does an operator of another stage."""
-    return canonical_json(stage_of(wildcards).operators)
+    return canonical_json(stage.operators)
 
 
 def own_operators(stage: Stage) -> list[str]:
@@ -72,14 +86,14 @@ def own_operators(stage: Stage) -> list[str]:
     return [module for module in modules if (SCRIPTS / f"{module}.py").is_file()]
 
 
-def operator_modules(wildcards) -> list[str]:
-    """Those of a job's stage."""
-    return own_operators(stage_of(wildcards))
+operator_modules = once_a_stage(own_operators)
+"""Those of a job's stage."""
 
 
-def operator_digests(wildcards) -> list[str]:
+@once_a_stage
+def operator_digests(stage: Stage) -> list[str]:
     """Digests of what their code does, as :func:`code` gives those of a script."""
-    return [digest for module in operator_modules(wildcards) for digest in code(module)]
+    return [digest for module in own_operators(stage) for digest in code(module)]
 
 
 def chunks_in(dataset: str, scope: str) -> list[str]:
@@ -248,35 +262,39 @@ MODELS_OF_RECIPES = sorted({name for stages in STAGES.values() for stage in stag
 """The models that the recipes name."""
 
 
-def models_with_weights(wildcards) -> list[str]:
-    """Those of a job's stage that have weights here: an endpoint has none."""
-    return [name for name in models_of_stage(stage_of(wildcards)) if name in settings.checkpoints]
+def models_with_weights(stage: Stage) -> list[str]:
+    """Those of them that have weights here: an endpoint has none."""
+    return [name for name in models_of_stage(stage) if name in settings.checkpoints]
 
 
-def stage_gpus(wildcards) -> int:
+@once_a_stage
+def stage_gpus(stage: Stage) -> int:
     """A GPU for weights; an endpoint needs none here."""
-    return int(bool(models_with_weights(wildcards)))
+    return int(bool(models_with_weights(stage)))
 
 
-def stage_model_manifests(wildcards) -> list[str]:
+@once_a_stage
+def stage_model_manifests(stage: Stage) -> list[str]:
     """The manifests of the prepared models that a stage runs."""
-    return [f"{RESULTS}/models/{name}.manifest.json" for name in models_with_weights(wildcards)]
+    return [f"{RESULTS}/models/{name}.manifest.json" for name in models_with_weights(stage)]
 
 
-def stage_model_folders(wildcards) -> list[str]:
+@once_a_stage
+def stage_model_folders(stage: Stage) -> list[str]:
     """Their folders."""
-    return [ancient(f"{RESULTS}/models/{name}") for name in models_with_weights(wildcards)]
+    return [ancient(f"{RESULTS}/models/{name}") for name in models_with_weights(stage)]
 
 
-def stage_models_as_object(wildcards) -> str:
+@once_a_stage
+def stage_models_as_object(stage: Stage) -> str:
     """The settings of a stage's models and the folders of their weights, as one JSON object by name."""
-    weights = models_with_weights(wildcards)
+    weights = models_with_weights(stage)
     parts = {
         name: {
             "settings": VALUES["models"][name],
             "folder": f"{RESULTS}/models/{name}" if name in weights else None,
         }
-        for name in models_of_stage(stage_of(wildcards))
+        for name in models_of_stage(stage)
     }
     return canonical_json(parts)
 

@@ -17,14 +17,14 @@ rule rehearse_training:
     priority: 100  # before any training that is ready
     conda:
         training_env_spec
-    threads: lookup(dpath="runs/{run}/threads", within=VALUES)
+    threads: value_at("runs/{run}/threads", VALUES)
     resources:
         mem_mb=32000,
         runtime=30,
-        gpu=lookup(dpath="runs/{run}/gpus", within=VALUES),
+        gpu=value_at("runs/{run}/gpus", VALUES),
     params:
         *code("rehearse_training"),
-        settings=lookup(dpath="runs/{run}", within=JSON),
+        settings=value_at("runs/{run}", JSON),
         environment=training_environment,
         passed=f"{RESULTS}/rehearsal/{{run}}/passed.json",
         withdrawn=withdrawn_by_rehearsal,
@@ -51,16 +51,16 @@ rule rehearse_evaluation:
     priority: 100  # before any training that is ready
     conda:
         "../envs/eval.yaml"
-    threads: lookup(dpath="runs/{run}/threads", within=VALUES)
+    threads: value_at("runs/{run}/threads", VALUES)
     resources:
         mem_mb=32000,
         runtime=30,
-        gpu=lookup(dpath="runs/{run}/gpus", within=VALUES),
+        gpu=value_at("runs/{run}/gpus", VALUES),
     params:
         *code("rehearse_evaluation"),
         benchmarks=benchmarks_as_object(),
-        device=lookup(dpath="runs/{run}/gpus", within=VALUES),
-        pixels=lookup(dpath="{run}", within=PIXELS),
+        device=value_at("runs/{run}/gpus", VALUES),
+        pixels=value_at("{run}", PIXELS),
         withdrawn=withdrawn_by_rehearsal,
     shell:
         "rm -f {params.withdrawn:q} && python scripts/rehearse_evaluation.py --run {wildcards.run:q} "

@@ -7,7 +7,7 @@ rule score:
     """Score a run's answers to a benchmark, with error bars, with and without the questions in its training data."""
     input:
         predictions="<results>/predictions/{run}/{benchmark}.jsonl",
-        benchmark=lookup(dpath="{benchmark}", within=BENCHMARK_FILES),
+        benchmark=value_at("{benchmark}", BENCHMARK_FILES),
         contamination=contamination_of,
     output:
         scores="<results>/scores/{run}/{benchmark}.json",
@@ -23,7 +23,7 @@ rule score:
         runtime=30,
     params:
         *code("score"),
-        settings=lookup(dpath="benchmarks/{benchmark}", within=JSON),
+        settings=value_at("benchmarks/{benchmark}", JSON),
     shell:
         "python scripts/score.py --run {wildcards.run:q} --benchmark {wildcards.benchmark:q} "
         "--settings {params.settings:q} --predictions {input.predictions:q} "

@@ -21,7 +21,7 @@ rule ingest_seed:
         runtime=240,
     params:
         *code("ingest_seed"),
-        settings=lookup(dpath="seeds/{seed}", within=JSON),
+        settings=value_at("seeds/{seed}", JSON),
         state=seed_files_state,
     shell:
         "python scripts/ingest_seed.py --name {wildcards.seed:q} --settings {params.settings:q} "

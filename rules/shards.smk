@@ -49,7 +49,7 @@ rule shard:
         runtime=240,
     params:
         *code("shard"),
-        settings=lookup(dpath="datasets/{dataset}", within=JSON),
+        settings=value_at("datasets/{dataset}", JSON),
         mix=mix_arguments,
         lineages=lineage_arguments,
         held_out=[f"{name}={folder}.manifest.json" for name, folder in HELD_OUT.items()],

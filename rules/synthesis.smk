@@ -31,7 +31,7 @@ rule synthesize:
         runtime=240,
     params:
         *code("synthesize"),
-        recipe=lookup(dpath="datasets/{dataset}/recipe", within=VALUES),
+        recipe=value_at("datasets/{dataset}/recipe", VALUES),
         operators=stage_operators,
         code_of_operators=operator_digests,
         modules=operator_modules,
@@ -137,7 +137,7 @@ rule select_rows:
         runtime=240,
     params:
         *code("select_rows"),
-        recipe=lookup(dpath="datasets/{dataset}/recipe", within=VALUES),
+        recipe=value_at("datasets/{dataset}/recipe", VALUES),
         operators=stage_operators,
         code_of_operators=operator_digests,
         modules=operator_modules,

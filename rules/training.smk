@@ -17,14 +17,14 @@ rule train:
         "<results>/timings/train/{run}.tsv"
     conda:
         training_env_spec
-    threads: lookup(dpath="runs/{run}/threads", within=VALUES)
+    threads: value_at("runs/{run}/threads", VALUES)
     resources:
         mem_mb=32000,
         runtime=1440,
-        gpu=lookup(dpath="runs/{run}/gpus", within=VALUES),
+        gpu=value_at("runs/{run}/gpus", VALUES),
     params:
         *code("train"),
-        settings=lookup(dpath="runs/{run}", within=JSON),
+        settings=value_at("runs/{run}", JSON),
         environment=training_environment,
         rehearsed=rehearsed,
         rehearsed_settings=rehearsed_settings,
