@@ -32,8 +32,8 @@ rule answers_page:
     input:
         predictions=expand("<results>/predictions/{run}/{benchmark}.jsonl", run=TRAININGS, allow_missing=True),
         scores=expand("<results>/scores/{run}/{benchmark}.json", run=TRAININGS, allow_missing=True),
-        benchmark=lookup(dpath="{benchmark}", within=BENCHMARK_FILES),
-        images=lookup(dpath="{benchmark}", within=BENCHMARK_IMAGES),
+        benchmark=value_at("{benchmark}", BENCHMARK_FILES),
+        images=value_at("{benchmark}", BENCHMARK_IMAGES),
         templates=[
             "scripts/syntune/pages/page.css",
             "scripts/syntune/answers_page/answers_page.css",
@@ -56,7 +56,7 @@ rule answers_page:
         runtime=60,
     params:
         *code("answers_page"),
-        settings=lookup(dpath="benchmarks/{benchmark}", within=JSON),
+        settings=value_at("benchmarks/{benchmark}", JSON),
     shell:
         "python scripts/answers_page.py --benchmark {wildcards.benchmark:q} --settings {params.settings:q} "
         "--predictions {input.predictions:q} --scores {input.scores:q} --output {output.page:q} 2>&1 | tee {log:q}"
