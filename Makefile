@@ -1,4 +1,5 @@
 # make run: set up, run the demo and print its scores.   make test: set up and pass the tests.
+# make start DATA=FOLDER_OR_FILE: look at data of your own and write a first config for it.
 # After either one: . .venv/bin/activate, then snakemake as usual (snakemake -n, snakemake --cores 4, ...).
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -6,12 +7,16 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES ?= all
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: run setup envs test check schema pictures clean
+.PHONY: run start setup envs test check schema pictures clean
 
 run: setup
 	snakemake --cores $(CORES)
 	@cat results/scores/compare.txt
 	@echo "report: results/report/index.html"
+
+start: setup
+	$(if $(DATA),,$(error say where your data is: make start DATA=FOLDER_OR_FILE))
+	tools/start "$(DATA)"
 
 setup: .venv/ready
 

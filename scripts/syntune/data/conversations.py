@@ -8,6 +8,7 @@ import re
 
 from syntune.artifacts.rows import JUICER_END_MARK, JUICER_IMAGE_MARK
 from syntune.artifacts.shards import IMAGE_MARK
+from syntune.data.ordering import key_hash
 
 ROLES = {"human": "user", "gpt": "assistant"}
 """LLaVA's names of the speakers, and ours."""
@@ -90,6 +91,12 @@ def pair_turns(messages: list[Message]) -> tuple[list[Message], list[str]]:
         return messages, []
     kept[-2] = _with_marks(kept[-2], waiting + lost_marks, behind=True)
     return kept, left_out
+
+
+def trained_messages(text: str, row_id: str, caption_prompts: list[str]) -> tuple[list[Message], list[str]]:
+    """A row's messages as a model is trained on them, and what was left out; a hash of the id chooses the prompt."""
+    prompt = caption_prompts[int(key_hash("prompt", row_id), 16) % len(caption_prompts)]
+    return pair_turns(to_messages(text, prompt))
 
 
 def fault_of(messages: list[Message], images: int) -> str | None:

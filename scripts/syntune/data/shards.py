@@ -17,11 +17,10 @@ from tqdm import tqdm
 
 from syntune.artifacts.manifests import Part, read_manifest, write_manifest
 from syntune.data.card import write_card
-from syntune.data.conversations import pair_turns, to_messages
+from syntune.data.conversations import trained_messages
 from syntune.data.dataset_lineage import open_lineage
 from syntune.data.holdout import read_held_out
 from syntune.data.mixing import Place, mix_rows
-from syntune.data.ordering import key_hash
 from syntune.data.statistics import Statistics
 from syntune.errors import UserError
 from syntune.files import atomic_directory, sha256_bytes
@@ -162,9 +161,7 @@ def _read_row(place: Place, prompts: list[str], statistics: Statistics) -> dict[
     with place.file.open("rb") as file:
         file.seek(place.offset)
         row = json.loads(file.readline())
-    messages, left_out = pair_turns(
-        to_messages(row["text"], prompts[int(key_hash("prompt", row["id"]), 16) % len(prompts)])
-    )
+    messages, left_out = trained_messages(row["text"], row["id"], prompts)
     images = [_read_image(*image) for image in zip(row["images"], row["image_sha256"], strict=True)]
     statistics.left_out.update(left_out)
     statistics.add(messages, [image["bytes"] for image in images], row["image_sha256"])

@@ -1,0 +1,64 @@
+"""Look at data of your own, show some rows as they will be trained, and write a first config for them."""
+
+import argparse
+import os
+from pathlib import Path
+
+from syntune.command import run_command
+
+
+def main(args: argparse.Namespace) -> None:
+    """Print what was found and what comes next; write the config."""
+    from syntune.data.first_look import look_at, told
+    from syntune.errors import UserError
+    from syntune.files import atomic_file
+    from syntune.settings.beginning import first_config, line_of_base, name_for, training_size
+    from syntune.settings.reading import read_settings
+    from syntune.settings.seeds import SeedSettings
+    from syntune.settings.strict import Name
+
+    name = read_settings(args.name or name_for(args.data), Name, "--name")
+    file = Path(f"config/{name}.yaml")
+    if file.exists() and not args.force:
+        raise UserError(f"{file} is there already; choose another --name, or replace it with --force")
+    data, images, base = _below(args.data), _below(args.images), _below(args.base)
+    if base is None and os.path.isdir("data/models/MGM-2B"):
+        base = "data/models/MGM-2B"
+    seed = read_settings({"path": data, "images": images, "format": args.format}, SeedSettings, args.data)
+    look = look_at(seed)
+    print(f"{told(look)}\n")
+    text = first_config(name, seed, look.records, bool(look.faults), base, "../schemas/config.schema.json")
+    with atomic_file(file) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    size = training_size(look.records)
+    print(f"wrote {file}: {size.batch} rows a step, {size.epochs} passes, {size.steps} steps")
+    if base is None:
+        line = line_of_base(text)
+        print(
+            f"it makes data alone: no base model is named; to train, see line {line - 2} of it, or name one with --base"
+        )
+    print(f"next:\n    snakemake -n --configfile {file}\n    snakemake --cores all --configfile {file}")
+
+
+def _below(path: str | None) -> str | None:
+    """A path from the working folder where it lies in it; as it is, if it is none of this machine."""
+    if path is None or not os.path.lexists(path):
+        return path
+    inside = os.path.relpath(path)
+    return os.path.abspath(path) if inside.startswith("..") else inside
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", metavar="DATA", help="a file of records, a folder, a pattern, or owner/name@commit")
+    parser.add_argument("--format", default="auto", help="by default found by itself")
+    parser.add_argument("--images", metavar="FOLDER", help="folder that image paths start from; by default the data's")
+    parser.add_argument("--name", help="name of the config, config/NAME.yaml; by default the data's")
+    parser.add_argument("--base", metavar="MODEL", help="base model: a folder, or owner/name@commit of the hub")
+    parser.add_argument("--force", action="store_true", help="replace a config of that name")
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main, parser(), "data")

@@ -1,0 +1,50 @@
+"""A first look: the format is found, rows are shown as they will be trained, and what is wrong is one line."""
+
+import json
+
+import pytest
+
+from syntune.data.first_look import look_at, told
+from syntune.errors import UserError
+from syntune.settings.seeds import SeedSettings
+
+
+def test_captions_beside_pictures(work, png):
+    (work / "pictures").mkdir()
+    for name in "abcd":
+        (work / f"pictures/{name}.png").write_bytes(png())
+        (work / f"pictures/{name}.txt").write_text(f"picture {name}")
+    look = look_at(SeedSettings(path="pictures"))
+    assert (look.format, look.records, len(look.examples)) == ("image_folder", 4, 3)
+    user, assistant = look.examples[0].messages
+    assert user["content"].startswith("<image>\n") and assistant == {"role": "assistant", "content": "picture a"}
+    assert "row 1: a.png (40 x 30)" in told(look)
+
+
+def test_conversations_whose_images_lie_elsewhere(seed):
+    with pytest.raises(UserError, match=r"0\.png.*name their folder with --images"):
+        look_at(seed().model_copy(update={"images": None}))
+    assert look_at(seed()).records == 6
+
+
+def test_what_cannot_be_read_is_counted(work, seed):
+    seed()
+    with (work / "seed.jsonl").open("a") as file:
+        file.write('{"id": "x"}\nnot json\n')
+    look = look_at(SeedSettings(path="seed.jsonl", images="seed"))
+    assert look.records == 6 and look.faults.total() == 2
+    assert "6 records of format jsonl; 2 cannot be read (" in told(look) and "seed.jsonl" in look.first_fault
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"id": "x"}\n', "none of its records can be read; seed.jsonl"),
+        ("[]", "none of its records can be read; there are none"),
+        (json.dumps([{"conversations": [{"from": "human", "value": "so?"}]}]), "seed.jsonl.*no answer"),
+    ],
+)
+def test_data_that_cannot_be_used_is_refused(work, content, message):
+    (work / "seed.jsonl").write_text(content)
+    with pytest.raises(UserError, match=message):
+        look_at(SeedSettings(path="seed.jsonl"))

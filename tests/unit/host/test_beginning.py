@@ -1,0 +1,75 @@
+"""A first config: it reads back as it was meant, and its training has steps enough."""
+
+import pytest
+import yaml
+
+from syntune.settings.beginning import first_config, line_of_base, name_for, training_size
+from syntune.settings.reading import read_settings
+from syntune.settings.seeds import SeedSettings
+from syntune.settings.tree import Settings
+
+
+def config(rows: int = 984, name: str = "mine", base: str | None = None, **seed) -> str:
+    seed = SeedSettings(**{"path": "data/mine", **seed})
+    return first_config(name, seed, rows, has_faults=False, base=base, schema="../schemas/config.schema.json")
+
+
+def read(text: str) -> Settings:
+    return read_settings(yaml.safe_load(text), Settings, "mine.yaml")
+
+
+@pytest.mark.parametrize(
+    ("rows", "size"),
+    [
+        (1, (8, 10, 10, 0.6)),
+        (50, (8, 10, 70, 0.09)),
+        (984, (8, 2, 246, 0.03)),
+        (5_000, (32, 2, 314, 0.03)),
+        (22_000, (128, 2, 344, 0.03)),
+        (1_000_000, (128, 1, 7813, 0.03)),
+    ],
+)
+def test_few_rows_get_small_steps_and_more_passes(rows, size):
+    assert training_size(rows) == size
+
+
+def test_without_a_base_model_it_makes_data_alone():
+    text = config(images="my pictures", format="llava")
+    settings = read(text)
+    assert settings.seeds["mine"] == SeedSettings(path="data/mine", images="my pictures", format="llava")
+    assert settings.datasets["mine"].recipe == "config/recipes/clean.yaml"
+    assert not settings.models and not settings.runs
+    assert text.splitlines()[line_of_base(text) - 1].startswith("#   base: {source: local, path: FOLDER}")
+
+
+def test_the_training_is_there_without_its_comment_signs():
+    lines = config().splitlines()
+    start = next(place for place, line in enumerate(lines) if line.startswith("# To train")) + 1
+    settings = read("\n".join([*lines[:start], *(line.removeprefix("# ") for line in lines[start:])]))
+    assert settings == read(config(base="FOLDER"))
+    run = settings.runs["mine-lora"]
+    assert (run.global_batch_size, run.epochs, run.optimizer.learning_rate) == (8, 2, 2e-4)
+
+
+def test_a_base_model_of_the_hub_is_pinned():
+    model = read(config(base=f"owner/name@{'0' * 40}")).models["base"]
+    assert (model.source, model.repo, model.revision) == ("hub", "owner/name", "0" * 40)
+
+
+@pytest.mark.parametrize("text", ["yes", "12", "null", "a: b", "C'est", "#1", "-x", '"', "größe"])
+def test_names_and_paths_stay_texts(text):
+    assert read(config(path=f"{text}/x")).seeds["mine"].path == f"{text}/x"
+    assert read(config(path=text)).seeds["mine"].path == text
+
+
+@pytest.mark.parametrize("name", ["yes", "12", "null"])
+def test_a_name_that_yaml_reads_otherwise_is_quoted(name):
+    assert read(config(name=name)).title == name
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("x/my photos/", "my-photos"), ("train.json", "train"), ("data", "my-data"), ("*.parquet", "mine"), ("ö", "mine")],
+)
+def test_the_name_follows_the_data(path, name):
+    assert name_for(path) == name
