@@ -107,6 +107,9 @@ SECTIONS = ("seeds", "datasets", "models", "runs", "benchmarks")
 JSON = {section: {name: as_params(part) for name, part in getattr(settings, section).items()} for section in SECTIONS}
 """Each named section as the JSON that its command takes, for value_at()."""
 
+ASKED = {name: benchmark.asking() for name, benchmark in settings.benchmarks.items()}
+"""Each benchmark as JSON without what only scoring reads: a change of that asks nothing anew."""
+
 PIXELS = {name: run.pixels().model_dump_json(exclude_defaults=True) for name, run in settings.runs.items()}
 """How each run sees images, as the JSON that its commands take, for lookup()."""
 
@@ -339,9 +342,9 @@ def contamination_of(wildcards) -> list[str]:
     return expand("<results>/contamination/{dataset}.json", dataset=searched)
 
 
-def benchmarks_as_object(**left_out) -> str:
-    """The settings of every benchmark, as one JSON object by name."""
-    sections = (f'"{name}": {part.model_dump_json(**left_out)}' for name, part in settings.benchmarks.items())
+def benchmarks_as_object(*left_out: str) -> str:
+    """What every benchmark asks, as one JSON object by name."""
+    sections = (f'"{name}": {part.asking(*left_out)}' for name, part in settings.benchmarks.items())
     return "{" + ", ".join(sections) + "}"
 
 

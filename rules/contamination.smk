@@ -24,7 +24,7 @@ rule decontaminate:
     params:
         *code("decontaminate"),
         settings=as_params(settings.contamination),
-        benchmarks=benchmarks_as_object(exclude={"max_new_tokens"}),
+        benchmarks=benchmarks_as_object("max_new_tokens"),
         withdrawn=withdrawn_by_search,
     shell:
         "rm -f {params.withdrawn:q} && python scripts/decontaminate.py "

@@ -23,7 +23,7 @@ rule predict:
     params:
         *code("predict"),
         settings=as_params(settings.prediction),
-        benchmark=value_at("benchmarks/{benchmark}", JSON),
+        benchmark=value_at("{benchmark}", ASKED),
         slice=slice_number,
         device=value_at("runs/{run}/gpus", VALUES),
         pixels=value_at("{run}", PIXELS),
@@ -56,7 +56,7 @@ if SLICES:
             runtime=30,
         params:
             *code("gather_predictions"),
-            settings=value_at("benchmarks/{benchmark}", JSON),
+            settings=value_at("{benchmark}", ASKED),
         shell:
             "python scripts/gather_predictions.py --benchmark {wildcards.benchmark:q} --settings {params.settings:q} "
             "--slices {input.slices:q} --output {output.predictions:q} 2>&1 | tee {log:q}"

@@ -8,15 +8,14 @@ from syntune.command import run_command
 
 def main(args: argparse.Namespace) -> None:
     """Write the comparison as JSON, as tab-separated values and as text, and print the text."""
-    from syntune.artifacts.reading import REMAKE, read_json_file
-    from syntune.artifacts.scores import Score
+    from syntune.artifacts.scores import read_score
     from syntune.benchmarks.comparison import beside_baseline, compare_runs
     from syntune.benchmarks.comparison_table import plain_text, tab_separated
     from syntune.files import atomic_file, write_json
     from syntune.settings.comparisons import ComparedPair
     from syntune.settings.reading import read_params
 
-    scores = [read_json_file(path, Score, REMAKE) for path in args.scores]
+    scores = [read_score(path) for path in args.scores]
     if args.trainings:
         trainings = read_params(args.trainings, dict[str, list[str]])
     else:

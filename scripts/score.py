@@ -1,14 +1,17 @@
 """Score a run's answers to a benchmark: from predictions and annotations alone, without a model or an image."""
 
 import argparse
+import logging
 from pathlib import Path
 
 from syntune.command import run_command
 
+log = logging.getLogger("score")
+
 
 def main(args: argparse.Namespace) -> None:
-    """Check the predictions, then write what was asked for."""
-    from syntune.benchmarks.predictions import read_predictions
+    """Check the predictions, then write what was asked for; answers that can't be scored are told in the score file."""
+    from syntune.benchmarks.predictions import empty_answers, read_predictions
     from syntune.benchmarks.reference_answers import write_reference_answers
     from syntune.benchmarks.registry import load_benchmark
     from syntune.errors import UserError
@@ -20,20 +23,26 @@ def main(args: argparse.Namespace) -> None:
     protocol = load_benchmark(read_params(args.settings, BenchmarkSettings), args.benchmark)
     every = protocol.all_questions()
     questions = protocol.limited(every)
-    predictions = read_predictions(args.predictions, questions, protocol.settings.empty_answers)
+    predictions = read_predictions(args.predictions, questions)
     texts = [prediction.text for prediction in predictions]
+    if (args.submission or args.reference_answers) and (fault := empty_answers(protocol, predictions)):
+        raise UserError(f"{args.predictions}: {fault}")
     if args.submission:
         protocol.submission(questions, texts, args.submission)
     if args.reference_answers:
         write_reference_answers(protocol, questions, texts, args.run, args.reference_answers)
     if args.output:
         # imported here because statistics take seconds, and submissions do without them
+        from syntune.artifacts.scores import NotScored
         from syntune.benchmarks.findings import read_contaminated
         from syntune.benchmarks.scoring import score_run
         from syntune.files import write_json
 
         contaminated = [read_contaminated(path, protocol.name, questions) for path in args.contamination]
-        write_json(args.output, score_run(args.run, protocol, every, predictions, contaminated).as_written())
+        score = score_run(args.run, protocol, every, predictions, contaminated)
+        if isinstance(score, NotScored):
+            log.warning("not scored: %s", score.not_scored)
+        write_json(args.output, score.as_written())
 
 
 def parser() -> argparse.ArgumentParser:

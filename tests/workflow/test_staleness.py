@@ -72,6 +72,10 @@ EDITS = {
         | {f"{rule} {run}.choice" for rule in ("predict", "score") for run in RUNS} | {"compare", "report"}
         | {"answers_page choice"},
     ),
+    "what becomes of empty answers": (
+        "small.yaml", "limit: 10, empty_answers: wrong", "limit: 10, empty_answers: refuse",
+        {f"score {run}.choice" for run in RUNS} | {"answers_page choice", "compare", "report"},
+    ),
     "a run added": (
         "small.yaml", "  before:", "  again: {method: lora, start: pretrained, dataset: raw, gpus: 0}\n  before:",
         rehearsed("again") | {"clear_for_training again"} | trained("again"),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from syntune.artifacts.predictions import Prediction
 from syntune.artifacts.questions import QuestionId
-from syntune.artifacts.reading import REMAKE, read_json_file, read_json_lines
-from syntune.artifacts.scores import Score
+from syntune.artifacts.reading import REMAKE, read_json_lines
+from syntune.artifacts.scores import NotScored, Score, read_score
 from syntune.benchmarks.protocol import Protocol, Question
 from syntune.files import sha256_bytes
 
@@ -18,12 +18,15 @@ LARGEST = 5000
 
 @dataclass(frozen=True)
 class RunAnswers:
-    """A run's answers and scores by question id; a question without a score of its own is not in ``scores``."""
+    """A run's answers and scores by question id; a question without a score of its own is not in ``scores``.
+
+    ``value`` is None of a run that is not scored.
+    """
 
     run: str
     predictions: dict[QuestionId, Prediction]
     scores: dict[QuestionId, float]
-    value: float
+    value: float | None
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class AnswersRecords:
     Attributes:
         protocol: the benchmark.
         label: the protocol in a few words.
-        metric: the primary metric, which marks the answers.
+        metric: the primary metric, which marks the answers; None if no run is scored.
         questions: those that are shown, in the benchmark's order.
         asked: the number of all scored questions.
         runs: in the config's order.
@@ -49,7 +52,7 @@ class AnswersRecords:
 
     protocol: Protocol
     label: str
-    metric: str
+    metric: str | None
     questions: list[ScoredQuestion]
     asked: int
     runs: list[RunAnswers]
@@ -66,19 +69,22 @@ def read_answers(protocol: Protocol, predictions: Sequence[Path], scores: Sequen
     Raises:
         UserError: a file is missing or malformed.
     """
-    scored = [read_json_file(path, Score, REMAKE) for path in scores]
+    scored = [read_score(path) for path in scores]
     runs = [_run(score, path) for score, path in zip(scored, predictions, strict=True)]
-    questions = scored_questions(protocol.questions(), {id for run in runs for id in run.scores})
-    first = scored[0]
-    metric = first.primary.replace("_", " ")
-    return AnswersRecords(protocol, first.metadata.label, metric, chosen(questions), len(questions), runs)
+    every = protocol.questions()
+    of_their_own = {id for run in runs for id in run.scores} or {question.id for question in every}
+    questions = scored_questions(every, of_their_own)
+    metric = next((score.primary.replace("_", " ") for score in scored if isinstance(score, Score)), None)
+    return AnswersRecords(protocol, protocol.label(), metric, chosen(questions), len(questions), runs)
 
 
-def _run(score: Score, predictions: Path) -> RunAnswers:
+def _run(score: Score | NotScored, predictions: Path) -> RunAnswers:
     """One run."""
-    lines = [prediction for _, prediction in read_json_lines(predictions, Prediction, REMAKE)]
+    lines = {line.question_id: line for _, line in read_json_lines(predictions, Prediction, REMAKE)}
+    if isinstance(score, NotScored):
+        return RunAnswers(score.run, lines, {}, None)
     marks = {question: float(value) for question, value, _ in score.questions}
-    return RunAnswers(score.run, {line.question_id: line for line in lines}, marks, score.main.value)
+    return RunAnswers(score.run, lines, marks, score.main.value)
 
 
 def scored_questions(questions: Sequence[Question], scored: set[QuestionId]) -> list[ScoredQuestion]:

@@ -62,8 +62,8 @@ class ComparedBenchmark(Schema):
         clustered_by: what the questions of a cluster share, in the plural.
         questions_in_benchmark: scores that all questions would come to.
         majority: what the most frequent answer alone scores.
-        runs: every run by name.
-        differences: of each pair that is compared.
+        runs: every run of which each training is scored, by name.
+        differences: of each pair of these that is compared.
     """
 
     label: str
@@ -87,12 +87,14 @@ class Comparison(Schema):
     Attributes:
         baseline: the run that all others are compared with; None where nothing was compared.
         trainings: each run's trainings by name, its own first.
-        benchmarks: by name.
+        benchmarks: by name; those on which no run is scored are not among them.
+        not_scored: why single trainings are not scored, by benchmark and training.
     """
 
     baseline: str | None
     trainings: dict[str, list[str]]
     benchmarks: dict[str, ComparedBenchmark]
+    not_scored: dict[str, dict[str, str]] = {}
 
     def run_of(self, training: str) -> str:
         """The run that a training belongs to."""

@@ -16,7 +16,6 @@ class Prediction(Schema):
     Attributes:
         question_id: the question's id.
         prompt: the text that the model was given with the image.
-        answer: what the benchmark takes from ``text``; empty where it finds nothing.
         text: what the model wrote, without control tokens.
         tokens: length of what it wrote.
         adapter: content hash of the chain of checkpoints that answered.
@@ -30,7 +29,6 @@ class Prediction(Schema):
 
     question_id: QuestionId
     prompt: str
-    answer: str | None = None
     text: str
     tokens: int | None = None
     adapter: str | None = None

@@ -1,10 +1,12 @@
-"""A score file: a run's score on a benchmark, with error bars. Scores are shares of 1."""
+"""A score file: a run's score on a benchmark, with error bars, or why there is none. Scores are shares of 1."""
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, model_validator
 
 from syntune.artifacts.questions import QuestionId
+from syntune.artifacts.reading import REMAKE, read_json_file
 from syntune.artifacts.schema import Schema
 
 Interval = tuple[float, float]
@@ -137,3 +139,31 @@ class Score(Schema):
     def main(self) -> Estimate:
         """The primary metric."""
         return self.metrics[self.primary]
+
+
+class NotScored(Schema):
+    """The whole file where a run's answers were not scored; the workflow goes on, and the report says why.
+
+    Attributes:
+        run: the run's name.
+        benchmark: the benchmark's name.
+        protocol: the protocol's name.
+        label: the protocol in a few words.
+        not_scored: why, with the first questions concerned, and what to do.
+    """
+
+    run: str
+    benchmark: str
+    protocol: str
+    label: str
+    not_scored: str
+
+
+def read_score(path: str | Path) -> Score | NotScored:
+    """Read a score file.
+
+    Raises:
+        UserError: it is missing or malformed.
+    """
+    content = read_json_file(path, dict[str, Any], REMAKE)
+    return read_json_file(path, NotScored if "not_scored" in content else Score, REMAKE)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from syntune.artifacts.comparison import ComparedBenchmark, ComparedDifference, ComparedRun, Comparison
-from syntune.artifacts.scores import MajorityAnswer, Score
+from syntune.artifacts.scores import MajorityAnswer, NotScored, Score
 from syntune.benchmarks.names import listed
 from syntune.benchmarks.statistics import mean_over_trainings, paired_difference, spread, spread_interval
 from syntune.errors import UserError
@@ -15,9 +15,11 @@ Trainings = Mapping[str, Sequence[str]]
 
 
 def compare_runs(
-    scores: Sequence[Score], baseline: str, trainings: Trainings, pairs: Sequence[ComparedPair]
+    scores: Sequence[Score | NotScored], baseline: str, trainings: Trainings, pairs: Sequence[ComparedPair]
 ) -> Comparison:
     """Each benchmark's runs in the order of ``trainings``, and the differences of ``pairs``.
+
+    A run of which a training is not scored on a benchmark is left out there: the others would not stand for it.
 
     Args:
         scores: of every training on every benchmark.
@@ -28,15 +30,20 @@ def compare_runs(
     Raises:
         UserError: a benchmark has no score of a run that is asked for, or scores that don't compare.
     """
-    by_benchmark: dict[str, dict[str, Score]] = {}
+    by_benchmark: dict[str, dict[str, Score | NotScored]] = {}
     for score in scores:
         by_benchmark.setdefault(score.benchmark, {})[score.run] = score
-    compared = {
-        name: _compare_benchmark(name, group, baseline, trainings, pairs) for name, group in by_benchmark.items()
-    }
-    return Comparison(
-        baseline=baseline, trainings={run: list(names) for run, names in trainings.items()}, benchmarks=compared
-    )
+    compared, not_scored = {}, {}
+    for name, group in by_benchmark.items():
+        _check_complete(name, group, baseline, trainings)
+        left_out = {run: score.not_scored for run, score in group.items() if isinstance(score, NotScored)}
+        whole = {run: names for run, names in trainings.items() if not left_out.keys() & set(names)}
+        if left_out:
+            not_scored[name] = left_out
+        if whole:
+            compared[name] = _compare_benchmark(group, baseline, whole, pairs)
+    names = {run: list(names) for run, names in trainings.items()}
+    return Comparison(baseline=baseline, trainings=names, benchmarks=compared, not_scored=not_scored)
 
 
 def beside_baseline(trainings: Trainings, baseline: str) -> list[ComparedPair]:
@@ -49,16 +56,25 @@ def beside_baseline(trainings: Trainings, baseline: str) -> list[ComparedPair]:
     ]
 
 
+def _check_complete(
+    benchmark: str, scores: Mapping[str, Score | NotScored], baseline: str, trainings: Trainings
+) -> None:
+    """Refuse a benchmark without a file of a training."""
+    if baseline not in scores:
+        raise UserError(f"{benchmark}: there is no score of the baseline run '{baseline}' (runs: {listed(scores)})")
+    for training in (training for names in trainings.values() for training in names):
+        if training not in scores:
+            raise UserError(f"{benchmark}: there is no score of '{training}' (runs: {listed(scores)})")
+
+
 def _compare_benchmark(
-    name: str, scores: dict[str, Score], baseline: str, trainings: Trainings, pairs: Sequence[ComparedPair]
+    scores: Mapping[str, Score], baseline: str, trainings: Trainings, pairs: Sequence[ComparedPair]
 ) -> ComparedBenchmark:
-    """One benchmark's runs."""
-    beside = scores.get(baseline)
-    if beside is None:
-        raise UserError(f"{name}: there is no score of the baseline run '{baseline}' (runs: {listed(scores)})")
-    for score in scores.values():
+    """The runs of one benchmark whose ``trainings`` are all scored."""
+    by_run = {run: [scores[training] for training in names] for run, names in trainings.items()}
+    beside = by_run.get(baseline, next(iter(by_run.values())))[0]
+    for score in (score for own in by_run.values() for score in own):
         _check_comparable(score, beside)
-    by_run = {run: [_found(name, scores, training) for training in names] for run, names in trainings.items()}
     return ComparedBenchmark(
         label=beside.metadata.label,
         metric=beside.primary,
@@ -68,15 +84,8 @@ def _compare_benchmark(
         questions_in_benchmark=beside.metadata.questions_in_benchmark,
         majority=MajorityAnswer(majority=beside.baseline.majority, answer=beside.baseline.answer),
         runs={run: _compared(own) for run, own in by_run.items()},
-        differences=[_difference(pair, by_run) for pair in pairs],
+        differences=[_difference(pair, by_run) for pair in pairs if {pair.run, pair.beside} <= by_run.keys()],
     )
-
-
-def _found(benchmark: str, scores: dict[str, Score], training: str) -> Score:
-    """The score of a training."""
-    if training not in scores:
-        raise UserError(f"{benchmark}: there is no score of '{training}' (runs: {listed(scores)})")
-    return scores[training]
 
 
 def _check_comparable(score: Score, beside: Score) -> None:

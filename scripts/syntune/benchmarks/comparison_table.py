@@ -1,5 +1,7 @@
 """The comparison as a table of tab-separated values, and as text for a terminal."""
 
+from textwrap import wrap
+
 from syntune.artifacts.comparison import ComparedBenchmark, ComparedDifference, ComparedRun, Comparison
 from syntune.artifacts.scores import Interval
 from syntune.formats import in_percent, p_value
@@ -7,7 +9,7 @@ from syntune.formats import in_percent, p_value
 COLUMNS = (
     "benchmark", "metric", "run", "score", "stderr", "low", "high", "trainings", "spread", "lowest", "highest", "n",
     "clusters", "beside", "difference", "difference_stderr", "difference_low", "difference_high", "p_value",
-    "questions_needed", "detectable_difference", "trained_once",
+    "questions_needed", "detectable_difference", "trained_once", "not_scored",
 )  # fmt: skip
 RUNS = ("run", "score", "stderr", "95% interval")
 REPLICATED = ("trainings", "sd between", "lowest to highest")
@@ -15,42 +17,73 @@ DIFFERENCES = ("difference", "points", "95% interval", "p", "questions needed", 
 LEFT_ALIGNED = 1
 GAP = "  "
 TINY_P = "<0.001"
+WIDTH = 110
+NO_ENDS = (None, None)
 
 
 def tab_separated(comparison: Comparison) -> str:
     """A line for each benchmark, run and run that it is compared with, and one for a run without any.
 
-    Scores and differences are in percent; cells are empty where there is nothing.
+    Scores and differences are in percent, with all their digits; cells are empty where there is nothing. A run that is
+    not scored has a line with the reason.
     """
     lines = ["\t".join(COLUMNS)]
     for name, benchmark in comparison.benchmarks.items():
         for run, row in benchmark.runs.items():
             scores = list(row.trainings.values())
             cells = (
-                name, benchmark.metric, run, in_percent(row.value), in_percent(row.stderr, 2, none=""),
-                *_ends(row.interval), str(len(scores)), in_percent(row.spread, 2, none=""),
-                in_percent(min(scores)), in_percent(max(scores)), str(benchmark.n), str(benchmark.clusters),
+                name, benchmark.metric, run, _digits(row.value), _digits(row.stderr),
+                *map(_digits, row.interval or NO_ENDS), str(len(scores)), _digits(row.spread), _digits(min(scores)),
+                _digits(max(scores)), str(benchmark.n), str(benchmark.clusters),
             )  # fmt: skip
             for difference in benchmark.differences_of(run) or [None]:
-                lines.append("\t".join((*cells, *_difference_cells(difference))))
+                lines.append("\t".join((*cells, *_difference_cells(difference), "")))
+    for name, reasons in comparison.not_scored.items():
+        metric = comparison.benchmarks[name].metric if name in comparison.benchmarks else ""
+        for run, reason in _by_run(comparison, reasons).items():
+            empty = ("",) * (len(COLUMNS) - 4)
+            lines.append("\t".join((name, metric, run, *empty, " ".join(reason.split()))))
     return "\n".join(lines) + "\n"
 
 
+def _by_run(comparison: Comparison, reasons: dict[str, str]) -> dict[str, str]:
+    """Why each run is not scored: the reason of its first training that isn't, named where that is a further one."""
+    told: dict[str, str] = {}
+    for training, reason in reasons.items():
+        run = comparison.run_of(training)
+        told.setdefault(run, reason if run == training else f"{training}: {reason}")
+    return told
+
+
 def _difference_cells(difference: ComparedDifference | None) -> tuple[str, ...]:
-    """The cells from ``beside`` on."""
+    """The cells from ``beside`` to ``trained_once``."""
     if difference is None:
-        return ("",) * (len(COLUMNS) - COLUMNS.index("beside"))
+        return ("",) * (COLUMNS.index("not_scored") - COLUMNS.index("beside"))
     return (
-        difference.beside, in_percent(difference.difference), in_percent(difference.stderr, 2, none=""),
-        *_ends(difference.interval), p_value(difference.p_value, none="", tiny=TINY_P),
+        difference.beside, _digits(difference.difference), _digits(difference.stderr),
+        *map(_digits, difference.interval or NO_ENDS), _digits(difference.p_value, 1),
         "" if difference.questions_needed is None else str(difference.questions_needed),
-        in_percent(difference.detectable_difference, none=""), ",".join(difference.trained_once),
+        _digits(difference.detectable_difference), ",".join(difference.trained_once),
     )  # fmt: skip
+
+
+def _digits(share: float | None, times: int = 100) -> str:
+    """A share of 1 in percent, with all the digits that it carries."""
+    return "" if share is None else f"{times * share:.15g}"
 
 
 def plain_text(comparison: Comparison) -> str:
     """A block for each benchmark, at most 110 columns wide for names of ordinary length."""
-    return "\n\n".join(_block(name, found) for name, found in comparison.benchmarks.items()) + "\n"
+    names = dict.fromkeys([*comparison.benchmarks, *comparison.not_scored])
+    return "\n\n".join("\n".join(_told(comparison, name)) for name in names) + "\n"
+
+
+def _told(comparison: Comparison, name: str) -> list[str]:
+    """The lines of a benchmark: the runs that are scored, then those that are not."""
+    lines = [_block(name, comparison.benchmarks[name])] if name in comparison.benchmarks else [name]
+    for run, reason in _by_run(comparison, comparison.not_scored.get(name, {})).items():
+        lines += ["", *wrap(f"{run} is not scored: {reason}", WIDTH, subsequent_indent=GAP)]
+    return lines
 
 
 def _block(name: str, benchmark: ComparedBenchmark) -> str:
@@ -115,12 +148,6 @@ def _line(cells: tuple[str, ...], widths: list[int]) -> str:
         for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
     ]
     return GAP.join(aligned).rstrip()
-
-
-def _ends(interval: Interval | None) -> tuple[str, str]:
-    """An interval's ends in percent, one cell each."""
-    low, high = interval or (None, None)
-    return in_percent(low, none=""), in_percent(high, none="")
 
 
 def _interval(interval: Interval | None, sign: str = "") -> str:

@@ -75,14 +75,14 @@ def mark_open(questions: Sequence[Question], answers: Sequence[ExtractedAnswer])
     pairs = [(answer.extracted, question.references) for question, answer in _pairs(questions, answers)]
     series = {name: _by_question(questions, [score(*pair) for pair in pairs]) for name, score in metrics.items()}
     distinct = len({plain(answer.extracted) for answer in answers})
-    return Marks(series, _counts(answers) | _unrecognised(answers) | {"distinct": distinct})
+    return Marks(series, _counts(answers) | {"distinct": distinct})
 
 
 def mark_exact(questions: Sequence[Question], answers: Sequence[ExtractedAnswer]) -> Marks:
     """Right or wrong, clustered by the questions' groups."""
     scores = [float(answer.extracted == question.references[0]) for question, answer in _pairs(questions, answers)]
     series = {"accuracy": _by_question(questions, scores)}
-    return Marks(series, _counts(answers) | _unrecognised(answers), ("accuracy",))
+    return Marks(series, _counts(answers), ("accuracy",))
 
 
 def mark_choice(questions: Sequence[Question], answers: Sequence[ExtractedAnswer]) -> Marks:
@@ -106,7 +106,7 @@ def mark_choice(questions: Sequence[Question], answers: Sequence[ExtractedAnswer
         series = {name: series[name] for name in ("vanilla", "vanilla_exact")}
     bare = sum(answer.text.strip() == answer.extracted != "" for answer in answers)
     letters = sum(answer.extracted != "" for answer in answers)
-    counts = {"exact letter": bare, "extracted letter": letters - bare, "no letter": len(answers) - letters}
+    counts = {"exact letter": bare, "extracted letter": letters - bare}
     return Marks(series, _counts(answers) | counts, tuple(name for name in ("circular", "vanilla") if name in series))
 
 
@@ -116,13 +116,9 @@ def _pairs(questions: Sequence[Question], answers: Sequence[ExtractedAnswer]) ->
 
 
 def _counts(answers: Sequence[ExtractedAnswer]) -> dict[str, int]:
-    """How many answers are empty."""
-    return {"empty": sum(not answer.text.strip() for answer in answers)}
-
-
-def _unrecognised(answers: Sequence[ExtractedAnswer]) -> dict[str, int]:
-    """In how many texts no answer is recognised."""
-    return {"not recognised": sum(not answer.extracted and bool(answer.text.strip()) for answer in answers)}
+    """How many texts are empty, and in how many others no answer is recognised."""
+    empty = sum(not answer.text.strip() for answer in answers)
+    return {"empty": empty, "not recognised": sum(not answer.extracted for answer in answers) - empty}
 
 
 def _by_question(questions: Sequence[Question], scores: Sequence[float]) -> Series:

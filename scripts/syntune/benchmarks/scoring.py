@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 
 from syntune.artifacts.predictions import Prediction
 from syntune.artifacts.questions import QuestionId
-from syntune.artifacts.scores import CategoryScore, MajorityScores, Score, ScoreMetadata
+from syntune.artifacts.scores import CategoryScore, MajorityScores, NotScored, Score, ScoreMetadata
 from syntune.benchmarks.findings import ContaminatedQuestions
 from syntune.benchmarks.metrics import METRICS, ExtractedAnswer, Marks, Series
+from syntune.benchmarks.predictions import empty_answers
 from syntune.benchmarks.protocol import Protocol, Question
 from syntune.benchmarks.statistics import estimate
 from syntune.benchmarks.uncontaminated import score_without
-from syntune.errors import UserError
 
 
 def score_run(
@@ -20,8 +20,8 @@ def score_run(
     questions: Sequence[Question],
     predictions: Sequence[Prediction],
     contaminated: Sequence[ContaminatedQuestions] = (),
-) -> Score:
-    """The score of ``run``: metrics with error bars, and what they rest on.
+) -> Score | NotScored:
+    """The score of ``run``: metrics with error bars, and what they rest on; or why there is none.
 
     Args:
         run: the run's name.
@@ -29,12 +29,16 @@ def score_run(
         questions: all its questions; those within its limit are scored.
         predictions: the answers to those within its limit, in their order.
         contaminated: the benchmark's questions in each dataset that the run is trained on.
-
-    Raises:
-        UserError: the benchmark's answers are kept secret, or too few for the metric.
     """
     asked = protocol.limited(list(questions))
-    check_scorable(protocol, asked)
+    if fault := protocol.unscorable(asked) or empty_answers(protocol, predictions):
+        return NotScored(
+            run=run,
+            benchmark=protocol.name,
+            protocol=protocol.settings.protocol,
+            label=protocol.label(),
+            not_scored=fault,
+        )
     answers = [
         ExtractedAnswer(prediction.text, protocol.extract(question, prediction.text))
         for question, prediction in zip(asked, predictions, strict=True)
@@ -69,12 +73,6 @@ def _marks(protocol: Protocol, questions: Sequence[Question], answers: Sequence[
     """What the protocol's metric finds, led by its primary series."""
     marks = METRICS[protocol.metric].mark(questions, answers)
     return marks if protocol.primary is None else marks.led_by(protocol.primary)
-
-
-def check_scorable(protocol: Protocol, questions: Sequence[Question]) -> None:
-    """Refuse to score questions whose answers are kept secret, or by a metric that they don't have the answers for."""
-    if fault := protocol.unscorable(questions):
-        raise UserError(f"benchmark {protocol.name}: {fault}")
 
 
 def _majority_scores(protocol: Protocol, questions: Sequence[Question]) -> MajorityScores:

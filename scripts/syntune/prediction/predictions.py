@@ -80,16 +80,15 @@ def predict(
                     answers.add(batch)
                     progress.add(len(batch))
         shared = {"adapter": content, "benchmark": content_hash(every), "decoding": decoding}
-        lines = [_line(protocol, question, answers.get(question), shared) for question in asked]
+        lines = [_line(question, answers.get(question), shared) for question in asked]
         write_jsonl(output, [line.as_written() for line in lines])
 
 
-def _line(protocol: Protocol, hashed: HashedQuestion, answer: GeneratedAnswer, shared: dict[str, Any]) -> Prediction:
+def _line(hashed: HashedQuestion, answer: GeneratedAnswer, shared: dict[str, Any]) -> Prediction:
     """One line of the file; ``shared`` is what all lines have."""
     return Prediction(
         question_id=hashed.question.id,
         prompt=hashed.question.prompt,
-        answer=protocol.extract(hashed.question, answer.text),
         text=answer.text,
         tokens=answer.tokens,
         **shared,

@@ -15,7 +15,7 @@ from syntune.artifacts.findings import Findings
 from syntune.artifacts.manifests import Manifest, read_manifest
 from syntune.artifacts.predictions import Prediction
 from syntune.artifacts.reading import REMAKE, read_json_file, read_json_lines, read_text
-from syntune.artifacts.scores import Score
+from syntune.artifacts.scores import NotScored, Score, read_score
 from syntune.artifacts.training_records import StepMetrics, TrainingSummary
 from syntune.errors import UserError
 
@@ -47,14 +47,17 @@ class Records:
     summaries: dict[str, TrainingSummary] = field(default_factory=dict)
     metrics: dict[str, list[StepMetrics]] = field(default_factory=dict)
     scores: dict[tuple[str, str], Score] = field(default_factory=dict)
+    unscored: dict[tuple[str, str], NotScored] = field(default_factory=dict)
+    answered: list[tuple[str, str]] = field(default_factory=list)
+    """Each training and benchmark that has a score file, with a score or without."""
     predictions: dict[tuple[str, str], list[Prediction]] = field(default_factory=dict)
     contamination: list[Findings] = field(default_factory=list)
     timings: list[Timing] = field(default_factory=list)
 
     @property
     def trainings(self) -> list[str]:
-        """Every training of every run: those that were scored, then those that were only trained."""
-        return list(dict.fromkeys([*(run for run, _ in self.scores), *self.summaries]))
+        """Every training of every run: those that answered, then those that were only trained."""
+        return list(dict.fromkeys([*(run for run, _ in self.answered), *self.summaries]))
 
     @property
     def runs(self) -> list[str]:
@@ -68,7 +71,7 @@ class Records:
     @property
     def benchmarks(self) -> list[str]:
         """Every benchmark."""
-        return list(dict.fromkeys(benchmark for _, benchmark in self.scores))
+        return list(dict.fromkeys(benchmark for _, benchmark in self.answered))
 
     @property
     def compared(self) -> list[tuple[str, ComparedBenchmark]]:
@@ -77,8 +80,10 @@ class Records:
         return [(benchmark, found[benchmark]) for benchmark in self.benchmarks if benchmark in found]
 
     def scores_of(self, run: str, benchmark: str) -> list[Score]:
-        """The scores of a run's trainings on a benchmark."""
+        """The scores of a run's trainings on a benchmark; none where one of them has none."""
         pairs = [(training, benchmark) for training in self.trainings_of(run)]
+        if any(pair in self.unscored for pair in pairs):  # the others would not stand for the run
+            return []
         return [self.scores[pair] for pair in pairs if pair in self.scores]
 
     def scores_on(self, benchmark: str) -> list[Score]:
@@ -109,7 +114,7 @@ def read_records(
     if len(summaries) != len(metrics):
         raise UserError(f"{len(summaries)} summaries but {len(metrics)} metrics files; give one of each for every run")
     summarized = [read_json_file(path, TrainingSummary, REMAKE) for path in summaries]
-    scored = [read_json_file(path, Score, REMAKE) for path in scores]
+    scored = [read_score(path) for path in scores]
     nothing = Comparison(baseline=None, trainings=trainings or {}, benchmarks={})
     return Records(
         comparison=read_json_file(comparison, Comparison, REMAKE) if comparison else nothing,
@@ -120,7 +125,9 @@ def read_records(
         trained=[read_manifest(path) for path in runs],
         summaries={summary.run: summary for summary in summarized},
         metrics={summary.run: _lines(path, StepMetrics) for summary, path in zip(summarized, metrics, strict=True)},
-        scores={(score.run, score.benchmark): score for score in scored},
+        scores={(score.run, score.benchmark): score for score in scored if isinstance(score, Score)},
+        unscored={(score.run, score.benchmark): score for score in scored if isinstance(score, NotScored)},
+        answered=[(score.run, score.benchmark) for score in scored],
         predictions={(path.parent.name, path.stem): _lines(path, Prediction) for path in predictions},
         contamination=[read_json_file(path, Findings, REMAKE) for path in contamination],
         timings=[_read_timing(path) for path in timings],

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator
+from statistics import fmean
 
 from syntune import formats
 from syntune.artifacts.predictions import Prediction
@@ -17,6 +18,7 @@ EMPTY_SHARE = 0.01  # so is this share of empty answers
 LOST_SHARE = 0.05  # so is this share of texts in which no answer is recognised
 CONTAMINATED_SHARE = 0.01  # so is this share of questions that stand in the training data with their image
 CUT_SHARE = 0.05  # and this share of answers that ran to the longest length
+LOST_CATEGORY = 0.1  # by so much, and by two standard errors, a run that beats another may fall behind in a category
 
 
 def suspicions(records: Records) -> list[Remark]:
@@ -29,6 +31,7 @@ def suspicions(records: Records) -> list[Remark]:
         *_parts(records),
         *(sign for score in records.scores.values() for sign in _odd_score(score)),
         *(sign for score in records.scores.values() for sign in _contaminated(score)),
+        *_fallen_behind(records),
         *_missing(records),
     ]
     if found:
@@ -71,11 +74,6 @@ def _odd_answers(run: str, benchmark: str, predictions: list[Prediction]) -> Ite
         share = formats.percent(empty / total)
         text = f"{where}: {share} of {formats.count(total)} answers are empty."
         yield Sign("look", text, "Answers are empty.", pair | {"empty": share})
-    lost = sum(prediction.answer == "" != text for prediction, text in zip(predictions, texts, strict=True))
-    if lost > LOST_SHARE * total:
-        share = formats.percent(lost / total)
-        text = f"{where}: no answer is recognised in {share} of the texts."
-        yield Sign("look", text, "No answer is recognised in some texts.", pair | {"texts": share})
     answer, times = Counter(filter(None, texts)).most_common(1)[0] if empty < total else ("", 0)
     shown = f"“{formats.words(answer, 60)}”"
     if total > 1 and times == total:
@@ -121,8 +119,14 @@ def _different_questions(records: Records) -> Iterator[Sign]:
 
 
 def _odd_score(score: Score) -> Iterator[Sign]:
-    """Scores that do not beat an answer without looking."""
+    """Scores that do not beat an answer without looking, or that rest on texts without an answer."""
     main, majority = score.main, score.baseline.majority
+    lost, total = score.breakdown.get("answers", {}).get("not recognised", 0), score.metadata.answers
+    if lost > LOST_SHARE * total:
+        share = formats.percent(lost / total)
+        text = f"{score.run} on {score.benchmark}: no answer is recognised in {share} of the texts."
+        row = {"run": score.run, "benchmark": score.benchmark, "texts": share}
+        yield Sign("look", text, "No answer is recognised in some texts.", row)
     if (main.interval or (main.value,))[0] <= majority:
         value, without = formats.percent(main.value), formats.percent(majority)
         yield Sign(
@@ -149,6 +153,34 @@ def _contaminated(score: Score) -> Iterator[Sign]:
         )
 
 
+def _fallen_behind(records: Records) -> Iterator[Sign]:
+    """Categories in which a run that beats another one scores much less."""
+    for benchmark, compared in records.compared:
+        for found in compared.differences:
+            if found.interval is None or found.interval[0] <= 0:
+                continue
+            sides = [records.scores_of(run, benchmark) for run in (found.run, found.beside)]
+            lost = [
+                f"{category} ({formats.percent(own)} against {formats.percent(other)} of {formats.count(n)})"
+                for category, own, other, n in _by_category(*sides)
+                if other - own >= max(LOST_CATEGORY, 2 * ((own * (1 - own) + other * (1 - other)) / n) ** 0.5)
+            ]
+            if lost:
+                parts = formats.listing(lost)
+                text = f"{found.run} beats {found.beside} on {benchmark}, but falls behind in {parts}."
+                row = {"run": found.run, "beside": found.beside, "benchmark": benchmark, "categories": parts}
+                yield Sign("look", text, "Runs that beat another fall behind in categories.", row)
+
+
+def _by_category(scores: list[Score], beside: list[Score]) -> Iterator[tuple[str, float, float, int]]:
+    """Each category of the primary metric with two runs' scores, means over their trainings, and its number."""
+    first = scores[0]
+    for kind in (kind for kind in first.breakdown if kind.startswith(f"{first.primary}_by_")):
+        for category, part in first.breakdown[kind].items():
+            own, other = ([score.breakdown[kind][category].value for score in side] for side in (scores, beside))
+            yield category, fmean(own), fmean(other), part.n
+
+
 def _parts(records: Records) -> Iterator[Sign]:
     """Benchmarks of which only a part was asked."""
     parts = {
@@ -167,6 +199,6 @@ def _missing(records: Records) -> Iterator[Sign]:
     """Runs that were not scored on every benchmark."""
     for run in records.trainings:
         for benchmark in records.benchmarks:
-            if (run, benchmark) not in records.scores:
+            if (run, benchmark) not in records.answered:
                 row = {"run": run, "benchmark": benchmark}
                 yield Sign("look", f"{run} was not scored on {benchmark}.", "Runs were not scored.", row)

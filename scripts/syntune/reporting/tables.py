@@ -31,6 +31,8 @@ def scores(records: Records, benchmark: str) -> Table:
     rows = []
     for run in records.runs:
         found = records.scores_of(run, benchmark)
+        if not found:
+            rows.append([run_cell(records, run), Cell("not scored", level="look"), *[Cell("")] * 5])
         for name in sorted(found[0].metrics if found else (), key=lambda name: (name != found[0].primary, name)):
             metric, primary = found[0].metrics[name], name == found[0].primary
             error = [num(formats.percent(metric.stderr, 2)), num(formats.interval(metric.interval, formats.percent))]
@@ -42,7 +44,7 @@ def scores(records: Records, benchmark: str) -> Table:
                 [
                     run_cell(records, run) if primary else Cell(""),
                     Cell(name.replace("_", " ")),
-                    num(formats.percent(fmean(score.metrics[name].value for score in found))),
+                    num(formats.percent(fmean(score.metrics[name].value for score in found if name in score.metrics))),
                     *error,
                     num(formats.count(metric.n)),
                     num(formats.count(metric.clusters)),
@@ -69,7 +71,7 @@ def overview(records: Records) -> Table:
 def _score(row: ComparedRun | None) -> str:
     """A score with its interval."""
     if row is None:
-        return formats.NOT_RECORDED
+        return "not scored"
     ends = "" if row.interval is None else f" ({formats.interval(row.interval, formats.percent)})"
     return f"{formats.percent(row.value)}{ends}"
 
@@ -99,7 +101,9 @@ def trainings(records: Records) -> Table:
 
 def labels(records: Records, benchmark: str) -> list[str]:
     """What a benchmark is, in its protocol's own words: protocol, what makes it incomparable, how much was asked."""
-    return list(dict.fromkeys(score.metadata.label for score in records.scores_on(benchmark)))
+    scored = [score.metadata.label for score in records.scores_on(benchmark)]
+    unscored = [found.label for (_, where), found in records.unscored.items() if where == benchmark]
+    return list(dict.fromkeys([*scored, *unscored]))
 
 
 def primary(records: Records, benchmark: str) -> str:
@@ -110,7 +114,9 @@ def primary(records: Records, benchmark: str) -> str:
 
 def _majority(records: Records, benchmark: str) -> list[list[Cell]]:
     """What always giving the most frequent answer scores."""
-    first, blank = records.scores_on(benchmark)[0], Cell("")
+    if not (found := records.scores_on(benchmark)):
+        return []
+    first, blank = found[0], Cell("")
     name = f"majority answer, “{formats.words(first.baseline.answer, 40)}”"
     shares = {first.primary: first.baseline.majority, **first.baseline.metrics}
     return [

@@ -9,7 +9,7 @@ from syntune.artifacts.comparison import ComparedDifference
 from syntune.artifacts.training_records import TrainingSummary
 from syntune.reporting.learning import lifeless, training_in_short
 from syntune.reporting.records import Records
-from syntune.reporting.remarks import Level, Remark, told
+from syntune.reporting.remarks import Level, Remark, Sign, told
 from syntune.settings.methods import METHODS
 
 
@@ -74,7 +74,7 @@ def headline(records: Records) -> list[Remark]:
 
     Beside the baseline run there is a sentence for each outcome, then one for each other pair.
     """
-    compared = [*_beside_baseline(records), *_pairs(records)]
+    compared = [*_beside_baseline(records), *_pairs(records), *told(_not_scored(records))]
     remarks = [*told(lifeless(records)), *compared, *told(training_in_short(records))]
     return remarks or [Remark("note", "No run was compared with another." if records.runs else "There are no runs.")]
 
@@ -95,6 +95,14 @@ def _beside_baseline(records: Records) -> Iterator[Remark]:
         verb = OUTCOMES[found].one if len(runs) == 1 else OUTCOMES[found].several
         text = f"{formats.listing(runs)} {verb} {baseline} on {formats.listing(benchmarks)}."
         yield Remark(OUTCOMES[found].level, text)
+
+
+def _not_scored(records: Records) -> Iterator[Sign]:
+    """The trainings that have no score, and why."""
+    for (training, benchmark), found in records.unscored.items():
+        row = {"run": training, "benchmark": benchmark, "why": found.not_scored}
+        text = f"{training} is not scored on {benchmark}: {found.not_scored}."
+        yield Sign("look", text, "Runs are not scored.", row)
 
 
 def _pairs(records: Records) -> Iterator[Remark]:

@@ -33,6 +33,10 @@ class _BenchmarkSettings(Strict):
         default="refuse", description="an answer without text: stop before scoring, or count it as wrong"
     )
 
+    def asking(self, *left_out: str) -> str:
+        """The settings that questions and answers depend on, as JSON that reads as the section does."""
+        return self.model_dump_json(exclude={*self.scoring_only, *left_out})
+
     def files(self) -> list[str]:
         """The files of questions and annotations."""
         raise NotImplementedError

@@ -129,3 +129,13 @@ def test_of_very_many_questions_a_hash_chooses():
     assert len(kept) == 10 and kept == sorted(kept) and kept != list(range(10))
     assert set(kept) <= {one.question.id for one in chosen(questions, 20)}
     assert chosen(questions, 100) == questions
+
+
+def test_a_run_that_is_not_scored_has_answers_without_marks(page, open_benchmark):
+    protocol = open_benchmark(2)
+    html = page(protocol, lambda run, place: "" if run == "raw" else "circle")
+    assert [attributes["data-marks"] for attributes, _ in Articles(html).articles] == ["0 - 0", "1 - 1"]
+    assert html.count(">not scored</td>") == 1
+    html = page(protocol, lambda run, place: "" if place else "circle")
+    assert [attributes["data-marks"] for attributes, _ in Articles(html).articles] == ["- - -", "- - -"]
+    assert "No run is scored." in html

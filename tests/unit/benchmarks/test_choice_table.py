@@ -83,7 +83,7 @@ def test_what_is_unusual_is_counted_in_the_score(load, read, tmp_path):
         "transparent pixels on white": 1,
     }  # fmt: skip
     assert score.metadata.model_dump()["none_options"] == "offer"
-    assert (score.main.value, score.breakdown["answers"]["no letter"]) == (1.0, 0)
+    assert (score.main.value, score.breakdown["answers"]["not recognised"]) == (1.0, 0)
 
 
 def test_a_mark_of_quotation_swallows_no_row(read):

@@ -43,7 +43,7 @@ def test_exact_scores_are_the_kits(mini, reference):
     assert f"{found['circular_exact']:.2f}%" == reference["kit_circular_score_printed"]
     assert found["vanilla_exact"] == reference["vanilla_exact_accuracy"]
     assert found["circular"] > found["circular_exact"]
-    assert marks.counts == {"empty": 1, "exact letter": 15, "extracted letter": 4, "no letter": 1}
+    assert marks.counts == {"empty": 1, "exact letter": 15, "extracted letter": 4, "not recognised": 0}
 
 
 def test_submission_is_the_references(mini, reference, tmp_path):

@@ -30,10 +30,6 @@ def run_score(protocol, path, *more: str) -> dict:
         (lambda rows: rows[1:], r"3 questions asked: 1 questions are not answered \(10\); predict again"),
         (lambda rows: [*rows, rows[0]], r"1 questions are answered more than once \(10\)"),
         (lambda rows: [*rows, rows[0] | {"question_id": 99}], r"1 answers are to unknown questions \(99\)"),
-        (
-            lambda rows: [rows[0] | {"text": " "}, *rows[1:]],
-            r"1 answers are empty \(10\); the benchmark's empty_answers: wrong",
-        ),
         (lambda rows: [rows[0] | {"prompt": "?"}, *rows[1:]], r"1 answers are to other prompts .* \(10\)"),
         (lambda rows: [rows[0] | {"adapter": "z"}, *rows[1:]], r"the lines' adapter differs \(2 values: z, a\)"),
         (
@@ -65,7 +61,7 @@ def test_a_score_file(textvqa, write_predictions, tmp_path):
     assert found["metrics"]["accuracy"]["interval"] is None, "one image tells nothing of the error"
     assert found["baseline"] == {"majority": 0.5, "answer": "acme", "metrics": {"accuracy": 0.5}}
     assert found["metadata"]["questions_in_benchmark"] == 3
-    assert found["breakdown"]["answers"] == {"empty": 0, "distinct": 1}
+    assert found["breakdown"]["answers"] == {"empty": 0, "not recognised": 0, "distinct": 1}
 
 
 def test_circular_scores_by_category(mmbench, write_predictions, tmp_path):
@@ -124,11 +120,64 @@ def test_empty_answers_may_count_as_wrong(textvqa, write_predictions, tmp_path):
     assert found["metrics"]["accuracy"]["value"] == pytest.approx(2 / 3)
 
 
+def test_empty_answers_leave_a_run_without_a_score(textvqa, write_predictions, tmp_path):
+    protocol = textvqa()
+    path = write_predictions(tmp_path / "raw.jsonl", protocol.questions(), lambda q: " " if q.id == 10 else right(q))
+    found = run_score(protocol, path)
+    assert found["not_scored"] == (
+        "1 of 3 answers are empty (10); the benchmark's empty_answers: wrong counts them as wrong"
+    )
+    with pytest.raises(UserError, match=r"raw.jsonl: 1 of 3 answers are empty \(10\)"):
+        run_score(protocol, path, "--submission", str(tmp_path / "submission.json"))
+    assert not (tmp_path / "submission.json").exists()
+
+
+def test_a_metric_that_does_not_apply_leaves_a_run_without_a_score(load, write_predictions, tmp_path):
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text('{"id": 1, "image": "x.png", "question": "?", "answers": ["a", "b", "a"]}\n')
+    protocol = load(protocol="vqa", questions=questions, metric="vqa_accuracy")
+    found = run_score(protocol, write_predictions(tmp_path / "raw.jsonl", protocol.questions(), right))
+    assert found["not_scored"].startswith("metric: vqa_accuracy wants 4 answers or more of each question, and 1 of 1")
+
+
+def test_ids_that_print_alike_are_the_same(textvqa, write_predictions, tmp_path):
+    protocol = textvqa()
+    path = write_predictions(
+        tmp_path / "raw.jsonl",
+        protocol.questions(),
+        right,
+        lambda rows: [r | {"question_id": str(r["question_id"])} for r in rows],
+    )
+    assert run_score(protocol, path)["questions"][0] == [10, 1.0, "i1"]
+
+
+def test_open_answers_by_every_metric(load, write_predictions, tmp_path):
+    rows = [
+        {"id": place, "image": f"{place // 2}.png", "question": "?", "answer": answer, "category": "ab"[place % 2]}
+        for place, answer in enumerate(["100", "acme", "red", "blue"])
+    ]
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    protocol = load(protocol="vqa", questions=questions, metric="anls", answer_pattern="A: (.*)")
+    texts = iter(["A: 104", "A: acne", "A: Red.", "blue"])
+    path = write_predictions(tmp_path / "raw.jsonl", protocol.questions(), lambda q: next(texts))
+    found = run_score(protocol, path)
+    assert found["primary"] == "anls" and found["metadata"]["label"] == "open questions by anls"
+    values = {name: metric["value"] for name, metric in found["metrics"].items()}
+    anls = (2 / 3 + 3 / 4 + 3 / 4 + 0) / 4  # one edit of three, of four, of four; nothing recognised
+    assert values == pytest.approx({"anls": anls, "exact_match": 0.25, "relaxed_accuracy": 0.25})
+    assert found["breakdown"]["answers"] == {"empty": 0, "not recognised": 1, "distinct": 4}
+    assert found["breakdown"]["anls_by_category"]["b"] == {"value": 0.375, "n": 2}
+    assert (found["metrics"]["anls"]["clusters"], found["metadata"]["clusters"]) == (2, "images")
+
+
 def test_secret_answers_are_submitted_not_scored(mmbench, write_predictions, tmp_path):
     protocol = mmbench(lambda rows: [row.update(answer="") for row in rows])
     path = write_predictions(tmp_path / "raw.jsonl", protocol.questions(), lambda q: "A")
-    with pytest.raises(UserError, match="4 of 4 questions have no reference answer"):
-        run_score(protocol, path, "--submission", str(tmp_path / "s.xlsx"), "--reference-answers", str(tmp_path / "r"))
+    found = run_score(
+        protocol, path, "--submission", str(tmp_path / "s.xlsx"), "--reference-answers", str(tmp_path / "r")
+    )
+    assert found["not_scored"].startswith("4 of 4 questions have no reference answer (7, 8, 1000007 and 1 more)")
     assert (tmp_path / "s.xlsx").stat().st_size > 0
     line = json.loads((tmp_path / "r").read_text().splitlines()[0])
     assert {"question_id", "prompt", "text", "answer_id", "model_id", "metadata"} <= set(line)
@@ -156,9 +205,11 @@ def test_runs_side_by_side(textvqa, write_predictions, tmp_path):
     names, *rows = (line.split("\t") for line in (tmp_path / "c.tsv").read_text().splitlines())
     rows = [dict(zip(names, row, strict=True)) for row in rows]
     assert [row["run"] for row in rows] == ["base", "tuned"]
-    stderr = f"{100 * found['benchmarks']['bench']['runs']['base']['stderr']:.2f}"
-    assert rows[0]["stderr"] == stderr and f"  {stderr}  " in text
-    assert [row["difference_stderr"] for row in rows] == ["", f"{100 * tuned['stderr']:.2f}"]
+    stderr = 100 * found["benchmarks"]["bench"]["runs"]["base"]["stderr"]
+    assert float(rows[0]["stderr"]) == pytest.approx(stderr, rel=1e-14) and f"  {stderr:.2f}  " in text
+    assert float(rows[0]["score"]) == pytest.approx(100 / 3, rel=1e-14)
+    first, second = [row["difference_stderr"] for row in rows]
+    assert first == "" and float(second) == pytest.approx(100 * tuned["stderr"], rel=1e-14)
     with pytest.raises(UserError, match="no score of the baseline run 'other'"):
         run_compare(scores, tmp_path, "other")
 
@@ -206,6 +257,31 @@ def test_runs_that_were_decoded_differently_are_not_compared(textvqa, write_pred
     assert set(run_compare([base, alike], tmp_path)[0]["benchmarks"]["bench"]["runs"]) == {"base", "alike"}
     with pytest.raises(UserError, match='runs .other. and .base. were decoded differently .*"dtype":"float32"'):
         run_compare([base, other], tmp_path)
+
+
+def test_a_run_that_is_not_scored_stands_beside_the_others(textvqa, write_predictions, tmp_path):
+    protocol = textvqa()
+    answers = {"base": lambda q: "acme", "tuned": right, "tuned-2": lambda q: "" if q.id == 11 else right(q)}
+    for run, answer in answers.items():
+        run_score(protocol, write_predictions(tmp_path / f"{run}.jsonl", protocol.questions(), answer))
+    paths = [tmp_path / f"{run}.score.json" for run in answers]
+    found, text = run_compare(paths, tmp_path)
+    assert list(found["benchmarks"]["bench"]["runs"]) == ["base", "tuned"]
+    assert [one["run"] for one in found["benchmarks"]["bench"]["differences"]] == ["tuned"]
+    assert list(found["not_scored"]["bench"]) == ["tuned-2"]
+    assert "tuned-2 is not scored: 1 of 3 answers are empty (11); " in text
+    assert max(map(len, text.splitlines())) <= 110
+    names, *rows = (line.split("\t") for line in (tmp_path / "c.tsv").read_text().splitlines())
+    last = dict(zip(names, rows[-1], strict=True))
+    assert (last["run"], last["score"], last["not_scored"][:7]) == ("tuned-2", "", "1 of 3 ")
+
+    trainings = json.dumps({"base": ["base"], "tuned": ["tuned", "tuned-2"]})
+    found, text = run_compare(paths, tmp_path, "base", "--trainings", trainings)
+    assert list(found["benchmarks"]["bench"]["runs"]) == ["base"]
+    assert "tuned is not scored: tuned-2: 1 of 3 answers are empty" in text
+
+    found, text = run_compare(paths[2:], tmp_path, "tuned-2")
+    assert found["benchmarks"] == {} and text.startswith("bench\n\ntuned-2 is not scored: ")
 
 
 def test_runs_with_other_questions_are_not_compared(textvqa, write_predictions, tmp_path):

@@ -20,8 +20,7 @@ def test_every_question_is_answered_in_the_benchmarks_order(answer, textvqa, mmb
         assert [line["question_id"] for line in lines] == [question.id for question in questions]
         assert [line["prompt"] for line in lines] == [question.prompt for question in questions]
         assert {line["benchmark"] for line in lines} == {content_hash(hash_images(questions))}
-        for line, question in zip(lines, questions, strict=True):
-            assert line["answer"] == protocol.extract(question, line["text"])
+        for line in lines:
             assert line["decoding"] == protocol.decoding() | {"dtype": "float32"}
             assert 0 <= line["tokens"] <= protocol.settings.max_new_tokens
     assert len({line["text"] for line in lines}) > 1
@@ -87,7 +86,7 @@ def test_an_image_is_encoded_once(answer, textvqa, monkeypatch):
 def test_predictions_can_be_scored(answer, textvqa, tmp_path):
     path = tmp_path / "predictions.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in answer(textvqa)))
-    found = read_predictions(path, textvqa.questions(), "wrong")
+    found = read_predictions(path, textvqa.questions())
     assert len(found) == 11
 
 

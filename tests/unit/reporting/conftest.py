@@ -157,6 +157,18 @@ class Project:
         }  # fmt: skip
         return self.write(f"scores/{run}/{benchmark}.json", json.dumps(score | fields))
 
+    def write_unscored(self, run: str, benchmark: str, reason: str) -> None:
+        """Take a run's score on a benchmark away, from the comparison too."""
+        score = {"run": run, "benchmark": benchmark, "protocol": BENCHMARKS[benchmark], "label": "in a few words"}
+        self.write(f"scores/{run}/{benchmark}.json", json.dumps(score | {"not_scored": reason}))
+        path = self.results / "scores/compare.json"
+        comparison = json.loads(path.read_text())
+        found = comparison["benchmarks"][benchmark]
+        del found["runs"][run]
+        found["differences"] = [one for one in found["differences"] if run not in (one["run"], one["beside"])]
+        comparison["not_scored"] = {benchmark: {run: reason}}
+        path.write_text(json.dumps(comparison))
+
     @staticmethod
     def metadata(benchmark: str, **fields) -> dict:
         """What a score file says of its benchmark."""

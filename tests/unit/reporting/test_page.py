@@ -255,3 +255,14 @@ def test_trainings_of_a_run_stay_together_without_benchmarks(project):
     nothing = {"scores": [], "predictions": [], "comparison": None, "contamination": []}
     page = Structure(project.report(**nothing, trainings='{"raw": ["raw", "raw-2"]}'))
     assert "raw was trained under 2 seeds." in page.words
+
+
+def test_a_benchmark_without_any_score_has_a_page(project):
+    for run in ("pretrained", "raw", "synthetic"):
+        project.write_unscored(run, "open", "40 of 40 answers are empty (q0, q1, q2 and 37 more); look why")
+    comparison = json.loads((project.results / "scores/compare.json").read_text())
+    del comparison["benchmarks"]["open"]
+    project.write("scores/compare.json", json.dumps(comparison))
+    html = project.report()
+    assert html.count('<span class="level look">not scored</span>') == 3
+    assert "Runs are not scored." in html and "40 of 40 answers are empty (q0, q1, q2 and 37 more); look why" in html

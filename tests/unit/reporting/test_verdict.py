@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from syntune.reporting import tables
 from syntune.reporting.examples import examples
 from syntune.reporting.learning import health
 from syntune.reporting.records import read_records
@@ -38,13 +39,34 @@ def test_a_sound_project_raises_no_suspicion(records):
 def test_empty_and_constant_answers(project, records):
     project.write_predictions("raw", "open", answer=" ")
     project.write_predictions("synthetic", "open", answer="yes")
-    lines = (project.results / "predictions/synthetic/choice.jsonl").read_text().splitlines()
-    unrecognised = [json.loads(line) | {"answer": ""} for line in lines]
-    project.write("predictions/synthetic/choice.jsonl", "\n".join(map(json.dumps, unrecognised)))
+    project.write_score("synthetic", "choice", breakdown={"answers": {"empty": 0, "not recognised": 40}})
     told = texts(suspicions(records()))
     assert "look: raw on open: 100.0% of 40 answers are empty." in told
     assert "bad: synthetic on open: every answer is “yes”." in told
     assert "look: synthetic on choice: no answer is recognised in 100.0% of the texts." in told
+
+
+def test_a_run_that_is_not_scored_has_no_score_anywhere(project, records):
+    reason = "3 of 40 answers are empty (q1, q2, q3); the benchmark's empty_answers: wrong counts them as wrong"
+    project.write_unscored("raw", "open", reason)
+    found = records()
+    assert f"look: raw is not scored on open: {reason}." in texts(headline(found))
+    assert [remark.level for remark in suspicions(found)] == ["good"]
+    rows = [[cell.text for cell in row] for row in tables.scores(found, "open").rows]
+    assert ["raw", "not scored", "", "", "", "", ""] in rows
+    assert "raw" not in [cell.text for cell in tables.breakdowns(found, "open", primary=True)[0].columns]
+    assert "raw" in found.runs and not [row for row in tables.differences(found).rows if row[0].text == "raw"][1:]
+
+
+def test_a_category_that_a_better_run_gives_up_is_named(project, records):
+    for run, hard in (("pretrained", 0.25), ("raw", 0.05), ("synthetic", 0.03)):
+        parts = {"easy": {"value": 0.9, "n": 100}, "hard": {"value": hard, "n": 100}}
+        project.write_score(run, "open", breakdown={"accuracy_by_category": parts})
+    told = texts(suspicions(records()))
+    assert "synthetic beats pretrained on open, but falls behind in hard (3.0% against 25.0% of 100)." in told
+    for run, hard in (("pretrained", 0.25), ("raw", 0.2), ("synthetic", 0.2)):
+        project.write_score(run, "open", breakdown={"accuracy_by_category": {"hard": {"value": hard, "n": 100}}})
+    assert "falls behind" not in texts(suspicions(records()))
 
 
 def test_an_adapter_that_is_not_applied(project, records):
