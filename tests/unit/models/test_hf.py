@@ -3,14 +3,16 @@
 import json
 import pickle
 import re
+from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 from tiny_models import KINDS, smolvlm, write_model
+from transformers.utils import is_torchvision_available
 
 from syntune.errors import UserError
-from syntune.models.hf.loading import load_processor
+from syntune.models.hf.loading import TORCHVISION, load_processor
 from syntune.models.registry import family_of
 
 RED, TALL = Image.new("RGB", (40, 40), "red"), Image.new("RGB", (30, 70), "blue")
@@ -284,12 +286,31 @@ def test_attention_is_what_was_asked_for(folder, family, processor):
         family.use_attention(model, "torch-varlen", torch.device("cpu"), torch.float32)
 
 
-def test_says_what_a_processor_lacks(tmp_path):
+@pytest.mark.skipif(is_torchvision_available(), reason="torchvision is here")
+@pytest.mark.parametrize("name", ["SmolVLMProcessor", "PixtralProcessor", "MiniCPMV4_6Processor"])
+def test_says_what_a_processor_lacks(tmp_path, name):
     smolvlm(tmp_path)
     file = tmp_path / "processor_config.json"
-    file.write_text(file.read_text().replace("Idefics3Processor", "SmolVLMProcessor"))
-    with pytest.raises(UserError, match="cannot be loaded without torchvision"):
+    file.write_text(file.read_text().replace("Idefics3Processor", name))
+    with pytest.raises(
+        UserError, match=f"its {name} cannot be loaded without torchvision.*: add torchvision=="
+    ) as caught:
         load_processor(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_torchvision_to_add_is_that_of_the_specs_torch():
+    """Their releases go together: torch 2.N and torchvision 0.(N + 15)."""
+    spec = (Path(__file__).parents[3] / "envs/train.yaml").read_text()
+    torch_minor = int(re.search(r"- torch==2\.(\d+)\.", spec)[1])
+    assert TORCHVISION.startswith(f"torchvision==0.{torch_minor + 15}.")
+
+
+def test_a_missing_file_is_not_laid_on_torchvision(tmp_path):
+    write_model("qwen", tmp_path / "qwen")
+    (tmp_path / "qwen/tokenizer.json").unlink()
+    with pytest.raises(UserError, match="qwen: its processor cannot be loaded .(?!.*torchvision)"):
+        load_processor(tmp_path / "qwen")
 
 
 def test_templates_that_cannot_be_followed(folder, processor, tmp_path):

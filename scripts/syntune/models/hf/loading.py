@@ -10,6 +10,9 @@ from transformers.utils import is_torchvision_available
 from syntune.errors import UserError, one_line
 from syntune.files import read_json
 
+TORCHVISION = "torchvision==0.28.0"
+"""The release for the torch of ``envs/``. It is in none of them: PyPI's build fits PyPI's build of torch alone."""
+
 
 def load_config(folder: Path) -> PreTrainedConfig:
     """The config of a checkpoint.
@@ -31,18 +34,34 @@ def load_processor(folder: Path) -> ProcessorMixin:
     Raises:
         UserError: a file is missing or another package is needed.
     """
-    needs = ""
+    kind = None
     try:
         kind = _processor_class(folder)
-        if kind is not None and "video_processor" in kind.get_attributes() and not is_torchvision_available():
-            needs = " without torchvision, which no environment here has"
+        if kind is not None and _has_video(kind) and not is_torchvision_available():
             return _without_video(kind).from_pretrained(folder, local_files_only=True)
         loaded = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
-        raise UserError(f"{folder}: its processor cannot be loaded{needs} ({one_line(error)})") from error
+        raise _refusal(folder, kind, error) from error
     if not isinstance(loaded, ProcessorMixin):
         raise UserError(f"{folder}: has a {type(loaded).__name__}, but no processor of images and text together")
     return loaded
+
+
+def _refusal(folder: Path, kind: type[ProcessorMixin] | None, error: Exception) -> UserError:
+    """What a processor lacks: torchvision, where it says so or misses its part for videos, or what it complains of."""
+    misses_video = isinstance(error, TypeError | AttributeError) and kind is not None and _has_video(kind)
+    if is_torchvision_available() or not (misses_video or "torchvision" in str(error).lower()):
+        return UserError(f"{folder}: its processor cannot be loaded ({one_line(error)})")
+    name = kind.__name__ if kind is not None else "processor"
+    return UserError(
+        f"{folder}: its {name} cannot be loaded without torchvision, which no environment here has: add {TORCHVISION} "
+        f"to the specs in envs/, as docs/how-to/other-models.md says ({one_line(error, 80)})"
+    )
+
+
+def _has_video(kind: type[ProcessorMixin]) -> bool:
+    """Whether a processor has a part for videos."""
+    return "video_processor" in kind.get_attributes()
 
 
 def _processor_class(folder: Path) -> type[ProcessorMixin] | None:
