@@ -1,6 +1,7 @@
 """How a checkpoint is loaded, merged, served and uploaded, as lines for its README."""
 
 from collections.abc import Sequence
+from pathlib import PurePath
 
 from syntune.artifacts.manifests import Manifest
 
@@ -36,9 +37,44 @@ def export(chain: Sequence[str], output: str, layout: str = "merged") -> str:
     --chain {folders} --output {output}"""
 
 
+def serve(folder: str) -> str:
+    """The command that serves a whole checkpoint."""
+    return f"vllm serve {folder}"
+
+
 def upload(folder: str) -> str:
-    """The command that puts a folder on the hub."""
-    return f"hf upload OWNER/NAME {folder}"
+    """The command that puts a folder on the hub, without what tells of the machine that trained it."""
+    return f"hf upload OWNER/NAME {folder} --exclude 'events/*' --exclude '*.log'"
+
+
+def merged_card(folder: str, chain: Sequence[str], base: Manifest | None, transformers_loads: bool) -> str:
+    """A README in the hub's form for a chain that was merged into one checkpoint.
+
+    Args:
+        folder: the checkpoint's.
+        chain: the folders that it was merged from.
+        base: manifest of the first of them, if there is one.
+        transformers_loads: whether transformers has the model's class.
+    """
+    origin = origin_on_hub(base)
+    based = f"base_model: {origin[0]}\n" if origin else ""
+    use = "Its class is Syntune's: `source: local` reads it. In the layout of the reference MGM:\n\n"
+    use += block("sh", export(chain, f"{folder}-reference", "reference"))
+    if transformers_loads:
+        use = f"{block('python', load_whole(folder))}\n\n{block('sh', serve(folder))}"
+    return f"""---
+library_name: {"transformers" if transformers_loads else "syntune"}
+{based}pipeline_tag: image-text-to-text
+tags:
+- image-text-to-text
+- syntune
+---
+# {PurePath(folder).name}
+
+Merged by Syntune from {" + ".join(f"`{part}`" for part in chain)}.
+
+{use}
+"""
 
 
 def block(language: str, text: str) -> str:

@@ -89,9 +89,10 @@ def _use(finished: Finished, starts: list[Manifest]) -> str:
         ]
     if chain:
         parts += [
-            f"Merged into one checkpoint, `{job.run}`, for transformers and vLLM (`vllm serve {job.run}`):",
-            usage.block("sh", usage.export([*chain, own], job.run)),
+            "Merged into one checkpoint, for transformers and vLLM:",
+            usage.block("sh", f"{usage.export([*chain, own], job.run)}\n{usage.serve(job.run)}"),
         ]
+    parts += ["On the hub:", usage.block("sh", usage.upload(own))]
     return "\n\n".join(parts)
 
 
