@@ -91,8 +91,8 @@ def scored_questions(questions: Sequence[Question], scored: set[QuestionId]) -> 
     """The questions that were scored, each with those that only count towards its score."""
     found = {question.id: ScoredQuestion(question) for question in questions if question.id in scored}
     for question in questions:
-        if question.id not in scored and question.group in found:
-            found[question.group].rotations.append(question)
+        if question.id not in scored and question.base in found:
+            found[question.base].rotations.append(question)
     return list(found.values())
 
 

@@ -85,21 +85,63 @@ def mark_exact(questions: Sequence[Question], answers: Sequence[ExtractedAnswer]
     return Marks(series, _counts(answers), ("accuracy",))
 
 
+def mark_yes_no(questions: Sequence[Question], answers: Sequence[ExtractedAnswer]) -> Marks:
+    """Accuracy, and precision, recall and F1 of ``yes``, each the mean of a series: so it has an error bar, too.
+
+    Precision is over the questions that were answered yes, recall over those to be answered yes; F1 is over both put
+    together, where a question that is in both counts twice. ``says_yes`` is the share of yes among the answers (Li et
+    al., 2023, Evaluating object hallucination: POPE). An answer that is neither yes nor no is wrong.
+    """
+    said = [answer.extracted == "yes" for answer in answers]
+    meant = [question.references[0] == "yes" for question in questions]
+    right = [float(answer.extracted == question.references[0]) for question, answer in _pairs(questions, answers)]
+    places = range(len(questions))
+    of_said, of_meant = [place for place in places if said[place]], [place for place in places if meant[place]]
+
+    def over(some: list[int]) -> Series:
+        return _by_question([questions[place] for place in some], [right[place] for place in some])
+
+    series = {
+        "accuracy": over(list(places)),
+        "precision": over(of_said),
+        "recall": over(of_meant),
+        "f1": over(of_said + of_meant),
+        "says_yes": _by_question(questions, said),
+    }
+    defined = {name: one for name, one in series.items() if one.values}
+    return Marks(defined, _counts(answers), ("accuracy",))
+
+
+def mark_captions(questions: Sequence[Question], answers: Sequence[ExtractedAnswer]) -> Marks:
+    """chrF2 of each caption, the best over its references: character n-grams to 6, recall counted twice.
+
+    Popović (2015, chrF), as sacrebleu computes it for a sentence.
+    """
+    from sacrebleu.metrics import CHRF  # a second, which other benchmarks do without
+
+    chrf = CHRF()
+    scores = [
+        chrf.sentence_score(answer.extracted, list(question.references)).score / 100
+        for question, answer in _pairs(questions, answers)
+    ]
+    return Marks({"chrf": _by_question(questions, scores)}, _counts(answers), ("chrf",))
+
+
 def mark_choice(questions: Sequence[Question], answers: Sequence[ExtractedAnswer]) -> Marks:
     """The accuracies of MMBench.
 
-    ``circular`` counts a base question if every rotation is right; ``vanilla`` counts every row, clustered by base
-    question; ``first_pass`` counts base rows. ``..._exact`` accepts the bare letter only, as the challenge's scorer
+    ``circular`` counts a base question if every rotation is right; ``vanilla`` counts every row;
+    ``first_pass`` counts base rows. ``..._exact`` accepts the bare letter only, as the challenge's scorer
     does. A table without rotations has no circular accuracy.
     """
     right = [answer.extracted == question.references[0] for question, answer in _pairs(questions, answers)]
     exact = [answer.text.strip() == question.references[0] for question, answer in _pairs(questions, answers)]
-    base = [place for place, question in enumerate(questions) if question.id == question.group]
+    base = [place for place, question in enumerate(questions) if question.rotation_of is None]
     series = {
-        "circular": _by_group(questions, right),
+        "circular": _by_base(questions, right),
         "vanilla": _by_question(questions, right),
         "first_pass": _by_question([questions[place] for place in base], [right[place] for place in base]),
-        "circular_exact": _by_group(questions, exact),
+        "circular_exact": _by_base(questions, exact),
         "vanilla_exact": _by_question(questions, exact),
     }
     if len(base) == len(questions):
@@ -127,12 +169,14 @@ def _by_question(questions: Sequence[Question], scores: Sequence[float]) -> Seri
     return Series([question.id for question in questions], [float(score) for score in scores], clusters)
 
 
-def _by_group(questions: Sequence[Question], right: Sequence[bool]) -> Series:
-    """A score for each group: whether all its questions are right."""
-    groups: dict[QuestionId, bool] = {}
+def _by_base(questions: Sequence[Question], right: Sequence[bool]) -> Series:
+    """A score for each base question: whether all its rotations are right."""
+    whole: dict[QuestionId, bool] = {}
+    clusters: dict[QuestionId, QuestionId] = {}
     for question, good in zip(questions, right, strict=True):
-        groups[question.group] = groups.get(question.group, True) and good
-    return Series(list(groups), [float(good) for good in groups.values()], list(groups))
+        whole[question.base] = whole.get(question.base, True) and good
+        clusters.setdefault(question.base, question.group)
+    return Series(list(whole), [float(good) for good in whole.values()], list(clusters.values()))
 
 
 METRICS = {
@@ -140,4 +184,6 @@ METRICS = {
     "choice": Metric(mark_choice),
     "exact_match": Metric(mark_exact),
     "open": Metric(mark_open, plain),
+    "yes_no": Metric(mark_yes_no),
+    "captions": Metric(mark_captions),
 }

@@ -38,16 +38,6 @@ class MmBench(Protocol[MmBenchSettings]):
         table = ChoiceTable(self.settings.table)
         return [self._question(row, image) for row, image in zip(table.rows, table.images(), strict=True)]
 
-    def limited(self, questions: list[Question]) -> list[Question]:
-        """The first ``limit`` base questions, each with all its rotations."""
-        groups = list(dict.fromkeys(question.group for question in questions))
-        kept = set(groups[: self.settings.limit])
-        return [question for question in questions if question.group in kept]
-
-    def size(self, questions: Sequence[Question]) -> int:
-        """The number of base questions."""
-        return len({question.group for question in questions})
-
     def _question(self, row: TableRow, image: bytes) -> Question:
         """The question of a row."""
         options, notes = row.options, []
@@ -61,17 +51,18 @@ class MmBench(Protocol[MmBenchSettings]):
             notes.append(f"more than {len(LETTERS)} options")
         lines = [*filter(None, [row.get("hint")]), row.cells["question"]]
         lines += [f"{letter}. {option}" for letter, option in options.items()]
-        answer = row.get("answer").strip().upper()
+        answer, base = row.get("answer").strip().upper(), row.index % ROTATION
         kinds = ("category", "l2-category")
         return Question(
             id=row.index,
             prompt="\n".join([*lines, INSTRUCTIONS[self.settings.language]]),
             image=image,
             references=(answer,) if answer else (),
-            group=row.index % ROTATION,
+            group=base,
             categories={kind: row.get(kind) for kind in kinds if row.get(kind)},
             options=options,
             notes=tuple(notes),
+            rotation_of=None if row.index == base else base,
         )
 
     def own_words(self, question: Question) -> str:

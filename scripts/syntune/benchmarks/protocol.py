@@ -31,6 +31,7 @@ class Question:
         options: the answers that it offers, by letter.
         notes: what is unusual about it; score file and report count each.
         words: its own words, where the prompt holds more than these and an instruction.
+        rotation_of: the question that it asks again, with the options in another order.
     """
 
     id: QuestionId
@@ -42,6 +43,12 @@ class Question:
     options: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     words: str = ""
+    rotation_of: QuestionId | None = None
+
+    @property
+    def base(self) -> QuestionId:
+        """The question that is scored with all its rotations; its own id if it is none."""
+        return self.id if self.rotation_of is None else self.rotation_of
 
     def image_bytes(self) -> bytes:
         """The image file's content."""
@@ -96,12 +103,13 @@ class Protocol(ABC, Generic[S]):
         return self.limited(self.all_questions())
 
     def limited(self, questions: list[Question]) -> list[Question]:
-        """The first ``limit`` questions."""
-        return questions[: self.settings.limit]
+        """The first ``limit`` questions, each with all its rotations."""
+        kept = set(list(dict.fromkeys(question.base for question in questions))[: self.settings.limit])
+        return [question for question in questions if question.base in kept]
 
     def size(self, questions: Sequence[Question]) -> int:
-        """The number of scores that ``questions`` come to."""
-        return len(questions)
+        """The number of scores that ``questions`` come to: one with all its rotations."""
+        return len({question.base for question in questions})
 
     def decoding(self) -> dict[str, Any]:
         """How answers are decoded: greedily, up to a number of tokens."""

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from string import ascii_uppercase
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from syntune.artifacts.questions import QuestionId
 from syntune.artifacts.reading import read_json_lines
@@ -13,6 +14,8 @@ from syntune.settings.reading import read_settings
 
 BATCH = 256
 """Rows of a Parquet file that are read at a time."""
+
+_YES_NO = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
 
 Text = Annotated[str, StringConstraints(pattern=r"\S")]
 """A text that says something; a number stands for its digits."""
@@ -70,6 +73,48 @@ class AnsweredRow(QuestionRow):
     def references(self) -> tuple[str, ...]:
         """The right answers."""
         return tuple(self.answers or [self.answer])
+
+
+class CaptionRow(AnsweredRow):
+    """An image with one caption, or several of which each is right; ``question`` is a prompt of its own."""
+
+    question: Text | None = None
+
+
+class YesNoRow(QuestionRow):
+    """A question to be answered with yes or no; ``answer`` may be true or false, too."""
+
+    question: Text
+    answer: Annotated[
+        Literal["yes", "no"], BeforeValidator(lambda value: _YES_NO.get(str(value).strip().lower(), value))
+    ]
+
+
+class ChoiceRow(QuestionRow):
+    """A question with options; ``answer`` is the letter or the text of the right one."""
+
+    question: Text
+    options: Annotated[list[Text], Field(min_length=2, max_length=len(ascii_uppercase))]
+    answer: Text
+
+    @model_validator(mode="after")
+    def _is_one_of_its_options(self) -> "ChoiceRow":
+        """The options are distinct, and the answer is one of them."""
+        if len(set(self.options)) < len(self.options):
+            raise ValueError("options: one stands there twice")
+        if len(self._named()) != 1:
+            raise ValueError(f"answer: '{self.answer}' must be the letter or the text of one option")
+        return self
+
+    @property
+    def right(self) -> int:
+        """The place of the right option."""
+        return self._named().pop()
+
+    def _named(self) -> set[int]:
+        """The places of the options that the answer may name, by letter or by text."""
+        pairs = zip(ascii_uppercase, self.options, strict=False)
+        return {place for place, names in enumerate(pairs) if self.answer.strip() in (names[0], names[1].strip())}
 
 
 Row = TypeVar("Row", bound=QuestionRow)

@@ -31,7 +31,7 @@ def _without(questions: Sequence[Question], series: Series, contaminated: set[Qu
     """The estimate of the scores that don't rest on contaminated questions, and how many scores are left out."""
     scored = set(series.ids)
     found_in_data = [question for question in questions if question.id in contaminated]
-    left_out = {question.id if question.id in scored else question.group for question in found_in_data}
+    left_out = {question.id if question.id in scored else question.base for question in found_in_data}
     kept = [place for place, id in enumerate(series.ids) if id not in left_out]
     if not kept:
         return RemainingEstimate(left_out=len(left_out), value=None, stderr=None, interval=None, n=0, clusters=0)

@@ -195,6 +195,52 @@ class VqaSettings(_OwnQuestionsSettings):
     max_new_tokens: int = Field(default=128, ge=1, description="longest answer, in tokens")
 
 
+class ChoiceSettings(_OwnQuestionsSettings):
+    """Questions of choice of one's own, with any number of options.
+
+    ``limit`` counts questions: each keeps all its rotations.
+    """
+
+    fields: ClassVar[tuple[str, ...]] = ("question", "options")
+
+    protocol: Literal["choice"]
+    prompt: str = Field(
+        default="{question}\n{options}\nAnswer with the option's letter from the given choices directly.",
+        description="what the model is asked; {question} stands for a row's question, {options} for its options by "
+        "letter, a line each",
+    )
+    circular: bool = Field(
+        default=False,
+        description="ask each question once for each rotation of its options; it is right if all answers are",
+    )
+    max_new_tokens: int = Field(default=128, ge=1, description="longest answer, in tokens")
+
+
+class YesNoSettings(_OwnQuestionsSettings):
+    """Questions of one's own that are answered with yes or no."""
+
+    protocol: Literal["yes_no"]
+    prompt: str = Field(
+        default="{question}\nAnswer the question with yes or no.",
+        description="what the model is asked; {question} stands for a row's question",
+    )
+    max_new_tokens: int = Field(default=16, ge=1, description="longest answer, in tokens")
+
+
+class CaptionSettings(_OwnQuestionsSettings):
+    """Images of one's own that are to be described."""
+
+    fields: ClassVar[tuple[str, ...]] = ()
+
+    protocol: Literal["caption"]
+    prompt: str = Field(
+        default="Describe the image in one sentence.",
+        description="what the model is asked about an image whose row has no question of its own",
+    )
+    max_new_tokens: int = Field(default=128, ge=1, description="longest answer, in tokens")
+
+
 BenchmarkSettings = Annotated[
-    TextVqaSettings | MmBenchSettings | NlvrSettings | VqaSettings, Field(discriminator="protocol")
+    TextVqaSettings | MmBenchSettings | NlvrSettings | VqaSettings | ChoiceSettings | YesNoSettings | CaptionSettings,
+    Field(discriminator="protocol"),
 ]

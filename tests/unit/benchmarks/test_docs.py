@@ -26,3 +26,11 @@ def test_every_block_of_code_is_a_quote():
 def test_the_entry_is_a_benchmark():
     entry = yaml.safe_load(re.search(r"```yaml\n(.*?)```", GUIDE, re.DOTALL).group(1))
     assert isinstance(read_settings(entry["benchmarks"]["nlvr"], BenchmarkSettings, "guide"), NlvrSettings)
+
+
+@pytest.mark.parametrize("page", ["docs/reference/benchmarks.md", "docs/how-to/your-own-data.md"])
+def test_every_benchmark_of_the_docs_is_one(page):
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    found = [yaml.safe_load(block) for block in blocks if "protocol:" in block]
+    benchmarks = [one for block in found for one in block.get("benchmarks", block).values()]
+    assert [read_settings(one, BenchmarkSettings, page) for one in benchmarks]
