@@ -31,3 +31,31 @@ rule decontaminate:
         "--dataset {wildcards.dataset:q} --settings {params.settings:q} "
         "--benchmarks {params.benchmarks:q} --dataset-manifest {input.manifest:q} "
         "--threads {threads} --output {output.findings:q} 2>&1 | tee {log:q}"
+
+
+rule contamination_pictures:
+    """Make small pictures of the questions that were found and of the rows that hold them, for the report."""
+    input:
+        findings="<results>/contamination/{dataset}.json",
+        manifest="<results>/data/{dataset}.manifest.json",
+        shards=ancient("<results>/data/{dataset}"),
+        benchmarks=list(BENCHMARK_FILES.values()),
+        images=list(BENCHMARK_IMAGES.values()),
+    output:
+        pictures="<results>/contamination/{dataset}.pictures.json",
+    log:
+        "<results>/logs/contamination_pictures/{dataset}.log",
+    benchmark:
+        "<results>/timings/contamination_pictures/{dataset}.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        *code("contamination_pictures"),
+        benchmarks=benchmarks_as_object("max_new_tokens"),
+    shell:
+        "python scripts/contamination_pictures.py --findings {input.findings:q} --benchmarks {params.benchmarks:q} "
+        "--dataset-manifest {input.manifest:q} --output {output.pictures:q} 2>&1 | tee {log:q}"

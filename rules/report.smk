@@ -14,6 +14,7 @@ TIMED = {
     "shard": settings.datasets,
     "data_page": settings.datasets,
     "decontaminate": SEARCHED,
+    "contamination_pictures": SEARCHED,
     "prepare_base": USED_MODELS,
     "rehearse_training": [run for run in TRAININGS if run in TRAINED],
     "rehearse_evaluation": TRAININGS,
@@ -80,6 +81,7 @@ rule report:
         answers=[ancient(f"{RESULTS}/report/answers/{benchmark}.html") for benchmark in ANSWERED],
         comparison=COMPARED,
         contamination=expand("<results>/contamination/{dataset}.json", dataset=SEARCHED),
+        contamination_pictures=expand("<results>/contamination/{dataset}.pictures.json", dataset=SEARCHED),
         timings=TIMINGS,
         templates=[
             "scripts/syntune/pages/page.css",
@@ -124,5 +126,6 @@ rule report:
         "--dataset-manifests {input.datasets:q} --model-manifests {input.models:q} --run-manifests {input.runs:q} "
         "--summaries {params.summaries:q} --metrics {params.metrics:q} --scores {input.scores:q} "
         "--predictions {input.predictions:q} --comparison {input.comparison:q} --trainings {params.trainings:q} "
-        "--contamination {input.contamination:q} --timings {input.timings:q} "
+        "--contamination {input.contamination:q} --contamination-pictures {input.contamination_pictures:q} "
+        "--timings {input.timings:q} "
         "--output {output.page:q} --figures {params.figures:q} 2>&1 | tee {log:q}"

@@ -26,6 +26,7 @@ def main(args: argparse.Namespace) -> None:
         comparison=args.comparison,
         trainings=read_params(args.trainings, dict[str, list[str]]),
         contamination=args.contamination,
+        pictures=args.contamination_pictures,
         timings=args.timings,
     )
     drawings = draw_figures(records, args.figures)
@@ -52,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--trainings", required=True, help="each run's trainings, as JSON or @FILE")
     parser.add_argument("--contamination", **files, help="what was found of the benchmarks in each training dataset")
+    parser.add_argument("--contamination-pictures", **files, help="thumbnails of the examples of contamination")
     parser.add_argument("--timings", **files, help="timings/RULE/JOB.tsv, Snakemake's benchmark files")
     parser.add_argument("--output", type=Path, required=True, help="the page")
     parser.add_argument("--figures", type=Path, required=True, help="folder for the figures (SVG)")

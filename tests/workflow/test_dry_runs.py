@@ -74,6 +74,7 @@ def jobs(config: dict) -> set[str]:
         "shard": datasets,
         "data_page": datasets,
         "decontaminate": {runs[run]["dataset"] for run in trained} if benchmarks else [],
+        "contamination_pictures": {runs[run]["dataset"] for run in trained} if benchmarks else [],
         "prepare_base": models,
         "rehearse_training": trained,
         "rehearse_evaluation": runs,

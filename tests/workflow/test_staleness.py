@@ -31,7 +31,8 @@ def rehearsed(*runs: str) -> set[str]:
 
 AFTER_CAPTIONS = (
     {"select_rows captions.2.", "select_rows captions.2.-sample", "gather_synthesis captions", "shard captions"}
-    | {"data_page captions", "decontaminate captions", "clear_for_training pretrained"}
+    | {"data_page captions", "decontaminate captions", "contamination_pictures captions"}
+    | {"clear_for_training pretrained"}
     | rehearsed("pretrained")
     | trained("pretrained", "raw", "synthetic")
 )
@@ -61,7 +62,8 @@ EDITS = {
     "a benchmark added": (
         "small.yaml", "contamination:",
         "  more: {protocol: mmbench, table: results/easy-vqa/mmbench/table.tsv, limit: 4}\ncontamination:",
-        {f"rehearse_evaluation {run}" for run in RUNS} | {f"decontaminate {dataset}" for dataset in DATASETS}
+        {f"rehearse_evaluation {run}" for run in RUNS}
+        | {f"{rule} {dataset}" for rule in ("decontaminate", "contamination_pictures") for dataset in DATASETS}
         | {f"{rule} {run}.more" for rule in ("predict", "score") for run in RUNS} | {"compare", "report"}
         | ANSWERS | {"answers_page more"}
         | {f"score {run}.{benchmark}" for run in TRAINED for benchmark in BENCHMARKS},

@@ -1,4 +1,4 @@
-"""A findings file: what was found of every benchmark's questions in a dataset."""
+"""A findings file: what was found of every benchmark's questions in a dataset; and pictures of its examples."""
 
 from typing import Any
 
@@ -76,3 +76,17 @@ class Findings(Schema):
     settings: dict[str, Any]
     rows: int
     benchmarks: dict[str, BenchmarkFindings]
+
+
+class ExamplePictures(Schema):
+    """A file of thumbnails beside the findings, as data URIs; what could not be read or has no room is left out.
+
+    Attributes:
+        dataset: the dataset's name.
+        questions: by benchmark, then by the question's id as text.
+        rows: some images of each training row, by its id.
+    """
+
+    dataset: str
+    questions: dict[str, dict[str, str]]
+    rows: dict[str, list[str]]

@@ -10,6 +10,7 @@ from syntune.files import atomic_file
 from syntune.pages.colours import themed
 from syntune.pages.templates import environment
 from syntune.reporting import learning, tables, training_tables, verdict
+from syntune.reporting.contaminated import contaminated_examples
 from syntune.reporting.examples import examples
 from syntune.reporting.figures import Drawing, smoothing
 from syntune.reporting.records import Records
@@ -40,6 +41,7 @@ def render_page(records: Records, drawings: dict[str, Drawing], *, title: str, d
             tables=tables,
             training_tables=training_tables,
             formats=formats,
+            contaminated=contaminated_examples(records),
             examples={benchmark: examples(records, benchmark) for benchmark in records.benchmarks},
         )
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from syntune.artifacts.comparison import ComparedBenchmark, Comparison
-from syntune.artifacts.findings import Findings
+from syntune.artifacts.findings import ExamplePictures, Findings
 from syntune.artifacts.manifests import Manifest, read_manifest
 from syntune.artifacts.predictions import Prediction
 from syntune.artifacts.reading import REMAKE, read_json_file, read_json_lines, read_text
@@ -52,6 +52,7 @@ class Records:
     """Each training and benchmark that has a score file, with a score or without."""
     predictions: dict[tuple[str, str], list[Prediction]] = field(default_factory=dict)
     contamination: list[Findings] = field(default_factory=list)
+    pictures: dict[str, ExamplePictures] = field(default_factory=dict)
     timings: list[Timing] = field(default_factory=list)
 
     @property
@@ -104,6 +105,7 @@ def read_records(
     predictions: Sequence[Path],
     comparison: Path | None,
     contamination: Sequence[Path],
+    pictures: Sequence[Path],
     timings: Sequence[Path],
     trainings: dict[str, list[str]] | None = None,
 ) -> Records:
@@ -115,6 +117,7 @@ def read_records(
         raise UserError(f"{len(summaries)} summaries but {len(metrics)} metrics files; give one of each for every run")
     summarized = [read_json_file(path, TrainingSummary, REMAKE) for path in summaries]
     scored = [read_score(path) for path in scores]
+    pictured = [read_json_file(path, ExamplePictures, REMAKE) for path in pictures]
     nothing = Comparison(baseline=None, trainings=trainings or {}, benchmarks={})
     return Records(
         comparison=read_json_file(comparison, Comparison, REMAKE) if comparison else nothing,
@@ -130,6 +133,7 @@ def read_records(
         answered=[(score.run, score.benchmark) for score in scored],
         predictions={(path.parent.name, path.stem): _lines(path, Prediction) for path in predictions},
         contamination=[read_json_file(path, Findings, REMAKE) for path in contamination],
+        pictures={found.dataset: found for found in pictured},
         timings=[_read_timing(path) for path in timings],
     )
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from syntune import formats
 from syntune.artifacts.comparison import ComparedRun
-from syntune.artifacts.findings import FoundQuestion
 from syntune.artifacts.manifests import Manifest
 from syntune.artifacts.scores import CategoryScore
 from syntune.reporting.cells import Cell, Table, headings, num, run_cell
@@ -16,13 +15,14 @@ from syntune.reporting.palette import run_colours
 from syntune.reporting.records import Records, Timing
 from syntune.reporting.verdict import OUTCOMES, outcome
 
-_KINDS = {
+KINDS = {
     "both": "text and image",
     "text": "text",
     "image": "image, same or similar",
     "image_exact": "same image",
     "image_near": "similar image",
 }
+"""What stands in the training data of a question, in words."""
 _STEP_COLUMNS = ("rows_in", "added", "dropped", "rows_out")
 
 
@@ -167,7 +167,7 @@ def contamination(records: Records) -> Table:
         for benchmark, found in findings.benchmarks.items()
     ]
     columns = headings("dataset | benchmark | questions >")
-    columns += [*(num(_KINDS[kind]) for kind in kinds), num("share with text and image")]
+    columns += [*(num(KINDS[kind]) for kind in kinds), num("share with text and image")]
     return Table("Questions found in the training data", columns, rows)
 
 
@@ -179,7 +179,7 @@ def scores_without(records: Records) -> Table:
             continue
         main = score.main
         estimates = [("nothing", 0, main.n, main.value, main.interval)] + [
-            (_KINDS.get(kind, kind), left.left_out, left.n, left.value, left.interval)
+            (KINDS.get(kind, kind), left.left_out, left.n, left.value, left.interval)
             for kind, left in score.contamination.without.items()
         ]
         for place, (kind, left_out, n, value, interval) in enumerate(estimates):
@@ -196,28 +196,6 @@ def scores_without(records: Records) -> Table:
             )
     columns = headings("run | benchmark | left out for | left out > | n > | score > | 95% interval >")
     return Table("Scores without the questions in the training data", columns, rows)
-
-
-def contaminated_questions(records: Records) -> list[Table]:
-    """For each dataset and benchmark, examples of the questions that were found."""
-    columns = headings("found | question | id | in row | bits that differ >")
-    return [
-        Table(f"{benchmark} in {findings.dataset}", columns, rows)
-        for findings in records.contamination
-        for benchmark, found in findings.benchmarks.items()
-        if (rows := [_example(kind, question) for kind, some in found.examples.items() for question in some])
-    ]
-
-
-def _example(kind: str, found: FoundQuestion) -> list[Cell]:
-    """One example."""
-    return [
-        Cell(_KINDS.get(kind, kind)),
-        Cell(formats.words(found.question)),
-        Cell(str(found.question_id), code=True),
-        Cell(found.row, code=True),
-        num(formats.count(found.distance, "")),
-    ]
 
 
 def data(records: Records) -> Table:

@@ -1,14 +1,20 @@
 """The gate from end to end: shards and a benchmark in, findings or one line of error out."""
 
+import base64
+import io
 import json
+import shutil
 
 import pyarrow
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 from pyarrow import parquet
 
+from syntune.artifacts.findings import Findings
+from syntune.artifacts.reading import read_json_file
 from syntune.benchmarks.findings import read_contaminated
 from syntune.benchmarks.registry import load_benchmark
+from syntune.contamination.pictures import example_pictures
 from syntune.errors import UserError
 from syntune.files import sha256_file
 from syntune.settings.benchmarks import BenchmarkSettings
@@ -128,3 +134,27 @@ def test_an_image_is_found_however_it_is_stored(decontaminate, shards, textvqa, 
     data = shards([("turned", [stored], [ASKED]), ("other", [encode(images["b"])], ["Hello."])])
     found = json.loads(decontaminate(data, textvqa(QUESTIONS[:1], {"a": images["a"]}), max_share=1).read_text())
     assert (found["benchmarks"]["bench"]["image_exact"], found["benchmarks"]["bench"]["both"]) == (1, 1)
+
+
+def test_examples_have_pictures_of_question_and_row(decontaminate, data, benchmark, images, tmp_path):
+    findings = read_json_file(decontaminate(data, benchmark, max_share=0.5), Findings)
+    protocol = load_benchmark(read_settings(benchmark, BenchmarkSettings, "test"), "bench")
+    pictures = example_pictures(findings, [protocol], data[0])
+    assert set(pictures.questions["bench"]) == {"1", "2", "3", "4", "5"}
+    assert {row: len(shown) for row, shown in pictures.rows.items()} == {
+        "near": 1, "text only": 0, "image only": 1, "two images": 2,
+    }  # fmt: skip
+    of_question, of_row = (
+        Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1])))
+        for uri in (pictures.questions["bench"]["4"], pictures.rows["two images"][1])
+    )
+    assert max(of_question.size) == 168
+    assert ImageChops.difference(of_question, of_row).getbbox() is None, "both are of the picture c"
+
+
+def test_without_examples_no_shard_is_read(decontaminate, shards, benchmark, picture, encode):
+    data = shards([("plain", [encode(picture(50))], ["<image>\nWhat is this?", "A picture."])])
+    findings = read_json_file(decontaminate(data, benchmark), Findings)
+    shutil.rmtree(data[1])
+    protocol = load_benchmark(read_settings(benchmark, BenchmarkSettings, "test"), "bench")
+    assert example_pictures(findings, [protocol], data[0]).rows == {}

@@ -29,6 +29,7 @@ class Project:
             "comparison": self.write_comparison(),
             "trainings": "{}",
             "contamination": [self.write_contamination()],
+            "contamination_pictures": [self.write_pictures()],
             "timings": [
                 self.write_timing("train", run, seconds) for run, seconds in zip(RUNS, (500.2, 61, 59), strict=True)
             ]
@@ -250,6 +251,16 @@ class Project:
         findings = {"dataset": "synthetic", "settings": {"ngram": 8}, "rows": 15000}
         findings["benchmarks"] = {name: found | fields for name in BENCHMARKS}
         return self.write("contamination/synthetic.json", json.dumps(findings))
+
+    def write_pictures(self, rows: int = 1) -> Path:
+        """Pictures of the examples of contamination: of the questions, and as many of the row."""
+        questions = {name: {"q7": "data:image/webp;base64,QQ=="} for name in BENCHMARKS}
+        pictures = {
+            "dataset": "synthetic",
+            "questions": questions,
+            "rows": {"row-99": ["data:image/webp;base64,Ug=="] * rows},
+        }
+        return self.write("contamination/synthetic.pictures.json", json.dumps(pictures))
 
     @staticmethod
     def without(left_out: int) -> dict:

@@ -63,9 +63,9 @@ def test_page_refers_to_nothing_outside_but_the_pages_beside_it(reported):
     page = Structure(html)
     inside = {reference[1:] for reference in page.references if reference.startswith("#")}
     assert inside <= set(page.ids)
-    outside = [reference for reference in page.references if not reference.startswith("#")]
+    outside = [reference for reference in page.references if not reference.startswith(("#", "data:image/webp;base64,"))]
     assert outside == ["answers/open.html", "answers/choice.html", "data/synthetic.html"]
-    assert not {"script", "link", "iframe", "object", "img"} & {tag for tag, _ in page.elements}
+    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.elements}
     assert "http" not in html.replace("http-equiv", "") and "@import" not in html
     assert all(part.startswith("#") for part in html.split("url(")[1:])
 
@@ -75,8 +75,16 @@ def test_answers_and_settings_are_escaped(project):
     project.write_predictions("raw", "open", answer=attack)
     project.write_summary("raw", hyperparameters={"<img src=x>": attack})
     html = project.report(title=attack, description=attack)
-    assert "<script" not in html and "<img" not in html
+    assert "<script" not in html and "<img src=x" not in html
     assert Structure(html).words.count(attack) >= 4
+
+
+def test_an_example_of_contamination_has_both_pictures(project):
+    page = Structure(project.report())
+    pictures = [(attributes["src"][-4:], attributes["alt"]) for tag, attributes in page.elements if tag == "img"]
+    assert pictures == [("QQ==", "picture of the question"), ("Ug==", "picture of the training row")] * 2
+    project.write_pictures(rows=0)
+    assert "no picture of the training row to show" in Structure(project.report()).words
 
 
 def test_what_cannot_be_seen_in_an_answer_is_named(project):
@@ -140,7 +148,7 @@ def test_page_tells_everything(reported):
         "8 questions with this pattern",
         "synthetic open 40 9 0 3 1 2.5%",
         "raw open nothing 0 40 60.0% 50.0% to 70.0% text and image 0 40 57.5% 47.5% to 67.5% text 9 40",
-        "similar image What shape is number 7? q7 row-99 12",
+        "text, similar image, text and image, 12 bits of the images' hashes differ question q7",
         "run metric score stderr 95% interval n clusters",
         "raw accuracy 60.0% 5.00% 50.0% to 70.0% 40 20",
     ):

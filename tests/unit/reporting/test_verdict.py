@@ -21,7 +21,9 @@ def records(project):
         kinds = {"seeds": "seed", "syntheses": "synthesis", "datasets": "dataset", "models": "model", "runs": "run"}
         manifests = {name: given[f"{kind}_manifests"] for name, kind in kinds.items()}
         rest = ("summaries", "metrics", "scores", "predictions", "comparison", "contamination", "timings")
-        return read_records(**manifests, **{name: given[name] for name in rest})
+        return read_records(
+            pictures=given["contamination_pictures"], **manifests, **{name: given[name] for name in rest}
+        )
 
     return read
 

@@ -1,0 +1,36 @@
+"""Make small pictures of the contamination's examples: of the benchmark's questions, and of the training rows."""
+
+import argparse
+from pathlib import Path
+
+from syntune.command import run_command
+
+
+def main(args: argparse.Namespace) -> None:
+    """Read the images that the examples name, and write their thumbnails."""
+    from syntune.artifacts.findings import Findings
+    from syntune.artifacts.reading import REMAKE, read_json_file
+    from syntune.benchmarks.registry import load_benchmark
+    from syntune.contamination.pictures import example_pictures
+    from syntune.files import write_json
+    from syntune.settings.benchmarks import BenchmarkSettings
+    from syntune.settings.reading import read_params
+
+    sections = read_params(args.benchmarks, dict[str, BenchmarkSettings])
+    protocols = [load_benchmark(section, name) for name, section in sections.items()]
+    findings = read_json_file(args.findings, Findings, REMAKE)
+    write_json(args.output, example_pictures(findings, protocols, args.dataset_manifest).as_written())
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--findings", type=Path, required=True, help="what was found in the dataset (JSON)")
+    parser.add_argument("--benchmarks", required=True, help="every benchmark's settings by name, as JSON or @FILE")
+    parser.add_argument("--dataset-manifest", type=Path, required=True, help="manifest of the shards")
+    parser.add_argument("--output", type=Path, required=True, help="where the thumbnails are written (JSON)")
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main, parser(), "data")
