@@ -1,9 +1,10 @@
 """Reading JSON and JSON lines, checked against a schema: one clear line for what is wrong."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from pydantic_core import from_json
 
 from syntune.errors import UserError
 from syntune.settings.reading import read_settings
@@ -62,13 +63,12 @@ def read_json_lines(path: str | Path, kind: type[T], advice: str = "") -> Iterat
 
 
 def _parse(text: str, kind: type[T], where: str, advice: str) -> T:
-    """One JSON value."""
+    """One JSON value; half of a surrogate pair, deep nesting and numbers of thousands of digits are refused."""
     try:
-        value: Any = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise _refusal(f"{where}: not JSON ({error.msg} at character {error.pos})", advice) from error
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets in thousands of brackets
-        raise _refusal(f"{where}: cannot be read as JSON ({error})", advice) from error
+        value = from_json(text)
+    except ValueError as error:
+        fault = str(error).replace("line 1 column", "column")
+        raise _refusal(f"{where}: not JSON that can be read ({fault})", advice) from error
     try:
         return read_settings(value, kind, where)
     except UserError as error:

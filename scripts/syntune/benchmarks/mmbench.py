@@ -6,7 +6,9 @@ from typing import Any
 
 from syntune.benchmarks.choice_table import ROTATION, ChoiceTable, TableRow, reads_as_nothing
 from syntune.benchmarks.letters import LETTERS, read_letter
+from syntune.benchmarks.names import listed
 from syntune.benchmarks.protocol import Protocol, Question
+from syntune.errors import UserError
 from syntune.files import atomic_file
 from syntune.settings.benchmarks import MmBenchSettings
 
@@ -17,6 +19,8 @@ INSTRUCTIONS = {
 LEFT_OUT = ("hint", "category", "source", "image", "comment", "l2-category")
 """The table's columns that a submission lacks."""
 PREDICTION_COLUMN = 6
+LONGEST_CELL = 32_767
+"""Characters that a cell of an xlsx sheet may hold."""
 
 
 class MmBench(Protocol[MmBenchSettings]):
@@ -84,6 +88,14 @@ class MmBench(Protocol[MmBenchSettings]):
             cells: list[Any] = [rows[question.id].cells[column] or None for column in columns]
             cells[columns.index("index")] = question.id
             sheet.append([*cells[:PREDICTION_COLUMN], text.strip(), *cells[PREDICTION_COLUMN:]])
+        # the library would cut such a text
+        long = [row[columns.index("index")] for row in sheet[1:] if max(len(str(cell)) for cell in row) > LONGEST_CELL]
+        if long:
+            raise UserError(
+                f"{path}: {len(long)} of {len(questions)} rows have a text of more than {LONGEST_CELL:,} characters, "
+                f"which no cell of xlsx holds (index {listed(long)}); lower the benchmark's max_new_tokens and predict "
+                "again"
+            )
         _write_sheet(sheet, path)
 
     def reference_answer(self, question: Question, text: str) -> dict[str, Any]:

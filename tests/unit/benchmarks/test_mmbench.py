@@ -134,3 +134,10 @@ def test_a_formula_in_an_answer_stays_text(mmbench, tmp_path):
 def test_a_broken_table_is_refused(mmbench, change, message):
     with pytest.raises(UserError, match=message):
         mmbench(change).questions()
+
+
+def test_an_answer_that_no_cell_holds_is_named(mmbench, tmp_path):
+    protocol, path = mmbench(), tmp_path / "sheet.xlsx"
+    with pytest.raises(UserError, match=r"sheet.xlsx: 1 of 4 rows have a text of more than 32,767 .* \(index 8\)"):
+        protocol.submission(protocol.questions(), ["A", "b" * 32_768, "B", "B"], path)
+    assert not path.exists()

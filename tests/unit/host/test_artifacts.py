@@ -27,7 +27,10 @@ def test_blank_lines_are_passed_over_and_a_loss_may_be_no_number(tmp_path):
     [
         (None, r"steps: cannot be read \(No such file or directory\); delete it"),
         (b"\xff", "steps: not UTF-8 text .*; delete it"),
-        (b'{"step": 1', "steps: not JSON .* at character 10.; delete it"),
+        (b'{"step": 1', "steps: not JSON .* at column 10.; delete it"),
+        (b'{"step": "\\ud800"}', "steps: not JSON that can be read .unexpected end of hex escape .*; delete it"),
+        (b'{"step": ' + b"[" * 900 + b"]" * 900 + b"}", "steps: not JSON that can be read .recursion limit .*; delete"),
+        (b'{"step": ' + b"9" * 5001 + b"}", "steps: not JSON that can be read .number out of range .*; delete it"),
         (b'{"step": "x"}', "steps: step: Input should be a valid integer.*; delete it"),
         (b'{"step": 1, "los": 2}', "steps: los: unknown key; did you mean 'loss'.*; delete it"),
     ],
