@@ -32,7 +32,7 @@ try:
     from syntune.settings.seed_files import images_folder, watched_files
     from syntune.settings.seed_state import seed_state
     from syntune.settings.tree import Settings, as_params
-    from syntune.sources import SCRIPTS, file_digests, parse_once
+    from syntune.sources import SCRIPTS, file_digests, give_digests, parse_once
 except ImportError as error:
     sys.exit(f"error: {error}; Snakemake must run in the environment that 'make setup' makes: . .venv/bin/activate")
 
@@ -67,7 +67,10 @@ if workflow.is_main_process:
 
     take_over(workflow, f"{RESULTS}/logs")
 
-parse_once(Path(".snakemake/syntune-sources.json"))
+if plan:
+    give_digests(plan.digests())
+else:
+    parse_once(Path(".snakemake/syntune-sources.json"))
 
 TRAININGS = {run: settings.trainings(run) for run in settings.runs}
 REHEARSED_AS = {training: run for run, trainings in TRAININGS.items() for training in trainings}

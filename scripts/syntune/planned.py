@@ -36,6 +36,10 @@ class Plan(Schema):
     """Of each script, and each operator that a recipe may name, its source files by their paths below ``scripts/``: the
     SHA-256, and a digest of what they do."""
 
+    def digests(self) -> dict[str, dict[str, str]]:
+        """Of each script the digests of its source files, as :func:`syntune.sources.file_digests` gives them."""
+        return {script: {path: digest for path, (_, digest) in files.items()} for script, files in self.code.items()}
+
 
 def write_plan(config: Mapping[str, Any], recipes: Iterable[str]) -> None:
     """Keep what is planned, for the jobs that this process starts."""

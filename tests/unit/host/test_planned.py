@@ -83,3 +83,21 @@ def test_an_equal_plan_is_written_once(project):
     assert python(project, PLAN) == python(project, PLAN)
     (file,) = (project / ".snakemake/syntune").iterdir()
     assert json.loads(file.read_text())["config"] == {"title": "as planned"}
+
+
+GIVEN = """
+from syntune import planned, sources
+plan = planned.read_plan()
+sources.give_digests(plan.digests())
+given = sources.file_digests("shard")
+sources._GIVEN.clear()
+print(given == sources.file_digests("shard"))
+"""
+
+
+def test_a_job_takes_digests_from_the_plan(project):
+    variables = {"SYNTUNE_PLANNED": python(project, PLAN)}
+    assert python(project, GIVEN, **variables) == "True"
+    errors = project / "scripts/syntune/errors.py"
+    errors.write_text(errors.read_text().replace("Exception", "ValueError"))
+    assert python(project, GIVEN, **variables) == "False"
