@@ -312,6 +312,11 @@ def rehearsed_answering(wildcards) -> dict[str, list[str]]:
     return made([places[name] for name in settings.answering([base, run])], "manifests", "folders")
 
 
+def answering_gpus(wildcards) -> int:
+    """One GPU answers, however many a run is trained on; none where it is trained on the CPU."""
+    return min(settings.runs[wildcards.run].gpus, 1)
+
+
 def training_environment(wildcards) -> str:
     """The name of the environment that a run is trained in."""
     return settings.runs[wildcards.run].environment

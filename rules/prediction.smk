@@ -19,13 +19,13 @@ rule predict:
     resources:
         mem_mb=16000,
         runtime=480,
-        gpu=value_at("runs/{run}/gpus", VALUES),
+        gpu=answering_gpus,
     params:
         *code("predict"),
         settings=as_params(settings.prediction),
         benchmark=value_at("{benchmark}", ASKED),
         slice=slice_number,
-        device=value_at("runs/{run}/gpus", VALUES),
+        device=answering_gpus,
         pixels=value_at("{run}", PIXELS),
         cache="results/cache/predictions",
     shell:

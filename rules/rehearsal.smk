@@ -55,11 +55,11 @@ rule rehearse_evaluation:
     resources:
         mem_mb=32000,
         runtime=30,
-        gpu=value_at("runs/{run}/gpus", VALUES),
+        gpu=answering_gpus,
     params:
         *code("rehearse_evaluation"),
         benchmarks=benchmarks_as_object(),
-        device=value_at("runs/{run}/gpus", VALUES),
+        device=answering_gpus,
         pixels=value_at("{run}", PIXELS),
         withdrawn=withdrawn_by_rehearsal,
     shell:

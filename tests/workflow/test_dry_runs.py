@@ -174,6 +174,14 @@ def test_cuda_kernels_move_one_run_to_their_environment(folder, tmp_path):
     assert made == {"data", "train", "train-cuda", "eval", "report"}
 
 
+def test_one_gpu_answers_for_a_run_that_several_train(folder):
+    workflow, _ = variant(folder, "gpus", runs={"raw": {"gpus": 4}})
+    done = workflow.snakemake("-n", "-p")
+    assert done.returncode == 0, done.stdout
+    asked = re.findall(r"python scripts/(rehearse_evaluation|predict)\.py --run raw .*--gpus (\d)", done.stdout)
+    assert {script: gpus for script, gpus in asked} == {"rehearse_evaluation": "1", "predict": "1"}
+
+
 @pytest.mark.parametrize(
     ("name", "target", "missing"),
     [
