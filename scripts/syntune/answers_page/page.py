@@ -11,9 +11,10 @@ from markupsafe import Markup
 
 from syntune import formats
 from syntune.answers_page.reading import AnswersRecords, RunAnswers, ScoredQuestion, by_hash, reference_texts
+from syntune.artifacts.scores import is_right
 from syntune.benchmarks.protocol import Question
 from syntune.files import atomic_file
-from syntune.pages.colours import RUNS
+from syntune.pages.colours import run_colour
 from syntune.pages.templates import environment
 from syntune.pages.thumbnails import Thumbnails
 
@@ -21,9 +22,6 @@ HERE = Path(__file__).parent
 
 PICTURES_ROOM = 8_000_000
 """Bytes that all pictures of the page may take."""
-
-RIGHT = 0.5
-"""An answer is right if it scores more than this."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class ShownAnswer:
     @property
     def mark(self) -> str:
         """``1`` for right, ``0`` for wrong, ``-`` for not scored."""
-        return "-" if self.score is None else str(int(self.score > RIGHT))
+        return {None: "-", True: "1", False: "0"}[is_right(self.score)]
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def render_answers_page(records: AnswersRecords, output: Path, room: int = PICTU
             name=records.protocol.name,
             records=records,
             questions=questions,
-            colours=[list(RUNS)[place % len(RUNS)] for place in range(len(records.runs))],
+            colours=[run_colour(place) for place in range(len(records.runs))],
             parts=_by_kind(parts),
             pictures=Markup(json.dumps(pictures)),  # base64 alone
             pictured=sum(question.picture is not None for question in questions),

@@ -141,6 +141,11 @@ class Score(Schema):
         return self.metrics[self.primary]
 
 
+def is_right(score: float | None) -> bool | None:
+    """Whether an answer counts as right where it can only be right or wrong; None of one without a score."""
+    return None if score is None else score > 0.5
+
+
 class NotScored(Schema):
     """The whole file where a run's answers were not scored; the workflow goes on, and the report says why.
 

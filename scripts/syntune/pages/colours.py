@@ -31,6 +31,11 @@ ROWS = {
 COLOURS = {**INK, **RUNS, **ROWS}
 
 
+def run_colour(place: int) -> str:
+    """The colour's name of the run at a place in the config; after the last they begin again."""
+    return list(RUNS)[place % len(RUNS)]
+
+
 def light(name: str) -> str:
     """The colour as figures' files have it."""
     return COLOURS[name][0]

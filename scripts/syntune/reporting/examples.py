@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from syntune import formats
 from syntune.artifacts.predictions import Prediction
+from syntune.artifacts.scores import is_right
 from syntune.files import sha256_bytes
 from syntune.reporting.palette import run_colours
 from syntune.reporting.records import Records
@@ -21,6 +22,11 @@ class ShownAnswer:
     colour: str
     text: str
     score: float | None
+
+    @property
+    def right(self) -> bool | None:
+        """Whether more than half of the question is scored."""
+        return is_right(self.score)
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ def examples(records: Records, benchmark: str) -> list[Example]:
     marks = {run: _marks(records, run, benchmark) for run in answers}
     everywhere = set.intersection(*(set(given) & set(marks[run] or given) for run, given in answers.items()))
     order = sorted(everywhere, key=lambda question: sha256_bytes(question.encode()))
-    patterns = {question: tuple(_right(marks[run].get(question)) for run in answers) for question in order}
+    patterns = {question: tuple(is_right(marks[run].get(question)) for run in answers) for question in order}
     frequent = Counter(patterns[question] for question in order).most_common(PATTERNS)
     first = {pattern: next(question for question in order if patterns[question] == pattern) for pattern, _ in frequent}
     colours = run_colours(records)
@@ -73,11 +79,6 @@ def _marks(records: Records, run: str, benchmark: str) -> dict[str, float]:
     """The score of each question that has one of its own."""
     score = records.scores.get((run, benchmark))
     return {} if score is None else {str(question): float(value) for question, value, *_ in score.questions}
-
-
-def _right(score: float | None) -> bool | None:
-    """Whether more than half of a question was scored."""
-    return None if score is None else score > 0.5
 
 
 def _shown(prediction: Prediction) -> str:

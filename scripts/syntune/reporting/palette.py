@@ -1,13 +1,12 @@
 """Colours of runs: one for each, the same in every figure and table; lines beyond the first eight are also dashed."""
 
-from syntune.pages.colours import RUNS
+from syntune.pages.colours import RUNS, run_colour
 from syntune.reporting.records import Records
 
 
 def run_colours(records: Records) -> dict[str, str]:
     """The colour's name for each training: its run's."""
-    names = list(RUNS)
-    colours = {run: names[index % len(names)] for index, run in enumerate(records.runs)}
+    colours = {run: run_colour(place) for place, run in enumerate(records.runs)}
     return {training: colours[records.comparison.run_of(training)] for training in records.trainings}
 
 

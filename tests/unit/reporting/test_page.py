@@ -273,4 +273,8 @@ def test_a_benchmark_without_any_score_has_a_page(project):
     project.write("scores/compare.json", json.dumps(comparison))
     html = project.report()
     assert html.count('<span class="level look">not scored</span>') == 3
+    project.arguments["scores"] = [path for path in project.arguments["scores"] if path.stem == "open"]
+    project.arguments["comparison"] = None
+    alone = project.report()
+    assert 'href="#answers"' in alone and 'href="answers/open.html"' in alone and 'id="scores"' not in alone
     assert "Runs are not scored." in html and "40 of 40 answers are empty (q0, q1, q2 and 37 more); look why" in html
