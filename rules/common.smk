@@ -33,6 +33,7 @@ try:
     from syntune.settings.seed_state import seed_state
     from syntune.settings.tree import Settings, as_params
     from syntune.sources import SCRIPTS, file_digests, give_digests, parse_once
+    from syntune.yaml_files import read_yaml
 except ImportError as error:
     sys.exit(f"error: {error}; Snakemake must run in the environment that 'make setup' makes: . .venv/bin/activate")
 
@@ -43,6 +44,10 @@ try:
     if plan:
         require_planned_recipes(plan)
         config = plan.config
+    if workflow.is_main_process:
+        for file in configs or ["config.yaml"]:
+            if not file.endswith(".json"):
+                read_yaml(file)  # refuses a key that stands twice, of which Snakemake takes the last
     settings = read_settings(config, Settings, config_name)
     RESULTS = results_folder(configs, settings.results)
     check_paths(settings, config_name, made_by_rules="results/easy-vqa")

@@ -220,3 +220,28 @@ def test_a_config_has_its_own_results_and_shared_caches(folder):
     assert "results/mine holds what config/mine.yaml made; mine.yaml replaces what differs" in (
         workflow.snakemake("-n").stdout
     )
+
+
+def commands_of_docs() -> set[str]:
+    """Every call of Snakemake in the docs whose arguments can be planned, with none of the options that plan alike."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    calls = [call for page in pages for call in re.findall(r"(?:^|`)snakemake\b([^`#|\n]*)", page.read_text(), re.M)]
+    alike = r"(?<!\S)(?:-n|--printshellcmds|--cores \S+|--verbose)(?!\S)"
+    found = {" ".join(re.sub(alike, "", call).split()).replace("RUN", "raw") for call in calls}
+    return {call for call in found if not re.search(r"--(report|unlock|rulegraph)|[A-Z]{3}|\.\.\.", call)}
+
+
+def test_the_commands_of_the_docs_can_be_called(folder):
+    """No option swallows a target, and every target, rule, profile and config is there."""
+    datasets = {name: {"seed": "easy-vqa"} for name in ("my", "my-short")}
+    for name in ("config/my", "config/pictures"):
+        _, config = variant(folder, name, datasets=datasets)
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump({**config, "results": None}))
+    for name in CONFIGS:
+        lay_data(folder, yaml.safe_load((folder / name).read_text()))
+    commands = commands_of_docs()
+    assert {"data --configfile config/my.yaml", "--workflow-profile profiles/slurm"} <= commands
+    planned = {f"--configfile {name}" for name in CONFIGS}  # tested above
+    for command in sorted(commands - planned):
+        done = Workflow(folder, None).snakemake(*command.split(), "-n")
+        assert done.returncode == 0, f"snakemake {command}: {done.stdout}"

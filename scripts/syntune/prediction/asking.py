@@ -4,10 +4,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from syntune.benchmarks.protocol import Question
-from syntune.errors import UserError, one_line
+from syntune.errors import UserError
 from syntune.images import open_image, read_image
 from syntune.models.checkpoints import load_chain
 from syntune.prediction.answering import Answerer
@@ -18,6 +16,7 @@ from syntune.settings.replicates import write_out
 from syntune.settings.results import results_folder
 from syntune.settings.runs import RunSettings
 from syntune.settings.tree import Settings
+from syntune.yaml_files import read_yaml
 
 
 def ask(
@@ -56,11 +55,7 @@ def find_run(config: str, run: str) -> tuple[list[Path], RunSettings]:
     Raises:
         UserError: the config cannot be read, has no such run, or a checkpoint of the run is not there yet.
     """
-    try:
-        content = yaml.safe_load(Path(config).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{config}: cannot be read ({one_line(error)})") from error
-    settings = write_out(read_settings(content, Settings, config))
+    settings = write_out(read_settings(read_yaml(config), Settings, config))
     if run not in settings.runs:
         raise UserError(f"{config}: has no run '{run}'; its runs are {', '.join(settings.runs)}")
     results = Path(results_folder([os.path.relpath(config)], settings.results))
@@ -69,7 +64,7 @@ def find_run(config: str, run: str) -> tuple[list[Path], RunSettings]:
         folder = results / ("models" if name in settings.models else "checkpoints") / name
         manifest = folder.with_name(f"{name}.manifest.json")
         if not manifest.is_file():
-            call = f"snakemake --cores all {'' if config == 'config.yaml' else f'--configfile {config} '}{manifest}"
+            call = f"snakemake {manifest} --cores all{'' if config == 'config.yaml' else f' --configfile {config}'}"
             raise UserError(f"{config}: run '{run}' cannot answer yet: {folder} is not made; make it: {call}")
         folders.append(folder)
     return folders, settings.runs[run]

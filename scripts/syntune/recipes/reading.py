@@ -5,10 +5,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from syntune.artifacts.rows import JUICER_END_MARK, JUICER_IMAGE_MARK
 from syntune.errors import UserError
+from syntune.yaml_files import read_yaml
 
 log = logging.getLogger("recipe")
 
@@ -36,10 +35,7 @@ def read_recipe(path: str | Path) -> Recipe:
     Raises:
         UserError: not YAML, an unknown key, a key that the rows contradict, or no operators.
     """
-    try:
-        recipe = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: not a readable YAML file ({error})") from error
+    recipe = read_yaml(path)
     if not isinstance(recipe, dict) or not isinstance(recipe.get("process"), list) or not recipe["process"]:
         raise UserError(f"{path}: process: a list of operators is missing")
     for key, value in recipe.items():

@@ -6,8 +6,10 @@ from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 from syntune.errors import UserError
+from syntune.settings.strict import NAME_PATTERN
 
 T = TypeVar("T")
 
@@ -41,18 +43,38 @@ def _one_line(error: ValidationError, kind: Any, source: str) -> str:
     mistakes = sorted(error.errors(), key=lambda mistake: mistake["type"] != "extra_forbidden")
     first = mistakes[0]
     path = list(first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "too_short" and not first["ctx"]["actual_length"]:
-        message = "must not be empty"
-    if first["type"] == "model_type":
-        message = "Input should be a valid dictionary"
-    if first["type"] == "extra_forbidden":
-        names = _field_names(kind, path[:-1])
-        near = difflib.get_close_matches(str(path[-1]), names, n=1, cutoff=0.5)
-        message = f"unknown key; did you mean '{near[0]}'?" if near else f"unknown key; known: {', '.join(names)}"
     key = ".".join(str(part) for part in _without_tags(kind, path))
+    message = _in_words(first, kind)
     more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
     return ": ".join(part for part in (source, key, message) if part) + more
+
+
+def _in_words(mistake: Any, kind: Any) -> str:
+    """What is wrong, in plain words; ``mistake`` is one of pydantic's."""
+    path, context, value = list(mistake["loc"]), mistake.get("ctx", {}), mistake["input"]
+    tag = context.get("discriminator", "").strip("'")
+    match mistake["type"]:
+        case "missing":
+            return "is missing"
+        case "too_short" if not context["actual_length"]:
+            return "must not be empty"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return "must be keys with values"
+        case "extra_forbidden":
+            names = _fields(kind, path[:-1])
+            near = difflib.get_close_matches(str(path[-1]), names, n=1, cutoff=0.5)
+            return f"unknown key; did you mean '{near[0]}'?" if near else f"unknown key; known: {', '.join(names)}"
+        case "string_pattern_mismatch" if context["pattern"] == NAME_PATTERN:
+            return f"{value!r} cannot be a name: letters, digits, - and _, with a letter or a digit in front"
+        case "string_pattern_mismatch":
+            field = _fields(kind, path[:-1]).get(str(path[-1]))
+            wanted = field.description if field else context["pattern"]
+            return f"does not fit; wanted: {wanted}"  # without the value, which may hold a secret
+        case "union_tag_not_found":
+            return f"{tag} is missing"
+        case "union_tag_invalid":
+            return f"{tag}: {context['tag']!r} is not one of {context['expected_tags']}"
+    return mistake["msg"].removeprefix("Value error, ")
 
 
 def _descend(kind: Any, part: Any) -> tuple[Any, bool]:
@@ -78,13 +100,13 @@ def _carries_tag(member: type[BaseModel], tag: Any) -> bool:
     return any(tag in get_args(field.annotation) for field in member.model_fields.values())
 
 
-def _field_names(kind: Any, path: list[Any]) -> list[str]:
-    """The keys known at ``path``."""
+def _fields(kind: Any, path: list[Any]) -> dict[str, FieldInfo]:
+    """The keys known at ``path``, and what is said of them."""
     for part in path:
         kind, _ = _descend(kind, part)
     while get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
-    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
+    return kind.model_fields if isinstance(kind, type) and issubclass(kind, BaseModel) else {}
 
 
 def _without_tags(kind: Any, path: list[Any]) -> list[Any]:

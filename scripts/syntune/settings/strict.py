@@ -5,8 +5,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 LONGEST_NAME = 64
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=LONGEST_NAME)]
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=LONGEST_NAME)]
 """The name of a seed, dataset, model, run or benchmark: it becomes a file name."""
 
 

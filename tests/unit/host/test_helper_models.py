@@ -40,5 +40,8 @@ def test_an_endpoint_has_no_checkpoint_here():
     "url", ["example.com/v1", "https://user:secret@example.com/v1", "https://example.com/v1?key=x"]
 )
 def test_an_address_holds_no_key(url):
-    with pytest.raises(UserError, match=r"config.yaml: models.helper.base_url: String should match"):
+    with pytest.raises(
+        UserError, match=r"config.yaml: models.helper.base_url: does not fit; wanted: address"
+    ) as caught:
         read_settings(with_helper(ENDPOINT | {"base_url": url}), Settings, "config.yaml")
+    assert "secret" not in str(caught.value)

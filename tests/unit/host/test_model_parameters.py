@@ -37,7 +37,7 @@ def test_recaption_names_the_statistics_that_it_selects_by():
     [
         ("image_text_similarity_filter", {"hf_clip": "c", "min_score": "101%"}, "min_score"),
         ("image_text_similarity_filter", {"hf_clip": "c", "min": 0.2}, "min: unknown key; did you mean 'min_score'"),
-        ("image_text_similarity_filter", {}, "hf_clip: Field required"),
+        ("image_text_similarity_filter", {}, "hf_clip: is missing"),
         ("image_nsfw_filter", {"hf_nsfw_model": "n", "trust_remote_code": True}, "trust_remote_code"),
         ("recaption_mapper", {"model": "m", "candidates": 3}, "candidates 3 take as many prompts"),
     ],

@@ -60,7 +60,19 @@ def test_every_config_that_ships_is_valid(file):
             "benchmarks.stand-in-choice.tabel: unknown key; did you mean 'table'?",
         ),
         ("runs/raw/lora", {"r": 0}, "config.yaml: runs.raw.lora.r: Input should be greater than or equal to 1"),
-        ("runs/raw/method", "lorra", "config.yaml: runs.raw"),
+        (
+            "runs/raw/method",
+            "lorra",
+            "config.yaml: runs.raw: method: 'lorra' is not one of 'lora', 'qlora', 'full', 'align', 'none'",
+        ),
+        ("runs/raw/method", None, "config.yaml: runs.raw: method is missing"),
+        ("runs/raw", "x", "config.yaml: runs.raw: must be keys with values"),
+        ("runs/raw/start", "a b", "runs.raw.start: 'a b' cannot be a name: letters, digits, - and _, with a letter or"),
+        (
+            "models/tiny",
+            {"source": "hub", "repo": "owner/name", "revision": "main"},
+            "models.tiny.revision: does not fit; wanted: commit, as its 40 hexadecimal digits",
+        ),
         (
             "runs/raw/dataset",
             "nowhere",
@@ -80,7 +92,7 @@ def test_every_config_that_ships_is_valid(file):
         ("compare", "nobody", "compare: 'nobody' is not one of the runs"),
         ("comparisons", [["synthetic", "nobody"]], "comparisons: 'nobody' is not one of the runs"),
         ("comparisons", [["raw", "raw"]], "comparisons: 'raw' cannot be compared with itself; name two runs"),
-        ("comparisons", [["raw"]], "config.yaml: comparisons.0.1: Field required"),
+        ("comparisons", [["raw"]], "config.yaml: comparisons.0.1: is missing"),
         ("runs/raw/replicates", 0, "config.yaml: runs.raw.replicates: Input should be greater than or equal to 1"),
         ("seeds", {}, "datasets.language.seed: 'easy-vqa' is not one of the seeds (none)"),
         ("models", {}, "runs.pretrained.start: 'tiny' is not one of the models and runs"),
@@ -89,7 +101,7 @@ def test_every_config_that_ships_is_valid(file):
             0,
             "config.yaml: datasets.captions.mix.language: Input should be greater than or equal to 1",
         ),
-        ("seeds/easy-vqa/path", None, "config.yaml: seeds.easy-vqa.path: Field required"),
+        ("seeds/easy-vqa/path", None, "config.yaml: seeds.easy-vqa.path: is missing"),
         ("seeds/easy-vqa/path", 3, "config.yaml: seeds.easy-vqa.path: must be a path, or a list of paths"),
         ("seeds/easy-vqa/path", [], "config.yaml: seeds.easy-vqa.path: must be a path, or a list of paths"),
     ],
@@ -118,7 +130,7 @@ def test_a_config_that_asks_for_nothing_is_refused():
 def test_a_name_that_is_no_file_name_is_refused():
     config = demo()
     config["runs"]["a/b"] = config["runs"].pop("raw")
-    with pytest.raises(UserError, match="runs.a/b: String should match pattern"):
+    with pytest.raises(UserError, match="runs.a/b: 'a/b' cannot be a name: letters, digits, - and _"):
         read_settings(config, Settings, "config.yaml")
 
 

@@ -118,7 +118,7 @@ def test_the_same_bytes_with_and_without_a_cache(command, prepared, make_row):
     [
         (["image_text_similarity_filter", {"hf_clip": "other"}], "hf_clip: the model 'other' was not given"),
         (["image_text_similarity_filter", {"hf_clip": "vit"}], "models.vit holds a model of kind classifier"),
-        (["image_nsfw_filter", {}], "--operators: image_nsfw_filter: hf_nsfw_model: Field required"),
+        (["image_nsfw_filter", {}], "--operators: image_nsfw_filter: hf_nsfw_model: is missing"),
     ],
 )
 def test_after_a_mistake_nothing_is_written(command, prepared, make_row, tmp_path, operator, message):
