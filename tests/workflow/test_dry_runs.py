@@ -161,7 +161,8 @@ def test_a_hub_model_needs_nothing_local(folder):
 
 
 def test_cuda_kernels_move_one_run_to_their_environment(folder, tmp_path):
-    workflow, config = variant(folder, "kernels", runs={"raw": {"gpus": 1, "cuda_kernels": True}})
+    runs = {run: {"gpus": 1} for run in ("pretrained", "synthetic", "before")}
+    workflow, config = variant(folder, "kernels", runs=runs | {"raw": {"gpus": 1, "cuda_kernels": True}})
     done = workflow.snakemake("-n", "-p", "--conda-prefix", str(tmp_path))
     assert done.returncode == 0, done.stdout
     commands = re.findall(r"python scripts/(\w+)\.py --run (\S+) .*--environment (\S+)", done.stdout)

@@ -98,6 +98,18 @@ class Settings(Strict):
                 raise ValueError(f"comparisons: '{run}' cannot be compared with itself; name two runs")
         return self
 
+    @model_validator(mode="after")
+    def _answer_alike(self) -> "Settings":
+        """All runs answer in one arithmetic, without which their scores would not be compared once they are trained."""
+        first, *others = [*self.runs] or [None]
+        for name in others if self.benchmarks else []:
+            if bool(self.runs[name].gpus) != bool(self.runs[first].gpus):
+                raise ValueError(
+                    f"runs.{name}.gpus: answers on a GPU (bfloat16) and on the CPU (float32) don't compare, and run "
+                    f"'{first}' has gpus: {self.runs[first].gpus}; give all runs a GPU, or none"
+                )
+        return self
+
     @property
     def checkpoints(self) -> list[str]:
         """The models that have weights here: all but endpoints."""

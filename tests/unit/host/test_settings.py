@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from syntune.errors import UserError
+from syntune.settings.benchmarks import BenchmarkSettings
 from syntune.settings.comparisons import baseline_run, pairs_to_compare
 from syntune.settings.paths import MADE, check_paths
 from syntune.settings.reading import read_params, read_settings
@@ -89,6 +90,7 @@ def test_every_config_that_ships_is_valid(file):
         ("datasets/raw/seed", "none", "datasets.raw.seed: 'none' is not one of the seeds (easy-vqa)"),
         ("runs/raw/orientation", "ignore", "runs.raw.orientation: its start, run 'pretrained', has another"),
         ("runs/raw/transparency", "black", "runs.raw.transparency: its start, run 'pretrained', has another"),
+        ("runs/raw/gpus", 1, "runs.raw.gpus: answers on a GPU (bfloat16) and on the CPU (float32) don't compare"),
         ("compare", "nobody", "compare: 'nobody' is not one of the runs"),
         ("comparisons", [["synthetic", "nobody"]], "comparisons: 'nobody' is not one of the runs"),
         ("comparisons", [["raw", "raw"]], "comparisons: 'raw' cannot be compared with itself; name two runs"),
@@ -238,7 +240,7 @@ def test_the_checkpoints_that_answer_begin_with_the_last_that_stands_alone():
                 "full": {"method": "full", "start": "tiny", **trained},
                 "adapter": {"method": "lora", "start": "full", **trained},
                 "again": {"method": "qlora", "start": "adapter", **trained},
-                "asked": {"method": "none", "start": "again"},
+                "asked": {"method": "none", "start": "again", "gpus": 0},
                 "aligned": {"method": "align", "start": "tiny", **trained},
             }
         },
@@ -339,3 +341,17 @@ def test_a_comparison_knows_what_was_trained_once():
     assert found["elsewhere", "base"] == ["elsewhere", "base"]
     assert found["further", "base"] == ["elsewhere", "base"]
     assert found["first", "base"] == ["raw", "first"], "it starts from one training of raw"
+
+
+def test_what_only_scoring_reads_asks_nothing_anew():
+    benchmark = {"protocol": "vqa", "questions": "q.jsonl"}
+    plain, scored, asked = (
+        read_settings(benchmark | change, BenchmarkSettings, "test")
+        for change in (
+            {},
+            {"metric": "anls", "answer_pattern": "Answer: (.*)", "empty_answers": "wrong"},
+            {"prompt": "{question} Briefly."},
+        )
+    )
+    assert plain.asking() == scored.asking() != asked.asking()
+    assert read_params(scored.asking(), BenchmarkSettings) == plain
