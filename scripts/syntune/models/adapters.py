@@ -134,7 +134,7 @@ def connector_names(model: nn.Module, family: Family) -> set[str]:
 def _refuse_unread(folder: Path, read: list[Path]) -> None:
     """Refuse a folder with weights that nothing reads; a pickle beside the safetensors of its name is their copy."""
     stems = {path.stem for path in read}
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.glob("*")):
         if path.suffix in _WEIGHTS and path.stem not in stems and not path.name.startswith(_OF_THE_TRAINER):
             config = "" if (folder / ADAPTER_CONFIG).is_file() else f", as {ADAPTER_CONFIG} is missing"
             raise UserError(

@@ -575,6 +575,8 @@ def test_an_adapter_without_its_config(base, adapter, tmp_path):
     (adapter / "non_lora_trainables.bin").unlink()
     ingredients = Ingredients(base=base, base_manifest=base.with_name("tiny.manifest.json"))
     refuses(match, tmp_path, source="adapter", base="tiny", path=str(adapter), ingredients=ingredients)
+    nowhere = str(tmp_path / "nowhere")
+    refuses("does not exist", tmp_path, source="adapter", base="tiny", path=nowhere, ingredients=ingredients)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

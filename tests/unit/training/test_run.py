@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 from training_samples import again, picture, sample_rows, talk, write_dataset
 
+import export_checkpoint
 from syntune.artifacts.clearances import rehearsed_fingerprint
 from syntune.artifacts.manifests import read_manifest
 from syntune.errors import UserError
@@ -68,6 +70,16 @@ def test_a_run_leaves_what_the_next_stages_need(trained, base):
     assert "base_model.model.model.mm_projector.0.weight" in beside
     assert "base_model.model.model.vlm_uni_query_projector.1.weight" in beside
     load_chain([base, folder], torch.float32)
+
+
+def test_the_cards_command_makes_one_checkpoint(trained, tmp_path, monkeypatch):
+    """Which the reference MGM loads; its layout has tests of its own."""
+    command = re.search(r"```sh\n(.*?)```", (trained.checkpoint / "README.md").read_text(), re.DOTALL)[1]
+    words = shlex.split(command.replace("\\\n", " "))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    export_checkpoint.main(export_checkpoint.parser().parse_args(words[words.index("python") + 2 :]))
+    assert json.loads(Path("run/config.json").read_text())["model_type"] == "mgm_gemma"
 
 
 def test_the_first_loss_is_the_plain_computation(job, base):
