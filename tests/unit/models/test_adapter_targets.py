@@ -10,6 +10,7 @@ from transformers import Qwen3VLMoeConfig, Qwen3VLMoeForConditionalGeneration
 from syntune.errors import UserError
 from syntune.files import read_json, write_json
 from syntune.models.adapter_targets import without_adapter
+from syntune.models.adapters import apply_adapter
 from syntune.models.checkpoints import load_chain
 from syntune.models.registry import family_of
 
@@ -29,6 +30,8 @@ def peft_adapter(base, folder, **config):
         for name, parameter in adapted.named_parameters():
             if "lora_" in name:
                 parameter.copy_(0.3 * torch.randn_like(parameter))
+            elif "modules_to_save" in name:
+                parameter.add_(0.3 * torch.randn_like(parameter))
     adapted.save_pretrained(folder)
     return PeftModel.from_pretrained(load_chain([base], torch.float32).model, folder).eval()
 
@@ -56,6 +59,9 @@ def test_an_adapter_answers_as_it_does_under_peft(llava, tmp_path, config):
     wanted = logits(peft_adapter(llava, tmp_path / "adapter", **config), llava)
     found = logits(load_chain([llava, tmp_path / "adapter"], torch.float32).model, llava)
     assert torch.allclose(found, wanted, atol=1e-4)
+    base = load_chain([llava], torch.float32)
+    unmerged = apply_adapter(base.model, tmp_path / "adapter", base.family).eval()  # as the rehearsal compares it
+    assert torch.allclose(logits(unmerged, llava), wanted, atol=1e-5)
     assert not torch.allclose(found, logits(load_chain([llava], torch.float32).model, llava), atol=1e-2)
 
 
