@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,14 @@ def sha256_file(path: str | Path) -> str:
     """Hex SHA-256 of a file's content, read in blocks."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hashes_of(folder: Path, besides: str) -> dict[str, str]:
+    """Hex SHA-256 of each file in a folder, by its path there; the file ``besides`` is left out."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != besides)
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        hashes = pool.map(sha256_file, files)
+        return {file.relative_to(folder).as_posix(): sha256 for file, sha256 in zip(files, hashes, strict=True)}
 
 
 def canonical_json(value: Any) -> str:

@@ -4,18 +4,18 @@ from pydantic import Field
 
 from syntune.artifacts.fingerprints import training_fingerprint
 from syntune.artifacts.manifests import Manifest
-from syntune.artifacts.schema import Schema
+from syntune.artifacts.schema import Artifact
 from syntune.settings.runs import TrainedRunSettings
 
 
-class Clearance(Schema):
+class Clearance(Artifact):
     """What a clearance vouches for."""
 
     fingerprint: str = Field(description="of the run's training, as if it began at its base model: what was rehearsed")
     upstream: str = Field(description="digest of all that the workflow's plan knew of what the run is made from")
 
 
-class Rehearsed(Schema):
+class Rehearsed(Artifact):
     """What a rehearsal trained a few steps of."""
 
     run: str = Field(description="the run's name")

@@ -1,6 +1,6 @@
 """The comparison file: every run's score, and pairs of runs compared. Scores and differences are shares of 1."""
 
-from syntune.artifacts.schema import Schema
+from syntune.artifacts.schema import Artifact, Schema
 from syntune.artifacts.scores import Interval, MajorityAnswer
 
 
@@ -81,7 +81,7 @@ class ComparedBenchmark(Schema):
         return [difference for difference in self.differences if difference.run == run]
 
 
-class Comparison(Schema):
+class Comparison(Artifact):
     """The whole file.
 
     Attributes:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from syntune.artifacts.questions import QuestionId
-from syntune.artifacts.schema import Schema
+from syntune.artifacts.schema import Artifact, Schema
 
 
 class FoundQuestion(Schema):
@@ -62,7 +62,7 @@ class BenchmarkFindings(Schema):
     examples: dict[str, list[FoundQuestion]]
 
 
-class Findings(Schema):
+class Findings(Artifact):
     """The whole file.
 
     Attributes:

@@ -48,7 +48,7 @@ class LineageWriter:
 
     def __init__(self, path: Path) -> None:
         """``path`` should be a temporary file: what a failure leaves is not whole."""
-        self._writer = pq.ParquetWriter(path, LINEAGE, compression="zstd")
+        self._writer = pq.ParquetWriter(path, LINEAGE, compression="zstd", write_page_checksum=True)
         self._waiting: list[Event] = []
 
     def __enter__(self) -> "LineageWriter":
@@ -74,7 +74,7 @@ class LineageWriter:
         """
         self._flush()
         try:
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
                 for batch in file.iter_batches(_GROUP, columns=LINEAGE.names):
                     table = pa.Table.from_batches([batch]).select(LINEAGE.names).cast(LINEAGE)
                     if prefix:

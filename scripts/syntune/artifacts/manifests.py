@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from syntune.artifacts.schema import Schema
+from syntune.artifacts.schema import Artifact, Schema, sealed
 from syntune.errors import UserError
 from syntune.files import canonical_json, sha256_bytes, sha256_file, write_json
 from syntune.interpreter import describe_interpreter
@@ -33,7 +33,7 @@ class Part(Schema):
         )
 
 
-class Manifest(Schema):
+class Manifest(Artifact):
     """What one stage made, of what, and how."""
 
     stage: str = Field(description="the rule that wrote it")
@@ -48,6 +48,10 @@ class Manifest(Schema):
     settings: dict[str, Any] = Field(default_factory=dict)
     interpreter: dict[str, str] = Field(default_factory=dict)
     details: dict[str, Any] = Field(default_factory=dict, description="figures of this stage alone")
+
+    def as_written(self) -> dict[str, Any]:
+        """The object with all its fields and its seal."""
+        return sealed(self.model_dump())
 
     @model_validator(mode="after")
     def _rows_add_up(self) -> "Manifest":
@@ -91,7 +95,7 @@ def write_manifest(
         interpreter=describe_interpreter(packages),
         **fields,
     )
-    write_json(path, manifest.model_dump())
+    write_json(path, manifest.as_written())
     return manifest
 
 

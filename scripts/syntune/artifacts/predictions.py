@@ -5,10 +5,10 @@ from typing import Any
 from pydantic import ConfigDict
 
 from syntune.artifacts.questions import QuestionId
-from syntune.artifacts.schema import Schema
+from syntune.artifacts.schema import Artifact
 
 
-class Prediction(Schema):
+class Prediction(Artifact):
     """One line: a question and a run's answer. Scores are computed from ``text``.
 
     Answers that were made elsewhere can be scored too: of the fields after ``text`` they may have none, and others.

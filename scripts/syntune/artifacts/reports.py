@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from syntune.artifacts.schema import Schema
+from syntune.artifacts.schema import Artifact, Schema
 
 
 class ReportedStep(Schema):
@@ -15,7 +15,7 @@ class ReportedStep(Schema):
     rows_out: int
 
 
-class ChunkReport(Schema):
+class ChunkReport(Artifact):
     """What a stage did to a chunk. It says nothing of how: equal rows give an equal report."""
 
     rows_in: int

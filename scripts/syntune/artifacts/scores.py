@@ -7,7 +7,7 @@ from pydantic import ConfigDict, model_validator
 
 from syntune.artifacts.questions import QuestionId
 from syntune.artifacts.reading import REMAKE, read_json_file
-from syntune.artifacts.schema import Schema
+from syntune.artifacts.schema import Artifact, Schema
 
 Interval = tuple[float, float]
 """The ends of a 95% interval."""
@@ -101,7 +101,7 @@ class ScoreMetadata(Schema):
     decoding: dict[str, Any] | None
 
 
-class Score(Schema):
+class Score(Artifact):
     """The whole file.
 
     Attributes:
@@ -146,7 +146,7 @@ def is_right(score: float | None) -> bool | None:
     return None if score is None else score > 0.5
 
 
-class NotScored(Schema):
+class NotScored(Artifact):
     """The whole file where a run's answers were not scored; the workflow goes on, and the report says why.
 
     Attributes:

@@ -5,10 +5,10 @@ A field that a run did not record is None, and the report says so.
 
 from typing import Any
 
-from syntune.artifacts.schema import Schema
+from syntune.artifacts.schema import Artifact, Schema
 
 
-class StepMetrics(Schema):
+class StepMetrics(Artifact):
     """A line of ``metrics.jsonl``: one optimizer step.
 
     Attributes:
@@ -66,7 +66,7 @@ class PeakMemory(Schema):
     kind: str | None = None
 
 
-class TrainingSummary(Schema):
+class TrainingSummary(Artifact):
     """``summary.json``: every figure that an analysis of a run needs.
 
     Attributes:

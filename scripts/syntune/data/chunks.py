@@ -94,4 +94,4 @@ def _write_manifest(folder: Path, chunk: int | str, rows: int, seed: str) -> Non
     part = Part.from_file(file, folder, rows)
     content = sha256_bytes(canonical_json([[part.path, part.sha256]]).encode())
     manifest = Manifest(stage="ingest_seed", name=seed, content=content, parts=[part], rows_out=rows)
-    write_json(file.with_suffix(".manifest.json"), manifest.model_dump())
+    write_json(file.with_suffix(".manifest.json"), manifest.as_written())

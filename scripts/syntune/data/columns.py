@@ -13,9 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from syntune.artifacts.reading import REMAKE
 from syntune.batches import in_batches
 from syntune.data.juicer import STATS, compute_columns, load_operator
 from syntune.data.synthetic_rows import BATCH, Row, read_rows
+from syntune.errors import UserError, one_line
 from syntune.files import atomic_file
 from syntune.recipes.reading import Recipe
 from syntune.recipes.stages import chooses_by_field
@@ -40,7 +42,7 @@ def write_columns(rows: Path, operators: Recipe, where: str, output: Path) -> No
             for part in made:
                 columns |= part.of(batch)
             if writer is None:
-                writer = pq.ParquetWriter(temporary, _schema(columns), compression="zstd")
+                writer = pq.ParquetWriter(temporary, _schema(columns), compression="zstd", write_page_checksum=True)
             writer.write_table(pa.table(columns, writer.schema))
         writer = writer or pq.ParquetWriter(temporary, pa.schema(_ALWAYS))
         writer.close()
@@ -74,7 +76,15 @@ def _schema(columns: dict[str, list]) -> pa.Schema:
 
 def read_ids(files: Iterable[Path]) -> pa.Table:
     """``id`` and ``seed_id`` of all rows."""
-    return pa.concat_tables(pq.read_table(file, columns=["id", "seed_id"]) for file in files)
+    return pa.concat_tables(_read(file, ["id", "seed_id"]) for file in files)
+
+
+def _read(file: Path, columns: list[str]) -> pa.Table:
+    """Some columns of a file, whose pages must be those that were written."""
+    try:
+        return pq.read_table(file, columns=columns, page_checksum_verification=True)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{file}: damaged ({one_line(error)}); {REMAKE}") from error
 
 
 def read_columns(files: Iterable[Path], number: int, positions: np.ndarray, stat: str | None) -> pa.Table:
@@ -88,9 +98,8 @@ def read_columns(files: Iterable[Path], number: int, positions: np.ndarray, stat
     """
     prefix, parts = f"{number}.", []
     for file in files:
-        names = pq.read_schema(file).names
-        own = [name for name in names if name.startswith(prefix)]
-        part = pq.read_table(file, columns=["id", *(["stats"] if stat else []), *own])
+        own = [name for name in pq.read_schema(file).names if name.startswith(prefix)]
+        part = _read(file, ["id", *(["stats"] if stat else []), *own])
         parts.append(part.rename_columns([name.removeprefix(prefix) for name in part.column_names]))
     table = pa.concat_tables([part for part in parts if part.num_rows] or parts[:1], promote_options="permissive")
     table = table.take(pa.array(positions)).combine_chunks()

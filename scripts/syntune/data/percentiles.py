@@ -9,7 +9,7 @@ from syntune.data.thresholds import numbers, stat_for
 from syntune.errors import UserError
 from syntune.files import read_jsonl, write_json
 from syntune.recipes.model_parameters import MODEL_OPERATORS
-from syntune.recipes.percentiles import Percentile
+from syntune.recipes.percentiles import Percentile, Percentiles
 from syntune.recipes.stages import SCORE_FILTER, Stage
 
 
@@ -39,7 +39,7 @@ def find_percentiles(stage: Stage, chunks: list[Path], output: Path) -> None:
             raise UserError(f"{parameter}: {text}: no row has the statistic {stats[parameter]}; give a number")
         value = float(np.percentile(np.frombuffer(seen), float(text.removesuffix("%"))))
         found[parameter] = Percentile(percentile=text, stat=stats[parameter], value=value, values=len(seen))
-    write_json(output, {parameter: percentile.model_dump() for parameter, percentile in found.items()})
+    write_json(output, Percentiles(thresholds=found).as_written())
 
 
 def _stats(stage: Stage, reports: list[Path]) -> dict[str, str]:

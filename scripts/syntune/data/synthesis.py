@@ -26,7 +26,7 @@ def write_report(path: Path, rows: Path, rows_in: int, rows_out: int, steps: Ite
         steps=[ReportedStep(**step._asdict()) for step in steps],
         **more,
     )
-    write_json(path, report.model_dump())
+    write_json(path, report.as_written())
 
 
 def read_report(path: Path) -> ChunkReport:

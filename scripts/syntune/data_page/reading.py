@@ -12,14 +12,16 @@ from heapq import nsmallest
 from pathlib import Path
 from typing import Any
 
-from pyarrow import array, compute, dataset
+from pyarrow import ArrowException, array, compute, dataset
 from pyarrow.parquet import ParquetFile
 
 from syntune.artifacts.manifests import Manifest, part_files, read_manifest
+from syntune.artifacts.reading import REMAKE
 from syntune.artifacts.shards import IMAGE_MARK, shard_files
 from syntune.data_page.records import DataRecords, Dropped, FlowStep
 from syntune.data_page.scores import ScoreSample
 from syntune.data_page.twins import TwinSearch
+from syntune.errors import UserError, one_line
 from syntune.files import read_jsonl, sha256_bytes
 
 SAMPLES = 8
@@ -150,9 +152,12 @@ def _read_lineage(records: DataRecords, lineage: Path) -> None:
 
 def _entries(lineage: Path) -> Iterator[dict[str, Any]]:
     """A lineage's entries."""
-    with ParquetFile(lineage) as file:
-        for batch in file.iter_batches(20_000):
-            yield from batch.to_pylist()
+    try:
+        with ParquetFile(lineage, page_checksum_verification=True) as file:
+            for batch in file.iter_batches(20_000):
+                yield from batch.to_pylist()
+    except (OSError, ArrowException) as error:
+        raise UserError(f"{lineage}: damaged ({one_line(error)}); {REMAKE}") from error
 
 
 def _pair_up(records: DataRecords, dropped: list[Dropped], twins: dict[str, dict[str, Any]]) -> None:

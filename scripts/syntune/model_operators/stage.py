@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from syntune.artifacts.lineage import CHANGED, Event, LineageWriter
+from syntune.artifacts.schema import sealed
 from syntune.errors import UserError
 from syntune.files import atomic_file, read_jsonl, sha256_file, write_json, write_jsonl
 from syntune.model_operators.endpoint import EndpointCaptioner
@@ -78,7 +79,7 @@ class ModelsStage:
         with atomic_file(lineage) as temporary, LineageWriter(temporary) as writer:
             writer.tell(events)
         counts = {"rows_in": len(rows), "rows_out": len(rows), "rows_sha256": sha256_file(output)}
-        write_json(report, {**counts, "steps": steps, "models": details})
+        write_json(report, sealed({**counts, "steps": steps, "models": details}))
 
     def _score(self, rows: Sequence[dict[str, Any]], name: str, parameters: ModelParameters) -> None:
         """Give each row the statistic of a filter."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from syntune.artifacts.manifests import part_files
 from syntune.errors import UserError
 from syntune.models.adapters import ADAPTER_CONFIG, BESIDE, adapter_file, merge
 from syntune.models.family import Family, Processor
@@ -30,10 +31,15 @@ class Loaded:
 def load_chain(folders: Sequence[Path], dtype: torch.dtype, device: torch.device | str = "cpu") -> Loaded:
     """The model that a chain of folders makes: a full checkpoint, then others, each merged into what is before it.
 
+    A folder that has a manifest beside it must hold what that describes: every file is hashed.
+
     Raises:
-        UserError: a folder is not what its place asks for, or an adapter is for another base.
+        UserError: a folder is not what its place asks for or is damaged, or an adapter is for another base.
     """
     base, *others = folders
+    for folder in folders:
+        if (manifest := folder.with_name(f"{folder.name}.manifest.json")).is_file():
+            part_files(manifest)
     if not is_full(base):
         raise UserError(f"{base}: is an adapter; the folder of its base must come before it")
     family = family_of(base)

@@ -1,18 +1,17 @@
 """Thresholds that are percentiles: ``25%`` is a quarter of the way up a statistic's sorted values.
 
-The rule ``percentiles`` writes them before the stage that uses them, as ``{parameter: {"percentile": "25%", "stat":
-name, "value": number, "values": how many}}``. They belong to the stage's first operator.
+The rule ``percentiles`` writes them before the stage that uses them. They belong to the stage's first operator.
 """
 
 from pathlib import Path
 from typing import Any
 
 from syntune.artifacts.reading import REMAKE, read_json_file
-from syntune.artifacts.schema import Schema
+from syntune.artifacts.schema import Artifact, Schema
 
 
 class Percentile(Schema):
-    """One threshold found."""
+    """One threshold found: ``25%`` of a statistic, its value, and of how many values."""
 
     percentile: str
     stat: str
@@ -20,9 +19,15 @@ class Percentile(Schema):
     values: int
 
 
+class Percentiles(Artifact):
+    """The whole file: the thresholds of an operator, by parameter."""
+
+    thresholds: dict[str, Percentile]
+
+
 def read_percentiles(path: str | Path) -> dict[str, Percentile]:
     """What the rule ``percentiles`` found, by parameter; nothing where ``path`` is empty."""
-    return read_json_file(path, dict[str, Percentile], REMAKE) if str(path) else {}
+    return read_json_file(path, Percentiles, REMAKE).thresholds if str(path) else {}
 
 
 def resolved(parameters: dict[str, Any], found: dict[str, Percentile]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class FinishedCheckpoints:
         with atomic_directory(checkpoint) as folder:
             _link_tree(kept / checkpoint.name, folder)
         stored = read_manifest(kept / manifest.name)
-        write_json(manifest, stored.model_copy(update={"settings": settings.model_dump(mode="json")}).model_dump())
+        write_json(manifest, stored.model_copy(update={"settings": settings.model_dump(mode="json")}).as_written())
         os.utime(kept)
         keep_newest(self.folder, self.keep)
         log.info("a training of this data, settings, start and code ended before (%s): its checkpoint is taken", kept)

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from syntune.errors import UserError
-from syntune.files import atomic_directory, read_json, write_json
+from syntune.files import atomic_directory, hashes_of, read_json, write_json
 from syntune.images import open_image
 from syntune.models.cross_entropy import IGNORED
 from syntune.models.family import EncodedText, Processor, Row
@@ -28,6 +28,8 @@ NO_ANSWER_LEFT = "no supervised token"
 """Every label is -100: nothing to learn, and a loss that is 0 / 0."""
 IMAGE_CUT = "an image does not fit max_length"
 TOO_LONG = "longer than max_length"
+
+_HASHES = "hashes.json"
 
 _COLUMNS = ("spots", "lengths", "supervised", "images", "starts")
 
@@ -90,11 +92,15 @@ def index_rows(
         pixels: how images are seen.
 
     Raises:
-        UserError: a row is too long and that is refused, or a row cannot be encoded; it is named.
+        UserError: a row is too long and that is refused, or a row cannot be encoded; it is named. Or the index that an
+            earlier attempt wrote is damaged.
     """
     if not folder.is_dir():
         with atomic_directory(folder) as temporary:
             _write_index(shards, processor, temporary, max_length, too_long, pixels)
+            write_json(temporary / _HASHES, hashes_of(temporary, besides=_HASHES))
+    elif hashes_of(folder, besides=_HASHES) != read_json(folder / _HASHES):
+        raise UserError(f"{folder}: damaged, not what was written; delete it and run snakemake again")
     return read_index(folder)
 
 

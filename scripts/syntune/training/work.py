@@ -5,6 +5,7 @@ finished result is the job's output.
 """
 
 import importlib.util
+import logging
 import os
 import re
 import shutil
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from syntune.errors import UserError
-from syntune.files import fsync, read_json, write_json
+from syntune.files import fsync, hashes_of, read_json, write_json
+
+log = logging.getLogger("train")
 
 
 def _is_installed(package: str) -> bool:
@@ -40,15 +43,14 @@ class Work:
         folder.mkdir(parents=True, exist_ok=True)
 
     def latest(self) -> Path | None:
-        """The newest whole checkpoint.
+        """The newest checkpoint that is whole and holds what was written; one that does not is passed over.
 
         Raises:
             UserError: it was written by another number of GPUs or another ZeRO stage.
         """
-        checkpoints = self._checkpoints()
-        if not checkpoints:
+        newest = next(filter(_is_sound, reversed(self._checkpoints())), None)
+        if newest is None:
             return None
-        newest = checkpoints[-1]
         wrote = read_json(newest / _MARK)["layout"]
         if wrote != self.layout:
             told = ", ".join(f"{key} {wrote.get(key)} (now {self.layout[key]})" for key in self.layout)
@@ -65,10 +67,10 @@ class Work:
     def finish(self, step: int, keep: int) -> None:
         """Put the checkpoint of ``step``, written to :meth:`partial`, in its place whole, and prune the older ones."""
         written = self.partial() / f"checkpoint-{step}"
-        files = sorted(file for file in written.rglob("*") if file.is_file())
-        for file in files:
-            fsync(file)
-        write_json(written / _MARK, {"layout": self.layout, "step": step, "files": [str(f.name) for f in files]})
+        for file in written.rglob("*"):
+            if file.is_file():
+                fsync(file)
+        write_json(written / _MARK, {"layout": self.layout, "step": step, "files": hashes_of(written, besides=_MARK)})
         final = self.folder / written.name
         shutil.rmtree(final, ignore_errors=True)
         os.replace(written, final)
@@ -87,3 +89,16 @@ class Work:
         """Whole checkpoints, the oldest first."""
         found = [folder for folder in self.folder.glob("checkpoint-*") if (folder / _MARK).is_file()]
         return sorted(found, key=lambda folder: int(re.sub(r"\D", "", folder.name)))
+
+
+def _is_sound(checkpoint: Path) -> bool:
+    """Whether a checkpoint holds the files that were written, byte for byte; a warning says so if it does not."""
+    found = hashes_of(checkpoint, besides=_MARK)
+    try:
+        written = read_json(checkpoint / _MARK)["files"]
+    except (ValueError, KeyError):
+        written = {}
+    changed = sorted(name for name in found.keys() | written.keys() if found.get(name) != written.get(name))
+    if changed:
+        log.warning("%s: damaged (%s); the checkpoint before it is taken", checkpoint, ", ".join(changed))
+    return not changed

@@ -10,6 +10,7 @@ from recipe_runs import FOLDER, LINEAGE, MANIFEST, run_recipe
 
 from syntune.artifacts.manifests import read_manifest
 from syntune.errors import UserError
+from syntune.artifacts.schema import sealed
 from syntune.files import read_json, read_jsonl, write_json
 
 WORDS = (3, 9, 4, 8, 2, 7, 12, 5)
@@ -65,7 +66,7 @@ def test_a_percentile_is_taken_over_all_chunks(run, share, value, kept):
     )
     rows = run(recipe)
     assert len(rows) == kept
-    (found,) = read_json(FOLDER / "2/percentiles.json").values()
+    (found,) = read_json(FOLDER / "2/percentiles.json")["thresholds"].values()
     assert found == {"percentile": share, "stat": "num_words", "value": value, "values": 8}
     assert all(limit == f"min_num {value:.6g} ({share})" for limit, *_ in events("limit"))
 
@@ -197,7 +198,7 @@ def test_the_sample_tells_when_nothing_of_it_is_left(run, caplog):
     run(recipe)
     reports = list(map(str, FOLDER.glob("1/*.json")))[:1]
     report = read_json(reports[0])
-    write_json(reports[0], report | {"rows_out": 0})
+    write_json(reports[0], sealed({**report, "rows_out": 0}))
     arguments = ["--dataset", "d", "--reports", *reports, "--output", "rehearsed.json"]
     rehearse_recipe.main(rehearse_recipe.parser().parse_args(arguments))
     assert f"the recipe drops all {report['rows_in']} rows of the sample; most" in caplog.text

@@ -1,13 +1,18 @@
 """What stages leave for each other: written as the schema has it, read with one clear line for what is wrong."""
 
+import json
 import math
 
 import pytest
 
+from syntune.artifacts.clearances import Clearance
 from syntune.artifacts.comparison import ComparedRun
+from syntune.artifacts.manifests import Manifest
+from syntune.artifacts.predictions import Prediction
 from syntune.artifacts.reading import REMAKE, read_json_file, read_json_lines
 from syntune.artifacts.training_records import StepMetrics
 from syntune.errors import UserError
+from syntune.files import write_json
 
 
 def test_fields_that_were_never_set_are_not_written():
@@ -41,3 +46,31 @@ def test_a_file_that_is_wrong_is_named_with_its_key_and_what_to_do(tmp_path, tex
         path.write_bytes(text)
     with pytest.raises(UserError, match=message):
         read_json_file(path, StepMetrics, REMAKE)
+
+
+PREDICTION = Prediction(question_id="q1", prompt="What is it?", text="a cat")
+SEALED = [
+    (PREDICTION, "a cat", "a rat"),
+    (StepMetrics(step=3, loss=1.25, samples=8), "1.25", "1.75"),
+    (Clearance(fingerprint="ab12", upstream="cd"), "ab12", "ab13"),
+    (Manifest(stage="shard", name="d", content="0", parts=[], rows_in=20, rows_out=18, dropped={"x": 2}), "18", "28"),
+]
+
+
+@pytest.mark.parametrize(("artifact", "said", "damaged"), SEALED, ids=lambda value: type(value).__name__)
+def test_a_changed_byte_is_refused_where_it_is_read(artifact, said, damaged, tmp_path):
+    path = tmp_path / "artifact.json"
+    write_json(path, artifact.as_written())
+    assert read_json_file(path, type(artifact)) == artifact
+    path.write_text(path.read_text().replace(said, damaged, 1))
+    with pytest.raises(UserError, match="artifact.json: .*damaged: it does not say what was written"):
+        read_json_file(path, type(artifact))
+
+
+def test_answers_from_elsewhere_need_no_seal():
+    assert Prediction.model_validate({"question_id": 1, "prompt": "", "text": "x", "more": 2}).text == "x"
+
+
+def test_a_seal_is_of_what_a_reader_gets():
+    written = PREDICTION.model_copy(update={"text": "\\ud800", "decoding": {"1": 1.0, "2": (1, 2)}}).as_written()
+    assert Prediction.model_validate(json.loads(json.dumps(written))).decoding == {"1": 1.0, "2": [1, 2]}

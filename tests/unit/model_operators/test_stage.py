@@ -31,7 +31,7 @@ def command(prepared, tmp_path):
             for key, model in models.items()
         }
         if percentiles:
-            write_json(tmp_path / "percentiles.json", percentiles)
+            write_json(tmp_path / "percentiles.json", {"thresholds": percentiles})
         paths = {option: tmp_path / name / file for option, file in OUTPUTS.items()}
         options = [text for option, path in paths.items() for text in (f"--{option}", str(path))]
         arguments = ["--dataset", "d", "--operators", json.dumps(operators), "--models", json.dumps(given)]

@@ -145,3 +145,15 @@ def test_the_processor_comes_along(prepared):
     features = loaded.family.encode_images(loaded.model, [row])
     (answer,) = loaded.family.generate(loaded.model, loaded.processor, [row], features, max_new_tokens=4)
     assert len(answer) <= 4 and isinstance(loaded.processor.decode(answer), str)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_folder_that_is_not_what_its_manifest_describes_is_not_loaded(prepared, tmp_path, file):
+    folder = shutil.copytree(prepared / "base", tmp_path / "base")
+    shutil.copy(prepared / "base.manifest.json", tmp_path)
+    load_chain([folder], torch.float32)
+    content = bytearray((folder / file).read_bytes())
+    content[-9] ^= 1
+    (folder / file).write_bytes(content)
+    with pytest.raises(UserError, match=f"{file}: missing, or not the file that .*base.manifest.json describes"):
+        load_chain([folder], torch.float32)

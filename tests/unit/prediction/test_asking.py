@@ -9,7 +9,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from syntune.artifacts.manifests import read_manifest
 from syntune.errors import UserError
+from syntune.files import write_json
 from syntune.prediction.asking import ask
 
 ROOT = Path(__file__).parents[3]
@@ -24,8 +26,12 @@ def config(checkpoints, tmp_path) -> Path:
     tree["runs"] = {"tuned": common | {"replicates": 2}, "later": common | {"start": "tuned"}}
     for source, place in zip(checkpoints, ("models/tiny", "checkpoints/tuned"), strict=True):
         shutil.copytree(source, tmp_path / "results" / place)
-        manifest = source.with_name(f"{source.name}.manifest.json")
-        shutil.copyfile(manifest, tmp_path / "results" / f"{place}.manifest.json")
+        manifest = read_manifest(source.with_name(f"{source.name}.manifest.json"))
+        parts = [
+            part.model_copy(update={"path": f"{Path(place).name}/{Path(part.path).name}"}) for part in manifest.parts
+        ]
+        moved = manifest.model_copy(update={"parts": parts})
+        write_json(tmp_path / "results" / f"{place}.manifest.json", moved.as_written())
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
     return tmp_path / "config.yaml"
 

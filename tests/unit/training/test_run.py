@@ -204,14 +204,50 @@ def test_a_killed_run_goes_on_to_the_same_end(trained, victim, when, resumed):
     assert "going on after step" in (job.checkpoint / "finetuning.log").read_text()
 
 
-def test_another_number_of_ranks_is_refused(job, monkeypatch):
+def flip(path, place=0.5):
+    """Change one bit of a file, as a failing disk does."""
+    content = bytearray(path.read_bytes())
+    content[int(len(content) * place)] ^= 1
+    path.write_bytes(content)
+
+
+def stopped_at_the_end(job, monkeypatch):
+    """A job that stopped before its checkpoint was written, and its work folder."""
     from syntune.training import run as module
 
+    with monkeypatch.context() as context:
+        context.setattr(module, "write_checkpoint", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            train_run(job)
+    return next(job.work.iterdir())
+
+
+@pytest.mark.parametrize("file", ["trained.safetensors", "optimizer.pt"])
+@pytest.mark.parametrize("fault", ["a flipped bit", "cut short"])
+def test_a_damaged_checkpoint_of_the_work_folder_is_passed_over(trained, monkeypatch, file, fault):
+    job = again(trained, f"damaged {file} {fault}")
+    damaged = stopped_at_the_end(job, monkeypatch) / "checkpoint-6" / file
+    if fault == "cut short":
+        damaged.write_bytes(damaged.read_bytes()[:-100])
+    else:
+        flip(damaged)
+    train_run(job)
+    assert json.loads((job.checkpoint / "summary.json").read_text())["resumed_from"] == 4
+    assert f"damaged ({file}); the checkpoint before it is taken" in (job.checkpoint / "finetuning.log").read_text()
+    assert weights(job.checkpoint) == weights(trained.checkpoint)
+
+
+def test_damaged_tokens_stop_a_run(job, monkeypatch):
     stopped = job()
-    monkeypatch.setattr(module, "write_checkpoint", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
+    work = stopped_at_the_end(stopped, monkeypatch)
+    flip(work / "tokens/labels.npy")
+    with pytest.raises(UserError, match="tokens: damaged, not what was written; delete it and run snakemake again"):
         train_run(stopped)
-    (work,) = stopped.work.iterdir()
+
+
+def test_another_number_of_ranks_is_refused(job, monkeypatch):
+    stopped = job()
+    work = stopped_at_the_end(stopped, monkeypatch)
     mark = work / "checkpoint-6/complete.json"
     mark.write_text(mark.read_text().replace('"ranks": 1', '"ranks": 2'))
     with pytest.raises(UserError, match=r"ranks 2 \(now 1\).* set it back .* or delete"):
