@@ -9,8 +9,8 @@ import pytest
 from recipe_runs import FOLDER, LINEAGE, MANIFEST, run_recipe
 
 from syntune.artifacts.manifests import read_manifest
-from syntune.errors import UserError
 from syntune.artifacts.schema import sealed
+from syntune.errors import UserError
 from syntune.files import read_json, read_jsonl, write_json
 
 WORDS = (3, 9, 4, 8, 2, 7, 12, 5)
