@@ -76,10 +76,10 @@ def test_parquet_holds_bytes_structs_and_paths(load, tmp_path, png):
         ({"answer": " "}, r"line 2: answer: "),
         ({"answer": None, "answers": ["a", ""]}, r"line 2: answers.1: "),
         ({"anser": "a"}, r"line 2: anser: unknown key; did you mean 'answer'\?"),
-        ({"image": None}, r"line 2: image: Field required"),
+        ({"image": None}, r"line 2: image: is missing"),
         ({"image": ""}, r"line 2: image"),
         ({"image": {"path": None}}, r"line 2: image: has neither bytes nor a path"),
-        ({"question": 3.5, "id": None}, r"line 2: id: Field required"),
+        ({"question": 3.5, "id": None}, r"line 2: id: is missing"),
     ],
 )
 def test_a_row_that_is_wrong_is_named(lines, change, message):

@@ -36,7 +36,7 @@ def run_score(protocol, path, *more: str) -> dict:
             lambda rows: [rows[0] | {"decoding": {"max_new_tokens": 5}}, *rows[1:]],
             r"the lines' decoding differs \(2 values: {\"max_new_tokens\":5}, None\)",
         ),
-        (lambda rows: [{"question_id": 10}, *rows[1:]], "line 1: prompt: Field required"),
+        (lambda rows: [{"question_id": 10}, *rows[1:]], "line 1: prompt: is missing"),
     ],
 )
 def test_a_prediction_file_that_cannot_be_trusted_is_refused(textvqa, write_predictions, tmp_path, change, message):
