@@ -298,6 +298,12 @@ def run_dataset(wildcards) -> dict[str, list[str]]:
     return made([f"{RESULTS}/data/{settings.runs[wildcards.run].dataset}"], "dataset", "shards")
 
 
+def run_holdout(wildcards) -> dict[str, list[str]]:
+    """What the dataset of a run holds out, if the run has validation losses."""
+    run = settings.runs[wildcards.run]
+    return made([HELD_OUT[run.dataset]] if run.eval_steps else [], "holdout", "held_out_rows")
+
+
 def run_start(wildcards) -> dict[str, list[str]]:
     """The checkpoints that a run starts from."""
     chain = settings.answering(settings.ancestry(wildcards.run)[:-1])

@@ -5,6 +5,7 @@ rule rehearse_training:
     """Train a few steps from the base model, on GPUs the run's heaviest, and save the result as training will."""
     input:
         unpack(run_dataset),
+        unpack(run_holdout),
         unpack(run_base),
     output:
         rehearsed="<results>/rehearsal/{run}/rehearsed.json",
@@ -31,7 +32,7 @@ rule rehearse_training:
     shell:
         "rm -f {params.passed:q} {params.withdrawn:q} && python scripts/rehearse_training.py "
         "--run {wildcards.run:q} --settings {params.settings:q} "
-        "--dataset-manifest {input.dataset:q} --start {input.base_folder:q} --start-manifest {input.base:q} "
+        "--dataset-manifest {input.dataset:q} --holdout {input.holdout:q} --start {input.base_folder:q} --start-manifest {input.base:q} "
         "--checkpoint {output.checkpoint:q} --manifest {output.manifest:q} --rehearsed {output.rehearsed:q} "
         "--environment {params.environment:q} 2>&1 | tee {log:q}"
 

@@ -5,6 +5,7 @@ rule train:
     """Train a run. Its checkpoints live in a work folder named by fingerprint, so a failed job resumes."""
     input:
         unpack(run_dataset),
+        unpack(run_holdout),
         unpack(run_base),
         unpack(run_start),
         cleared=clearance,
@@ -33,7 +34,7 @@ rule train:
     shell:
         "python scripts/train.py --run {wildcards.run:q} --settings {params.settings:q} "
         "--rehearsed-settings {params.rehearsed_settings:q} "
-        "--dataset-manifest {input.dataset:q} --start {input.folders:q} --start-manifests {input.start:q} "
+        "--dataset-manifest {input.dataset:q} --holdout {input.holdout:q} --start {input.folders:q} --start-manifests {input.start:q} "
         "--base-manifest {input.base:q} --cleared {input.cleared:q} --rehearsed {params.rehearsed:q} "
         "--work {params.work:q} --finished {params.finished:q} --checkpoint {output.checkpoint:q} --manifest {output.manifest:q} "
         "--environment {params.environment:q} 2>&1 | tee {log:q}"

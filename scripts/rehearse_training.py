@@ -82,6 +82,7 @@ def rehearse(args: argparse.Namespace, settings: "TrainedRunSettings") -> None:
             run=args.run,
             settings=settings.model_copy(update=changes),
             dataset=args.dataset_manifest,
+            holdout=args.holdout,
             starts=[args.start],
             start_manifests=[args.start_manifest],
             work=work_folder(args),
@@ -100,6 +101,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--run", required=True, help="name of the run")
     parser.add_argument("--settings", required=True, help="the run's settings, as JSON or @FILE")
     parser.add_argument("--dataset-manifest", type=Path, required=True, help="manifest of the shards to train on")
+    parser.add_argument("--holdout", type=Path, nargs="?", help="manifest of its held-out rows, for validation")
     parser.add_argument("--start", type=Path, required=True, help="folder of the base model")
     parser.add_argument("--start-manifest", type=Path, required=True, help="its manifest")
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder to write")

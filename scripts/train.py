@@ -33,7 +33,7 @@ def main(args: argparse.Namespace) -> None:
 def take_or_train(args: argparse.Namespace, settings: "TrainedRunSettings") -> None:
     """Take the finished checkpoint of an equal training; without one, train what was rehearsed and keep it."""
     from syntune.artifacts.clearances import Clearance, rehearsed_fingerprint
-    from syntune.artifacts.fingerprints import training_fingerprint
+    from syntune.artifacts.fingerprints import data_content, training_fingerprint
     from syntune.artifacts.manifests import read_manifest
     from syntune.artifacts.reading import REMAKE, read_json_file
     from syntune.errors import UserError
@@ -44,7 +44,7 @@ def take_or_train(args: argparse.Namespace, settings: "TrainedRunSettings") -> N
 
     dataset = read_manifest(args.dataset_manifest)
     starts = [read_manifest(path).content for path in args.start_manifests]
-    fingerprint = training_fingerprint(settings, dataset.content, starts)
+    fingerprint = training_fingerprint(settings, data_content(settings, dataset), starts)
     finished = FinishedCheckpoints(args.finished, settings.keep_finished)
     as_rehearsed = read_params(args.rehearsed_settings or args.settings, TrainedRunSettings)
     rehearsed = rehearsed_fingerprint(as_rehearsed, dataset, read_manifest(args.base_manifest))
@@ -77,6 +77,7 @@ def train(args: argparse.Namespace, settings: "TrainedRunSettings") -> None:
             run=args.run,
             settings=settings,
             dataset=args.dataset_manifest,
+            holdout=args.holdout,
             starts=args.start,
             start_manifests=args.start_manifests,
             work=args.work,
@@ -95,6 +96,7 @@ def parser() -> argparse.ArgumentParser:
         "--rehearsed-settings", help="the settings that were rehearsed, where another seed of theirs is trained"
     )
     parser.add_argument("--dataset-manifest", type=Path, required=True, help="manifest of the shards to train on")
+    parser.add_argument("--holdout", type=Path, nargs="?", help="manifest of its held-out rows, for validation")
     parser.add_argument(
         "--start", type=Path, nargs="+", required=True, help="folders to start from: a full checkpoint, then adapters"
     )

@@ -125,11 +125,16 @@ def test_a_config_of_the_project(folder, name):
 
 
 def test_held_out_rows_come_before_every_shard(folder):
-    workflow, config = variant(folder, "holdout", datasets={"synthetic": {"holdout": "10%"}})
+    workflow, config = variant(
+        folder, "holdout", datasets={"synthetic": {"holdout": "10%"}}, runs={"synthetic": {"eval_steps": 2}}
+    )
     assert workflow.planned() == jobs(config) | {"hold_out synthetic"}
     before = workflow.planned("results/data/raw.manifest.json")
     assert {"gather_synthesis synthetic", "hold_out synthetic", "shard raw"} <= before
     assert "shard synthetic" not in before
+    commands = workflow.snakemake("-n", "-p").stdout
+    validated = re.findall(r"python scripts/(\w+)\.py --run (\S+) .*--holdout results/data/synthetic", commands)
+    assert sorted(validated) == [("rehearse_training", "synthetic"), ("train", "synthetic")]
 
 
 def test_slices_are_gathered(folder):

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from syntune.artifacts.fingerprints import training_fingerprint
+from syntune.artifacts.fingerprints import data_content, training_fingerprint
 from syntune.artifacts.manifests import Manifest
 from syntune.artifacts.schema import Artifact
 from syntune.settings.runs import TrainedRunSettings
@@ -27,4 +27,4 @@ def rehearsed_fingerprint(settings: TrainedRunSettings, dataset: Manifest, base:
 
     It changes with nothing but what makes Snakemake rehearse again.
     """
-    return training_fingerprint(settings, dataset.content, [base.content])
+    return training_fingerprint(settings, data_content(settings, dataset), [base.content])

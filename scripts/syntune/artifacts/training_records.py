@@ -25,6 +25,7 @@ class StepMetrics(Artifact):
         tokens_per_second: tokens a second.
         memory_gib: the peak so far.
         mfu: model FLOPs utilization, a share of 1; left out where the device's speed is not known.
+        validation_loss: of the held-out rows after the step, where it was computed.
     """
 
     step: int
@@ -40,6 +41,34 @@ class StepMetrics(Artifact):
     tokens_per_second: float | None = None
     memory_gib: float | None = None
     mfu: float | None = None
+    validation_loss: float | None = None
+
+
+class ValidationLoss(Schema):
+    """The loss of the held-out rows, in nats a supervised token, after a step; step 0 is before the first."""
+
+    step: int
+    loss: float
+
+
+class Validation(Schema):
+    """The validation of a run.
+
+    Attributes:
+        rows: held-out rows.
+        supervised_tokens: that the losses are of.
+        losses: in the order of the steps.
+        best_step: the step after which the loss was lowest, the first of several.
+        best_loss: that loss.
+        stopped_early: whether the run ended because the loss fell no more.
+    """
+
+    rows: int
+    supervised_tokens: int
+    losses: list[ValidationLoss]
+    best_step: int
+    best_loss: float
+    stopped_early: bool
 
 
 class HealthCheck(Schema):
@@ -97,6 +126,7 @@ class TrainingSummary(Artifact):
         attention: the implementation's name.
         micro_batches: per rank and step.
         zero: the settings of ZeRO; None without.
+        validation: the losses of held-out rows; None without.
         verdicts: of the health checks.
         learned: ``ok``, ``failed`` or, where that cannot be told, ``warning``.
         healthy: whether no check failed.
@@ -131,6 +161,7 @@ class TrainingSummary(Artifact):
     attention: str | None = None
     micro_batches: int | None = None
     zero: dict[str, Any] | None = None
+    validation: Validation | None = None
     verdicts: list[HealthCheck] = []
     learned: str | None = None
     healthy: bool | None = None

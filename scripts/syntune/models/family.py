@@ -121,6 +121,12 @@ class Family(Protocol):
         DeepSpeed lets go of a layer too early whose input needs no gradient.
         """
 
+    def without_dropout(self, model: nn.Module) -> None:
+        """Let a model that trains, wrapped or not, compute :meth:`training_loss` without dropout and else as it does.
+
+        ``model.train()`` takes it back.
+        """
+
     def training_loss(self, model: nn.Module, batch: Row, supervised: int) -> torch.Tensor:
         """Cross-entropy summed over the batch's supervised tokens, divided by ``supervised``, those of the whole step.
 

@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from syntune import formats
 from syntune.artifacts.manifests import Manifest
 from syntune.artifacts.scores import Interval
-from syntune.artifacts.training_records import StepMetrics
+from syntune.artifacts.training_records import StepMetrics, Validation
 from syntune.files import atomic_file
 from syntune.pages.colours import light
 from syntune.reporting.palette import run_colours, run_dashes
@@ -88,13 +88,16 @@ def draw_figures(records: Records, folder: Path) -> dict[str, Drawing]:
 
 
 def draw_loss(records: Records) -> tuple[Figure, str]:
-    """Training loss on a logarithmic scale that its values fill, with the loss of a uniform guess.
+    """Training loss and validation losses on a logarithmic scale that their values fill, and that of a uniform guess.
 
     That is ln(vocabulary), where the vocabulary is recorded; a line only where it lies near the values.
     """
     figure, axes = _panels("Loss, nats a supervised token")
     _curves(axes, records, _loss)
-    bottom, top = _zoom(axes, [loss for steps in records.metrics.values() for _, loss in _points(steps, _loss)])
+    validated = _validation(axes, records)
+    losses = [loss for steps in records.metrics.values() for _, loss in _points(steps, _loss)]
+    losses += [line.loss for found in _validations(records).values() for line in found.losses]
+    bottom, top = _zoom(axes, losses)
     for place, (label, guess) in enumerate(uniform_guesses(records).items()):
         text = f"uniform guess over {label}: {formats.number(guess)}"
         note = {"ha": "right", "color": light("soft"), "fontsize": 8.5, "textcoords": "offset points"}
@@ -104,7 +107,8 @@ def draw_loss(records: Records) -> tuple[Figure, str]:
         else:
             side = "above" if guess > top else "below"
             axes.annotate(f"{text}, {side} the figure", (1, 1), (-2, 2 + 11 * place), xycoords="axes fraction", **note)
-    return _finished(figure, records), _told("Training loss by step", records, _loss, "")
+    told = _told("Training loss by step", records, _loss, "")
+    return _finished(figure, records), f"{told} {validated}".strip()
 
 
 def _zoom(axes: Axes, values: list[float]) -> tuple[float, float]:
@@ -317,6 +321,22 @@ def _curves(axes: Axes, records: Records, value: Value, smooth: bool = True) -> 
 def _loss(step: StepMetrics) -> float | None:
     """A step's training loss."""
     return step.loss
+
+
+def _validations(records: Records) -> dict[str, Validation]:
+    """The validation of each run that has one."""
+    return {run: summary.validation for run, summary in records.summaries.items() if summary.validation}
+
+
+def _validation(axes: Axes, records: Records) -> str:
+    """Each trained run's validation losses, as diamonds on a dotted line; in words, where they begin and end."""
+    colours, told = run_colours(records), []
+    for run, found in _validations(records).items():
+        steps, losses = [line.step for line in found.losses], [line.loss for line in found.losses]
+        axes.plot(steps, losses, color=light(colours[run]), linestyle=":", linewidth=1.4, marker="D", markersize=4)
+        first, last, best = (formats.number(loss) for loss in (losses[0], losses[-1], found.best_loss))
+        told.append(f"{run} from {first} to {last}, lowest {best} at step {found.best_step}")
+    return f"Diamonds: validation loss on held-out rows, {'; '.join(told)}." if told else ""
 
 
 def _points(steps: list[StepMetrics], value: Value) -> list[tuple[int, float]]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from syntune.settings.strict import Name, Strict
+from syntune.settings.strict import Name, Strict, is_unset
 
 
 class MixSettings(Strict):
@@ -57,11 +57,6 @@ def _amount(value: Any) -> Any:
 Amount = Annotated[int | float | None, BeforeValidator(_amount, json_schema_input_type=int | float | str | None)]
 
 
-def is_none(value: Any) -> bool:
-    """Whether a key is not set: it is then left out of params and fingerprints, as if there were none."""
-    return value is None
-
-
 class DatasetSettings(Strict):
     """One training dataset: sharded Parquet with the images inside."""
 
@@ -86,7 +81,7 @@ class DatasetSettings(Strict):
     )
     holdout: Amount = Field(
         default=None,
-        exclude_if=is_none,
+        exclude_if=is_unset,
         description="take rows out before training, for validation and benchmarks of one's own: a number, or a share "
         "of the dataset's own rows (0.1 or 10%). They are chosen by a hash of the image file, text alone by its seed "
         "row's id; no dataset of the config keeps a row about the same image file or of the same seed row",

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from syntune.settings.methods import METHODS
 from syntune.settings.pixels import PixelSettings
-from syntune.settings.strict import Name, Strict
+from syntune.settings.strict import Name, Strict, is_unset
 
 NOT_IN_RESULT = {"save_steps", "keep_checkpoints", "keep_finished", "workers", "timeout"}
 """Settings of a run that change no byte of its checkpoint."""
@@ -81,6 +81,14 @@ class HealthSettings(Strict):
     )
 
 
+class EarlyStopSettings(Strict):
+    """When a run ends before its last step."""
+
+    patience: int = Field(
+        ge=1, description="validation losses in a row that are not below the lowest so far, after which the run ends"
+    )
+
+
 class TrainedRunSettings(PixelSettings):
     """A run that trains."""
 
@@ -115,6 +123,18 @@ class TrainedRunSettings(PixelSettings):
     gradient_checkpointing: bool = Field(default=False, description="recompute activations to save memory")
     zero: ZeroSettings | None = Field(
         default=None, description="train under DeepSpeed ZeRO; null trains without DeepSpeed"
+    )
+    eval_steps: int | None = Field(
+        default=None,
+        ge=1,
+        exclude_if=is_unset,
+        description="optimizer steps from one validation loss to the next, over what the dataset holds out (holdout), "
+        "without dropout; also before the first step and after the last. null: none",
+    )
+    early_stop: EarlyStopSettings | None = Field(
+        default=None,
+        exclude_if=is_unset,
+        description="end the run when validation loss falls no more; needs eval_steps",
     )
     save_steps: int = Field(default=50, ge=1, description="optimizer steps between checkpoints of the work folder")
     keep_checkpoints: int = Field(default=2, ge=1, description="checkpoints that the work folder keeps, the newest")
@@ -157,6 +177,8 @@ class TrainedRunSettings(PixelSettings):
             raise ValueError(
                 f"global_batch_size {self.global_batch_size} leaves some of {self.gpus} GPUs without a row"
             )
+        if self.early_stop and not self.eval_steps:
+            raise ValueError("early_stop needs a validation loss: set eval_steps")
         if self.micro_batch_tokens < self.max_length:
             raise ValueError(
                 f"micro_batch_tokens {self.micro_batch_tokens} cannot hold a row of max_length {self.max_length}"

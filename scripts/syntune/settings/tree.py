@@ -86,6 +86,8 @@ class Settings(Strict):
             self._trainable(f"runs.{name}.start", run.start)
             if not isinstance(run, BaseRunSettings):
                 _known(f"runs.{name}.dataset", run.dataset, self.datasets, "datasets")
+                if run.eval_steps and run.dataset not in self.held_out:
+                    raise ValueError(f"runs.{name}.eval_steps: nothing is held out; set datasets.{run.dataset}.holdout")
             self._sees_as_its_start(name)
             self.ancestry(name)
             self._replicates_fit(name)

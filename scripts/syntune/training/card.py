@@ -50,8 +50,8 @@ Trained by Syntune: method `{settings.method}` on dataset `{dataset.name}`, from
 {summary.steps} steps, {summary.samples:,} rows and {summary.supervised_tokens:,} supervised tokens in \
 {summary.seconds:,.0f} s on {machine.ranks} x {machine.device}: {summary.samples_per_second} rows/s. \
 Peak memory {summary.memory.peak_gib} GiB ({summary.memory.kind}). Loss {summary.first_loss:.4f} at the first step, \
-{summary.final_loss:.4f} at the last. {parameters.trainable:,} of {parameters.total:,} parameters \
-trained, {parameters.lora:,} of them LoRA. Attention: {finished.ready.attention}.
+{summary.final_loss:.4f} at the last. {_validated(finished)}{parameters.trainable:,} of {parameters.total:,} \
+parameters trained, {parameters.lora:,} of them LoRA. Attention: {finished.ready.attention}.
 
 | hyperparameter | value |
 |---|---|
@@ -94,6 +94,18 @@ def _use(finished: Finished, starts: list[Manifest]) -> str:
         ]
     parts += ["On the hub:", usage.block("sh", usage.upload(own))]
     return "\n\n".join(parts)
+
+
+def _validated(finished: Finished) -> str:
+    """What the held-out rows said."""
+    if (found := finished.validation) is None:
+        return ""
+    first, last = found.losses[0], found.losses[-1]
+    ended = " The run ended there, since it fell no more." if found.stopped_early else ""
+    return (
+        f"Validation loss on {found.rows:,} held-out rows: {first.loss:.4f} before, {last.loss:.4f} after step "
+        f"{last.step}, lowest after step {found.best_step} ({found.best_loss:.4f}).{ended} "
+    )
 
 
 def _shown(value: Any) -> str:

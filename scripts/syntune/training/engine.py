@@ -50,6 +50,7 @@ class PlannedTrainer(Trainer):
         super().__init__(train_dataset=rows, **kwargs)
         self.loss_is_scaled_for_ga = True
         self.model_accepts_loss_kwargs = True
+        self.planned_steps = self.args.max_steps
         self.micro_losses: list[float | torch.Tensor] = []
 
     def _prepare_for_training(self, *args: Any, **kwargs: Any) -> tuple[nn.Module, DataLoader]:
@@ -65,11 +66,11 @@ class PlannedTrainer(Trainer):
         return DataLoader(
             self.rows,
             batch_sampler=Batches(self.plan, self.args.process_index, self.args.max_steps),
-            collate_fn=_Collate(self.processor),
+            collate_fn=Collate(self.processor),
             num_workers=workers,
             prefetch_factor=2 if workers else None,
             pin_memory=self.args.device.type == "cuda",
-            worker_init_fn=_start_worker,
+            worker_init_fn=start_worker,
         )
 
     def get_batch_samples(self, epoch_iterator: Iterator[Row], num_batches: int, device: torch.device) -> Any:
@@ -148,18 +149,19 @@ class _Lazily:
         return islice(self.iterator, self.count)
 
 
-def _start_worker(worker: int) -> None:
+def start_worker(worker: int) -> None:
     """Let go of the files that the parent has open: each worker opens its own."""
     get_worker_info().dataset.shards.close()
 
 
-class _Collate:
+class Collate:
     """A batch of rows; a class, so that a worker can be given it where processes are not forked."""
 
     def __init__(self, processor: Processor) -> None:
         self.processor = processor
 
     def __call__(self, rows: list[Row]) -> Row:
+        """A training batch."""
         return padded(self.processor, rows)
 
 

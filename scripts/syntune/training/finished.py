@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from syntune.artifacts.training_records import StepMetrics
+from syntune.artifacts.training_records import StepMetrics, Validation
 from syntune.training.health import LEARNED, OK
 from syntune.training.job import Job
 from syntune.training.ready import Ready
@@ -45,6 +45,7 @@ class Finished:
         trained_rows: those of them that a step took.
         micro_batches: per rank and step.
         steps: the lines of metrics.
+        validation: the losses of held-out rows; None without.
         verdicts: of the health checks.
         machine: what it was trained on.
         wall_seconds: of this attempt's training.
@@ -60,6 +61,7 @@ class Finished:
     trained_rows: int
     micro_batches: int
     steps: list[StepMetrics]
+    validation: Validation | None
     verdicts: list[dict[str, str]]
     machine: Machine
     wall_seconds: float

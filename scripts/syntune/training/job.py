@@ -14,6 +14,7 @@ class Job:
         run: the run's name.
         settings: the run's.
         dataset: manifest of the shards.
+        holdout: manifest of what the dataset holds out; None where the run has no validation.
         starts: the folders that the run starts from: a full checkpoint, then adapters.
         start_manifests: their manifests.
         work: folder of work folders.
@@ -33,6 +34,7 @@ class Job:
     work: Path
     checkpoint: Path
     manifest: Path
+    holdout: Path | None = None
     stage: str = "train"
     rehearses: TrainedRunSettings | None = None
     rehearsed_steps: int | None = None

@@ -70,7 +70,7 @@ def judge_learning(
             faults.append(f"it did not fall by more than {_NOISES} times its noise")
     if validation:
         seen.append(f"validation loss {validation[0]:.3f} to {validation[-1]:.3f}")
-        if validation[-1] >= validation[0]:
+        if not validation[-1] < validation[0]:  # nor if one is no number
             faults.append("held-out rows are not answered better than before")
     if moved is not None:
         seen.append(f"adapter B at {moved:.2g} of A")

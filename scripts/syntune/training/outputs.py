@@ -63,6 +63,7 @@ def write_checkpoint(
             "learned": finished.learned,
             "health": finished.verdicts,
             "warnings": finished.warnings,
+            **({"validation": finished.validation.as_written()} if finished.validation else {}),
         },
     )
 
@@ -100,6 +101,7 @@ def summarize(finished: Finished) -> TrainingSummary:
         attention=finished.ready.attention,
         micro_batches=finished.micro_batches,
         zero=settings.zero.model_dump() if settings.zero else None,
+        validation=finished.validation,
         verdicts=finished.verdicts,
         learned=finished.learned,
         healthy=all(check["status"] != FAILED for check in finished.verdicts),

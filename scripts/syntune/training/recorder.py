@@ -18,6 +18,7 @@ from syntune.training.device import peak_memory_gib
 from syntune.training.engine import PlannedTrainer
 from syntune.training.flops import Flops, matmul_flops_per_second
 from syntune.training.health import Health, Unhealthy
+from syntune.training.validation import Validator
 
 log = logging.getLogger("train")
 
@@ -29,9 +30,17 @@ class Recorder(TrainerCallback):
     """Writes ``metrics.jsonl`` and feeds the health checks; on the first rank only it writes."""
 
     def __init__(
-        self, trainer: PlannedTrainer, health: Health, metrics: Path, flops: Flops, speed: float | None, writes: bool
+        self,
+        trainer: PlannedTrainer,
+        health: Health,
+        metrics: Path,
+        flops: Flops,
+        speed: float | None,
+        writes: bool,
+        validator: Validator | None,
     ) -> None:
         """``speed`` is what MFU is a share of, in FLOP/s; None leaves it out."""
+        self.validator = validator
         self.trainer, self.health, self.metrics = trainer, health, metrics
         self.flops, self.speed, self.writes = flops, speed, writes
         self.clock = self.started = self.told = time.perf_counter()
@@ -96,11 +105,14 @@ class Recorder(TrainerCallback):
             torch.cuda.synchronize()
         now = time.perf_counter()
         seconds, self.clock = now - self.clock, now
-        tokens = int(lengths.sum())
         measured = {}
+        if self.validator and (validated := self.validator.at(step)) is not None:
+            measured["validation_loss"] = validated
+            seconds -= self.validator.seconds
+        tokens = int(lengths.sum())
         if self.speed:
             done = self.flops.rows(lengths.tolist(), supervised)
-            measured = {"mfu": round(done / seconds / (self.speed * self.trainer.args.world_size), 4)}
+            measured["mfu"] = round(done / seconds / (self.speed * self.trainer.args.world_size), 4)
         return StepMetrics(
             step=step,
             epoch=round(step * plan.global_batch_size / len(index), 6),
@@ -143,7 +155,9 @@ class Recorder(TrainerCallback):
         return ", ".join(names) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
 
 
-def record(trainer: PlannedTrainer, health: Health, folder: Path, done: int, writes: bool) -> Recorder:
+def record(
+    trainer: PlannedTrainer, health: Health, folder: Path, done: int, writes: bool, validator: Validator | None
+) -> Recorder:
     """Have a trainer's steps recorded and checked, beginning with the ``done`` ones of earlier attempts.
 
     Args:
@@ -152,6 +166,7 @@ def record(trainer: PlannedTrainer, health: Health, folder: Path, done: int, wri
         folder: where metrics and TensorBoard's events are.
         done: steps that are behind it.
         writes: whether this rank writes.
+        validator: what computes validation losses; it runs before the steps are recorded.
 
     Raises:
         Unhealthy: a step of an earlier attempt was not healthy.
@@ -159,10 +174,12 @@ def record(trainer: PlannedTrainer, health: Health, folder: Path, done: int, wri
     device = trainer.args.device
     speed = matmul_flops_per_second(device) if device.type == "cuda" else None
     flops = Flops(trainer.model, trainer.family)
-    recorder = Recorder(trainer, health, folder / "metrics.jsonl", flops, speed, writes)
+    recorder = Recorder(trainer, health, folder / "metrics.jsonl", flops, speed, writes, validator)
     if writes:
         events = SummaryWriter(log_dir=str(folder / "events"), purge_step=done + 1 if done else None)
         trainer.add_callback(TensorBoardCallback(events))
+        if validator:
+            validator.events = events
     trainer.add_callback(recorder)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()

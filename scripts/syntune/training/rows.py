@@ -215,7 +215,7 @@ class TrainingRows(Dataset):
 def read_rows(
     dataset: Path, processor: Processor, settings: TrainedRunSettings, folder: Path, ranks: Ranks
 ) -> TrainingRows:
-    """The rows of a run: tokenised on the first rank, for which the others wait.
+    """The rows of a run, or those that it is validated on: tokenised on the first rank, for which the others wait.
 
     Args:
         dataset: manifest of the shards.
@@ -234,7 +234,7 @@ def read_rows(
             raise UserError(f"rank {ranks.rank} waited {settings.timeout} minutes for the dataset's tokens (timeout)")
         time.sleep(1)
     index = index_rows(shards, processor, folder, processor.max_length, settings.too_long, settings.pixels())
-    log.info("dataset %s: %s", settings.dataset, describe(index))
+    log.info("%s: %s", dataset.name.removesuffix(".manifest.json"), describe(index))
     return TrainingRows(shards, index, processor, settings.pixels())
 
 

@@ -25,6 +25,7 @@ from syntune.training.ranks import Ranks, leave_ranks
 from syntune.training.ready import load_start, make_ready
 from syntune.training.recorder import record
 from syntune.training.rows import read_rows
+from syntune.training.validation import validate
 from syntune.training.work import Work
 from syntune.training.zero import trained_tensors, unpartitioned
 
@@ -80,7 +81,11 @@ def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, is_random: 
         done = int(checkpoint.name.rpartition("-")[2])
         log.info("going on after step %d, from %s", done, checkpoint)
     trainer = build_trainer(ready, rows, plan, settings, work)
-    recorder = record(trainer, health, work.folder, done, ranks.first)
+    validator = None
+    if job.holdout:
+        held_out = read_rows(job.holdout, start.processor, settings, work.folder / "holdout-tokens", ranks)
+        validator = validate(trainer, held_out, job, work.folder, done, ranks.first)
+    recorder = record(trainer, health, work.folder, done, ranks.first, validator)
     begun = time.perf_counter()
     with unpartitioned(ready.model, ready.unpartitioned, device):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -90,7 +95,8 @@ def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, is_random: 
         log_rehearsal(recorder.steps[-1].seconds, device, plan.steps_of_run)
     health.at_end({name: float(tensor.abs().max()) for name, tensor in tensors.items() if ".lora_B." in name})
     if not job.rehearses:
-        health.learned(adapter_move(tensors))
+        losses = [line.loss for line in validator.losses] if validator else []
+        health.learned(adapter_move(tensors), losses)
     return Finished(
         job=job,
         ready=ready,
@@ -100,6 +106,7 @@ def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, is_random: 
         trained_rows=plan.step_plan.taken(len(recorder.steps)),
         micro_batches=plan.step_plan.micro_batches,
         steps=recorder.steps,
+        validation=validator.report() if validator else None,
         verdicts=health.report(),
         machine=Machine(device_name(device), ranks.count, peak_memory_gib(device), memory_kind(device)),
         wall_seconds=time.perf_counter() - begun,

@@ -213,6 +213,14 @@ def test_keys_that_are_not_set_are_no_params():
     """So that datasets and runs of before they came are as they were."""
     settings = read_settings(demo(), Settings, "config.yaml")
     assert "holdout" not in as_params(settings.datasets["raw"])
+    assert not {"eval_steps", "early_stop"} & settings.runs["raw"].model_dump().keys()
+
+
+def test_validation_needs_held_out_rows_and_early_stop_needs_validation():
+    with pytest.raises(UserError, match=r"runs.raw.eval_steps: nothing is held out; set datasets.raw.holdout"):
+        read_settings(changed("runs/raw/eval_steps", 50), Settings, "config.yaml")
+    with pytest.raises(UserError, match="early_stop needs a validation loss: set eval_steps"):
+        read_settings(changed("runs/raw/early_stop", {"patience": 2}), Settings, "config.yaml")
 
 
 def test_every_key_is_described():

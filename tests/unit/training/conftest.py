@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from training_samples import sample_rows, write_dataset
+from training_samples import held_out_rows, sample_rows, write_dataset
 
 from syntune.models.prepare import Ingredients, prepare_base
 from syntune.settings.models import TinyModelSettings
@@ -15,6 +15,12 @@ from syntune.training.job import Job
 def dataset(tmp_path_factory) -> Path:
     """The manifest of a small dataset."""
     return write_dataset(tmp_path_factory.mktemp("data"), sample_rows())
+
+
+@pytest.fixture(scope="session")
+def holdout(tmp_path_factory) -> Path:
+    """The manifest of a few held-out rows."""
+    return write_dataset(tmp_path_factory.mktemp("holdout"), held_out_rows(), shards=1)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from tiny_models import KINDS, write_model
-from training_samples import sample_rows, write_dataset
+from training_samples import held_out_rows, sample_rows, write_dataset
 
 from syntune.models.checkpoints import load_chain
 from syntune.models.prepare import Ingredients, prepare_base
@@ -35,11 +35,18 @@ def test_a_model_is_prepared_trained_and_asked(kind, job, tmp_path):
     settings = LocalModelSettings(source="local", path=str(tmp_path / "source"))
     prepare_base("base", settings, Ingredients(), base, Path(f"{base}.manifest.json"))
     rows = [row for row in sample_rows() if len(row["images"]) == 1]
-    run = job(rows=write_dataset(tmp_path / "data", rows), micro_batch_tokens=2000, max_length=500)
-    run = replace(run, starts=[base], start_manifests=[Path(f"{base}.manifest.json")])
+    run = job(rows=write_dataset(tmp_path / "data", rows), micro_batch_tokens=2000, max_length=500, eval_steps=6)
+    run = replace(
+        run,
+        holdout=write_dataset(tmp_path / "holdout", held_out_rows()[:-1], shards=1),
+        starts=[base],
+        start_manifests=[Path(f"{base}.manifest.json")],
+    )
     train_run(run)
     losses = [json.loads(line)["loss"] for line in (run.checkpoint / "metrics.jsonl").read_text().splitlines()]
     assert losses[-1] < losses[0]
+    before, after = json.loads((run.checkpoint / "summary.json").read_text())["validation"]["losses"]
+    assert after["loss"] < before["loss"]
     loaded = load_chain([base, run.checkpoint], torch.float32)
     assert "modules_to_save" in (run.checkpoint / "adapter_config.json").read_text()
     assert (

@@ -35,6 +35,10 @@ def losses(checkpoint: Path) -> list[float]:
     return [line["loss"] for line in metrics(checkpoint)]
 
 
+def validation(run) -> dict:
+    return json.loads((run.checkpoint / "summary.json").read_text())["validation"]
+
+
 def weights(checkpoint: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in sorted(checkpoint.glob("*.safetensors"))}
 
@@ -365,17 +369,17 @@ def test_gradient_checkpointing_changes_no_bit(trained, job):
         ("full", 2, {"stage": 3}),
     ],
 )  # fmt: skip
-def test_ranks_and_zero_train_the_same(trained, method, ranks, zero, tmp_path):
+def test_ranks_and_zero_train_the_same(trained, holdout, method, ranks, zero, tmp_path):
     """With gloo, several ranks through torchrun; text-only rows among them, and nothing is saved empty."""
-    without = {"lora": trained.settings.lora.model_copy(update={"dropout": 0.0}), "method": method}
+    without = {"lora": trained.settings.lora.model_copy(update={"dropout": 0.0}), "method": method, "eval_steps": 3}
     settings = trained.settings.model_copy(update=without)
-    plain = replace(again(trained, "plain"), settings=settings)
+    plain = replace(again(trained, "plain"), settings=settings, holdout=holdout)
     train_run(plain)
     settings = json.loads(settings.model_dump_json()) | {"zero": zero}
     other = again(trained, "other")
     started = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", "--"] if ranks > 1 else []
     arguments = {
-        "--run": "run", "--settings": json.dumps(settings), "--dataset-manifest": other.dataset,
+        "--run": "run", "--settings": json.dumps(settings), "--dataset-manifest": other.dataset, "--holdout": holdout,
         "--start": other.starts[0], "--start-manifests": other.start_manifests[0], "--work": other.work,
         "--checkpoint": other.checkpoint, "--manifest": other.manifest, "--base-manifest": other.start_manifests[0],
         "--cleared": tmp_path / "cleared", "--rehearsed": tmp_path / "rehearsed.json",
@@ -395,6 +399,8 @@ def test_ranks_and_zero_train_the_same(trained, method, ranks, zero, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:]
     assert losses(other.checkpoint) == pytest.approx(losses(plain.checkpoint), abs=2e-4)
+    validated = [[line["loss"] for line in validation(run)["losses"]] for run in (other, plain)]
+    assert len(validated[0]) == 3 and validated[0] == pytest.approx(validated[1], abs=2e-4)
     name = "adapter_model.safetensors" if method == "lora" else "model.safetensors"
     found, wanted = (load_file(run.checkpoint / name) for run in (other, plain))
     assert found.keys() == wanted.keys()

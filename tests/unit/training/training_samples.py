@@ -66,6 +66,15 @@ def write_dataset(folder: Path, rows: list[dict], shards: int = 2) -> Path:
     return manifest
 
 
+def held_out_rows() -> list[dict]:
+    """Rows of other pictures than :func:`sample_rows`."""
+    shown = [
+        {"id": f"held-{number}", "images": [picture(color, (31, 47))], "messages": talk("<image>\nWhat color?", color)}
+        for number, color in enumerate(COLORS)
+    ]
+    return [*shown, {"id": "held-text", "images": [], "messages": talk("Say red please.", "red")}]
+
+
 def again(job: Job, name: str) -> Job:
     """The same job with other outputs."""
     folder = job.checkpoint.parent

@@ -129,6 +129,10 @@ class HfFamily:
             raise UserError("zero: several GPUs under DeepSpeed are for family mgm; leave zero out, or take one GPU")
         model.enable_input_require_grads()
 
+    def without_dropout(self, model: nn.Module) -> None:
+        """As for answering."""
+        model.eval()
+
     def training_loss(self, model: nn.Module, batch: Row, supervised: int | torch.Tensor) -> torch.Tensor:
         """Cross-entropy summed over the batch's supervised tokens, divided by ``supervised``, those of the whole step.
 

@@ -78,6 +78,14 @@ class MgmFamily:
         """Set :attr:`MgmForConditionalGeneration.encodes_without_images`."""
         model.encodes_without_images = True
 
+    def without_dropout(self, model: nn.Module) -> None:
+        """As for answering, but rows are packed and no logits are kept: what is left in training has no dropout."""
+        model.eval()
+        for module in model.modules():
+            if isinstance(module, MgmForConditionalGeneration):
+                for part in (module, *module.vision_connector):
+                    part.training = True
+
     def training_loss(self, model: nn.Module, batch: Row, supervised: int) -> torch.Tensor:
         """The model's own loss: the whole of the logits never exists."""
         return model(**batch, num_items_in_batch=supervised).loss
