@@ -24,6 +24,7 @@ try:
     from syntune.recipes.reading import read_recipe
     from syntune.recipes.stages import Stage, stages_of
     from syntune.settings.comparisons import baseline_run, pairs_to_compare
+    from syntune.settings.holdouts import QUESTIONS, SHARD, ask_held_out, asked_of, holdout_folder
     from syntune.settings.methods import METHODS
     from syntune.settings.paths import check_paths
     from syntune.settings.reading import read_settings
@@ -80,7 +81,8 @@ else:
 TRAININGS = {run: settings.trainings(run) for run in settings.runs}
 REHEARSED_AS = {training: run for run, trainings in TRAININGS.items() for training in trainings}
 BASELINE, COMPARED_PAIRS = baseline_run(settings), pairs_to_compare(settings)
-settings = write_out(settings)
+ASKED_OF = asked_of(settings)
+settings = ask_held_out(write_out(settings), RESULTS)
 """Each run of the config with its trainings, and each training with its run, which is rehearsed for all of them; what
 is compared with what. From here on, each training is a run of the settings."""
 
@@ -126,13 +128,23 @@ WITH_RECIPE = [name for name, dataset in settings.datasets.items() if dataset.re
 SEARCHED = list(dict.fromkeys(settings.runs[name].dataset for name in TRAINED)) if settings.benchmarks else []
 """The runs that train; the datasets that have a recipe; those that some run trains on, searched for benchmarks."""
 
-HELD_OUT = {name: f"{RESULTS}/data/{name}.holdout" for name in settings.held_out}
-"""The folder of what each dataset holds out; no dataset keeps a row of it."""
+
+def held_out(dataset: str, file: str) -> list[str]:
+    """The manifest of what a dataset holds out, and one of its files."""
+    folder = holdout_folder(RESULTS, dataset)
+    return [f"{folder}.manifest.json", ancient(f"{folder}/{file}")]
+
+
+HELD_OUT = {name: held_out(name, SHARD) for name in settings.held_out}
+"""The rows that each dataset holds out; no dataset keeps one of them."""
 
 MADE_FROM = [sorted(set().union(*names)) for names in zip(*map(settings.made_from, settings.runs))] or [[], [], []]
 """The models, the datasets and the seeds that the runs are made from."""
 
-BENCHMARK_FILES = {name: benchmark.files() for name, benchmark in settings.benchmarks.items()}
+BENCHMARK_FILES = {
+    name: held_out(ASKED_OF[name], QUESTIONS) if name in ASKED_OF else benchmark.files()
+    for name, benchmark in settings.benchmarks.items()
+}
 BENCHMARK_IMAGES = {
     name: [ancient(folder) for folder in benchmark.folders()] for name, benchmark in settings.benchmarks.items()
 }
@@ -301,7 +313,8 @@ def run_dataset(wildcards) -> dict[str, list[str]]:
 def run_holdout(wildcards) -> dict[str, list[str]]:
     """What the dataset of a run holds out, if the run has validation losses."""
     run = settings.runs[wildcards.run]
-    return made([HELD_OUT[run.dataset]] if run.eval_steps else [], "holdout", "held_out_rows")
+    manifest, rows = HELD_OUT[run.dataset] if run.eval_steps else ([], [])
+    return {"holdout": manifest, "held_out_rows": rows}
 
 
 def run_start(wildcards) -> dict[str, list[str]]:

@@ -6,7 +6,8 @@ rule hold_out:
     input:
         unpack(own_rows),
     output:
-        rows=directory("<results>/data/{dataset}.holdout"),
+        rows=f"<results>/data/{{dataset}}.holdout/{SHARD}",
+        questions=f"<results>/data/{{dataset}}.holdout/{QUESTIONS}",
         manifest="<results>/data/{dataset}.holdout.manifest.json",
     log:
         "<results>/logs/hold_out/{dataset}.log",
@@ -23,7 +24,7 @@ rule hold_out:
         settings=holdout_settings,
     shell:
         "python scripts/hold_out.py --dataset {wildcards.dataset:q} --settings {params.settings:q} "
-        "--rows-manifest {input.manifest:q} --output {output.rows:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
+        "--rows-manifest {input.manifest:q} --shard {output.rows:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
 
 
 rule shard:
@@ -31,8 +32,7 @@ rule shard:
     input:
         unpack(rows_to_shard),
         lineages=synthesis_lineages,
-        held_out=[f"{folder}.manifest.json" for folder in HELD_OUT.values()],
-        held_out_rows=ancient(list(HELD_OUT.values())),
+        held_out=list(HELD_OUT.values()),
     output:
         shards=directory("<results>/data/{dataset}"),
         lineage="<results>/data/{dataset}.lineage.parquet",
@@ -52,7 +52,7 @@ rule shard:
         settings=value_at("datasets/{dataset}", JSON),
         mix=mix_arguments,
         lineages=lineage_arguments,
-        held_out=[f"{name}={folder}.manifest.json" for name, folder in HELD_OUT.items()],
+        held_out=[f"{name}={manifest}" for name, (manifest, _) in HELD_OUT.items()],
     shell:
         "python scripts/shard.py --dataset {wildcards.dataset:q} --settings {params.settings:q} "
         "--rows-manifest {input.rows_manifest:q} --mix {params.mix:q} "

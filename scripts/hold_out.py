@@ -13,7 +13,7 @@ def main(args: argparse.Namespace) -> None:
     from syntune.settings.reading import read_params
 
     settings = read_params(args.settings, DatasetSettings)
-    write_holdout(args.dataset, settings, args.rows_manifest, args.output, args.manifest)
+    write_holdout(args.dataset, settings, args.rows_manifest, args.shard.parent, args.manifest)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--dataset", required=True, help="name of the dataset")
     parser.add_argument("--settings", required=True, help="the dataset's settings, as JSON or @FILE")
     parser.add_argument("--rows-manifest", type=Path, required=True, help="manifest of the dataset's own rows")
-    parser.add_argument("--output", type=Path, required=True, help="folder to write")
+    parser.add_argument("--shard", type=Path, required=True, help="rows to write; their questions go beside it")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest to write")
     return parser
 

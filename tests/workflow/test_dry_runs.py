@@ -126,8 +126,9 @@ def test_a_config_of_the_project(folder, name):
 
 def test_held_out_rows_come_before_every_shard(folder):
     workflow, config = variant(
-        folder, "holdout", datasets={"synthetic": {"holdout": "10%"}}, runs={"synthetic": {"eval_steps": 2}}
-    )
+        folder, "holdout", datasets={"synthetic": {"holdout": "10%"}}, runs={"synthetic": {"eval_steps": 2}},
+        benchmarks={"mine": {"protocol": "vqa", "holdout": "synthetic"}},
+    )  # fmt: skip
     assert workflow.planned() == jobs(config) | {"hold_out synthetic"}
     before = workflow.planned("results/data/raw.manifest.json")
     assert {"gather_synthesis synthetic", "hold_out synthetic", "shard raw"} <= before

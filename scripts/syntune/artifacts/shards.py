@@ -3,13 +3,10 @@
 from pathlib import Path
 
 from syntune.artifacts.manifests import part_files
+from syntune.settings.holdouts import QUESTIONS
 
 IMAGE_MARK = "<image>"
 """What stands for an image in a message, as in LLaVA's conversations."""
-
-
-QUESTIONS = "questions.parquet"
-"""Beside the shard of what a dataset holds out: its rows' questions, as benchmarks read them."""
 
 
 def shard_files(manifest: Path) -> list[Path]:

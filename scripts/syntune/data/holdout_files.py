@@ -9,15 +9,14 @@ from pyarrow import Table, binary, schema, string, struct
 from pyarrow.parquet import ParquetFile, ParquetWriter
 
 from syntune.artifacts.manifests import Part, read_manifest, write_manifest
-from syntune.artifacts.shards import IMAGE_MARK, QUESTIONS
+from syntune.artifacts.shards import IMAGE_MARK
 from syntune.data.holdout import choose_rows, seed_of
 from syntune.data.mixing import in_order
 from syntune.data.shards import write_shard
 from syntune.data.statistics import Statistics
 from syntune.files import atomic_directory
 from syntune.settings.datasets import DatasetSettings
-
-SHARD = "shard-00000-of-00001.parquet"
+from syntune.settings.holdouts import QUESTIONS, SHARD
 
 _QUESTIONS = schema(
     [

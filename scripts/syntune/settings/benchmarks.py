@@ -4,9 +4,9 @@ import re
 from string import Formatter
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from syntune.settings.strict import Strict
+from syntune.settings.strict import Name, Strict, is_unset
 
 
 class _BenchmarkSettings(Strict):
@@ -131,7 +131,15 @@ class _OwnQuestionsSettings(_BenchmarkSettings):
     fields: ClassVar[tuple[str, ...]] = ("question",)
     """What the prompt has a place for."""
 
-    questions: str = Field(pattern=r"\.(jsonl|parquet)$", description="questions, a row each (.jsonl or .parquet)")
+    questions: str | None = Field(
+        default=None, pattern=r"\.(jsonl|parquet)$", description="questions, a row each (.jsonl or .parquet)"
+    )
+    holdout: Name | None = Field(
+        default=None,
+        exclude_if=is_unset,
+        description="instead of questions: the dataset whose held-out rows are asked about, each with its own first "
+        "question, to which prompt adds nothing unless it is set",
+    )
     images: str | None = Field(
         default=None, description="folder that the rows' image paths start from; null: the questions' own folder"
     )
@@ -142,6 +150,15 @@ class _OwnQuestionsSettings(_BenchmarkSettings):
         description="regular expression (Python's) that takes the answer out of the text: its first match, or the "
         "first group of that; where nothing matches there is no answer. null: the whole text",
     )
+
+    @model_validator(mode="after")
+    def _asks_one_thing(self) -> "_OwnQuestionsSettings":
+        """The questions come from a file or from a dataset."""
+        if (self.questions is None) == (self.holdout is None):
+            raise ValueError("either questions (a file) or holdout (a dataset that holds rows out) says what is asked")
+        if self.holdout and self.images:
+            raise ValueError("images: held-out rows bring their own; leave it out")
+        return self
 
     @field_validator("prompt")
     @classmethod
@@ -168,15 +185,20 @@ class _OwnQuestionsSettings(_BenchmarkSettings):
 
     def files(self) -> list[str]:
         """The questions."""
-        return [self.questions]
+        return [self.questions] if self.questions else []
 
     def folders(self) -> list[str]:
         """The folder of images, where it is named."""
         return [self.images] if self.images else []
 
     def paths(self) -> dict[str, str]:
-        """The questions and, where it is named, the folder of images."""
-        return {"questions": self.questions, **({"images": self.images} if self.images else {})}
+        """The questions and the folder of images, where they are named."""
+        return {key: path for key in ("questions", "images") if (path := getattr(self, key))}
+
+    def asked_of(self, questions: str) -> "_OwnQuestionsSettings":
+        """The same, asked of the file of a dataset's held-out rows."""
+        bare = {"prompt": "{question}"} if "question" in self.fields and "prompt" not in self.model_fields_set else {}
+        return self.model_copy(update={"questions": questions, "holdout": None, **bare})
 
 
 class VqaSettings(_OwnQuestionsSettings):

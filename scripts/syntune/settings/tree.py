@@ -78,6 +78,11 @@ class Settings(Strict):
                 _known(f"models.{name}.base", model.base, self.models, "models")
                 self._trainable(f"models.{name}.base", model.base)
                 self.bases(name)
+        for name, benchmark in self.benchmarks.items():
+            if held_out := getattr(benchmark, "holdout", None):
+                _known(f"benchmarks.{name}.holdout", held_out, self.datasets, "datasets")
+                if held_out not in self.held_out:
+                    raise ValueError(f"benchmarks.{name}.holdout: nothing is held out; set datasets.{held_out}.holdout")
         both = set(self.models) & set(self.runs)
         if both:
             raise ValueError(f"runs.{sorted(both)[0]}: a model has this name too; rename one of them")

@@ -12,6 +12,7 @@ import yaml
 from syntune.errors import UserError
 from syntune.settings.benchmarks import BenchmarkSettings
 from syntune.settings.comparisons import baseline_run, pairs_to_compare
+from syntune.settings.holdouts import ask_held_out
 from syntune.settings.paths import MADE, check_paths
 from syntune.settings.reading import read_params, read_settings
 from syntune.settings.replicates import write_out
@@ -214,6 +215,33 @@ def test_keys_that_are_not_set_are_no_params():
     settings = read_settings(demo(), Settings, "config.yaml")
     assert "holdout" not in as_params(settings.datasets["raw"])
     assert not {"eval_steps", "early_stop"} & settings.runs["raw"].model_dump().keys()
+
+
+def test_a_benchmark_may_ask_about_held_out_rows():
+    config = changed("datasets/raw/holdout", 20)
+    config["benchmarks"]["mine"] = {"protocol": "vqa", "holdout": "raw"}
+    mine = ask_held_out(read_settings(config, Settings, "config.yaml"), "results/x").benchmarks["mine"]
+    assert (mine.questions, mine.prompt) == ("results/x/data/raw.holdout/questions.parquet", "{question}")
+    assert read_params(as_params(mine), type(mine)) == mine
+    config["benchmarks"]["mine"]["prompt"] = "{question} Briefly."
+    mine = ask_held_out(read_settings(config, Settings, "config.yaml"), "results/x").benchmarks["mine"]
+    assert mine.prompt == "{question} Briefly."
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "line"),
+    [
+        ({"holdout": "synthetic"}, "benchmarks.mine.holdout: nothing is held out; set datasets.synthetic.holdout"),
+        ({"holdout": "nope"}, "benchmarks.mine.holdout: 'nope' is not one of the datasets"),
+        ({}, "either questions (a file) or holdout (a dataset that holds rows out) says what is asked"),
+        ({"holdout": "raw", "questions": "q.jsonl"}, "either questions (a file) or holdout"),
+    ],
+)
+def test_a_benchmark_asks_about_one_thing_that_is_there(benchmark, line):
+    config = changed("datasets/raw/holdout", 20)
+    config["benchmarks"]["mine"] = {"protocol": "vqa", **benchmark}
+    with pytest.raises(UserError, match=re.escape(line)):
+        read_settings(config, Settings, "config.yaml")
 
 
 def test_validation_needs_held_out_rows_and_early_stop_needs_validation():
