@@ -380,6 +380,16 @@ def benchmarks_as_object(*left_out: str) -> str:
     return "{" + ", ".join(sections) + "}"
 
 
+def asked_benchmarks(wildcards) -> str:
+    """What every benchmark asks; a function, since Snakemake would take ``{question}`` in a prompt for a wildcard."""
+    return benchmarks_as_object()
+
+
+def searched_benchmarks(wildcards) -> str:
+    """What of every benchmark is searched for in the data."""
+    return benchmarks_as_object("max_new_tokens")
+
+
 def per_slice(path: str) -> str:
     """``path`` with the wildcard of a slice of questions before its ending; as it is, where there are no slices."""
     stem, ending = path.rsplit(".", 1)

@@ -24,7 +24,7 @@ rule decontaminate:
     params:
         *code("decontaminate"),
         settings=as_params(settings.contamination),
-        benchmarks=benchmarks_as_object("max_new_tokens"),
+        benchmarks=searched_benchmarks,
         withdrawn=withdrawn_by_search,
     shell:
         "rm -f {params.withdrawn:q} && python scripts/decontaminate.py "
@@ -55,7 +55,7 @@ rule contamination_pictures:
         runtime=60,
     params:
         *code("contamination_pictures"),
-        benchmarks=benchmarks_as_object("max_new_tokens"),
+        benchmarks=searched_benchmarks,
     shell:
         "python scripts/contamination_pictures.py --findings {input.findings:q} --benchmarks {params.benchmarks:q} "
         "--dataset-manifest {input.manifest:q} --output {output.pictures:q} 2>&1 | tee {log:q}"

@@ -59,7 +59,7 @@ rule rehearse_evaluation:
         gpu=answering_gpus,
     params:
         *code("rehearse_evaluation"),
-        benchmarks=benchmarks_as_object(),
+        benchmarks=asked_benchmarks,
         device=answering_gpus,
         pixels=value_at("{run}", PIXELS),
         withdrawn=withdrawn_by_rehearsal,

@@ -156,6 +156,8 @@ class _OwnQuestionsSettings(_BenchmarkSettings):
         """The questions come from a file or from a dataset."""
         if (self.questions is None) == (self.holdout is None):
             raise ValueError("either questions (a file) or holdout (a dataset that holds rows out) says what is asked")
+        if self.holdout and "options" in self.fields:
+            raise ValueError("holdout: held-out rows have no options; take protocol vqa, or a file of questions")
         if self.holdout and self.images:
             raise ValueError("images: held-out rows bring their own; leave it out")
         return self
@@ -197,7 +199,7 @@ class _OwnQuestionsSettings(_BenchmarkSettings):
 
     def asked_of(self, questions: str) -> "_OwnQuestionsSettings":
         """The same, asked of the file of a dataset's held-out rows."""
-        bare = {"prompt": "{question}"} if "question" in self.fields and "prompt" not in self.model_fields_set else {}
+        bare = {"prompt": "{question}"} if self.fields and "prompt" not in self.model_fields_set else {}
         return self.model_copy(update={"questions": questions, "holdout": None, **bare})
 
 

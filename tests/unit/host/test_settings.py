@@ -235,6 +235,7 @@ def test_a_benchmark_may_ask_about_held_out_rows():
         ({"holdout": "nope"}, "benchmarks.mine.holdout: 'nope' is not one of the datasets"),
         ({}, "either questions (a file) or holdout (a dataset that holds rows out) says what is asked"),
         ({"holdout": "raw", "questions": "q.jsonl"}, "either questions (a file) or holdout"),
+        ({"holdout": "raw", "protocol": "choice"}, "holdout: held-out rows have no options; take protocol vqa"),
     ],
 )
 def test_a_benchmark_asks_about_one_thing_that_is_there(benchmark, line):
