@@ -39,13 +39,28 @@ def test_every_run_is_drawn_in_its_colour(figures, name):
         assert re.search(rf'<path d="M [^"]*L [^"]*"[^>]*stroke: {light(colour)}', figures[name]), (run, colour)
 
 
-def loss_axis(losses, vocab_size=400):
+def loss_figure(losses, vocab_size=400, validation=None):
     metrics = {"run": [StepMetrics(step=step, loss=loss) for step, loss in enumerate(losses, 1)]}
     model = Manifest.model_construct(details={"vocab_size": vocab_size})
     records = Records(Comparison(baseline="run", trainings={}, benchmarks={}), metrics=metrics, models=[model])
-    records.summaries["run"] = TrainingSummary(run="run")
-    figure, _ = draw_loss(records)
+    records.summaries["run"] = TrainingSummary(run="run", validation=validation)
+    return draw_loss(records)
+
+
+def loss_axis(losses, vocab_size=400):
+    figure, _ = loss_figure(losses, vocab_size)
     return figure.axes[0]
+
+
+def test_validation_losses_are_within_the_figure_and_its_words():
+    losses = [{"step": step, "loss": loss} for step, loss in ((0, 4.0), (20, 2.5), (40, 2.75))]
+    found = {"rows": 9, "supervised_tokens": 99, "best_step": 20, "best_loss": 2.5, "stopped_early": False}
+    figure, words = loss_figure([3 * 0.97**step for step in range(40)], validation={**found, "losses": losses})
+    (axes,) = figure.axes
+    dotted = next(line for line in axes.lines if line.get_marker() == "D")
+    assert dotted.get_xydata().tolist() == [[0, 4], [20, 2.5], [40, 2.75]]
+    assert axes.get_ylim()[1] > 4
+    assert words.endswith("Diamonds: validation loss on held-out rows, run from 4.00 to 2.75, lowest 2.50 at step 20.")
 
 
 def test_the_loss_fills_its_axis():

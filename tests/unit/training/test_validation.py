@@ -77,16 +77,21 @@ def test_it_changes_no_bit_of_the_training(validated, job):
     assert weights(with_it) == weights(without)
 
 
-def test_a_run_that_was_stopped_goes_on_with_its_losses(validated, monkeypatch):
+def stop_before_writing(job, monkeypatch):
+    """Train a job that is interrupted when all its steps are done."""
     from syntune.training import run as module
 
-    whole = validated(keep_checkpoints=9)
-    train_run(whole)
-    stopped = again(whole, "stopped")
     with monkeypatch.context() as patched:
         patched.setattr(module, "write_checkpoint", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            train_run(stopped)
+            train_run(job)
+
+
+def test_a_run_that_was_stopped_goes_on_with_its_losses(validated, monkeypatch):
+    whole = validated(keep_checkpoints=9)
+    train_run(whole)
+    stopped = again(whole, "stopped")
+    stop_before_writing(stopped, monkeypatch)
     (work,) = stopped.work.iterdir()
     for step in (6, 7):
         (work / f"checkpoint-{step}/complete.json").unlink(missing_ok=True)
@@ -96,13 +101,18 @@ def test_a_run_that_was_stopped_goes_on_with_its_losses(validated, monkeypatch):
     assert weights(stopped) == weights(whole)
 
 
-def test_a_run_ends_when_the_loss_falls_no_more(validated):
+def test_a_run_ends_when_the_loss_falls_no_more(validated, monkeypatch):
     dead = validated(optimizer={"learning_rate": 1e-12}, eval_steps=1, max_steps=40, early_stop={"patience": 2})
     train_run(dead)
     found = summary(dead)
     assert found["validation"]["stopped_early"]
     assert found["steps"] == found["validation"]["losses"][-1]["step"] < 40
     assert (found["learned"], found["healthy"]) == ("failed", False)
+    resumed = again(dead, "resumed")
+    stop_before_writing(resumed, monkeypatch)
+    train_run(resumed)  # which takes no further step
+    assert summary(resumed)["validation"] == found["validation"]
+    assert (summary(resumed)["steps"], summary(resumed)["resumed_from"]) == (found["steps"], found["steps"])
 
 
 def test_a_rehearsal_validates_a_few_rows(validated):
