@@ -17,8 +17,8 @@ BATCH = 256
 
 _YES_NO = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
 
-Text = Annotated[str, StringConstraints(pattern=r"\S")]
-"""A text that says something; a number stands for its digits."""
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+"""A text that says something, without outer white space; a number stands for its digits."""
 
 
 class _Strict(BaseModel):

@@ -204,9 +204,9 @@ def test_same_input_same_bytes(project):
     ("file", "text", "message"),
     [
         ("checkpoints/raw/metrics.jsonl", '{"step": 1}\n{"step": 2', r"raw/metrics\.jsonl: line 2: not JSON"),
-        ("checkpoints/raw/metrics.jsonl", '{"loss": 1}\n', r"line 1: step: Field required"),
-        ("checkpoints/raw/summary.json", "[]", r"summary\.json: Input should be a valid dictionary"),
-        ("scores/raw/open.json", "{}", r"open\.json: run: Field required"),
+        ("checkpoints/raw/metrics.jsonl", '{"loss": 1}\n', r"line 1: step: is missing"),
+        ("checkpoints/raw/summary.json", "[]", r"summary\.json: must be keys with values"),
+        ("scores/raw/open.json", "{}", r"open\.json: run: is missing"),
         ("scores/compare.json", "", r"compare\.json: not JSON"),
         ("timings/train/raw.tsv", "", r"raw\.tsv: not a benchmark file"),
         ("timings/train/raw.tsv", "s\tmax_rss\nfast\t1\n", r"raw\.tsv: column s"),
