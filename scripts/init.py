@@ -12,7 +12,7 @@ def main(args: argparse.Namespace) -> None:
     from syntune.data.first_look import look_at, told
     from syntune.errors import UserError
     from syntune.files import atomic_file
-    from syntune.settings.beginning import first_config, line_of_base, name_for, training_size
+    from syntune.settings.beginning import first_config, held_out, line_of_base, name_for, training_size
     from syntune.settings.reading import read_settings
     from syntune.settings.seeds import SeedSettings
     from syntune.settings.strict import Name
@@ -27,11 +27,13 @@ def main(args: argparse.Namespace) -> None:
     seed = read_settings({"path": data, "images": images, "format": args.format}, SeedSettings, args.data)
     look = look_at(seed)
     print(f"{told(look)}\n")
-    text = first_config(name, seed, look.records, bool(look.faults), base, "../schemas/config.schema.json")
+    schema = "../schemas/config.schema.json"
+    text = first_config(name, seed, look.records, bool(look.faults), look.has_short_answers, base, schema)
     with atomic_file(file) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    size = training_size(look.records)
-    print(f"wrote {file}: {size.batch} rows a step, {size.epochs} passes, {size.steps} steps")
+    held = held_out(look.records)
+    size = training_size(look.records - held)
+    print(f"wrote {file}: {size.batch} rows a step, {size.epochs} passes, {size.steps} steps; {held} rows held out")
     if base is None:
         line = line_of_base(text)
         print(

@@ -18,6 +18,8 @@ from syntune.settings.datasets import DatasetSettings
 from syntune.settings.seed_files import find_records, hub_path
 from syntune.settings.seeds import SeedSettings
 
+SHORT = 3
+"""Words of an answer up to which another wording is another answer."""
 SHOWN = 3
 TRIED = 20
 """Rows that are shown, and those that are tried for them; images that are missing elsewhere, the ingest finds."""
@@ -41,6 +43,11 @@ class FirstLook(NamedTuple):
     """Those that cannot, by reason."""
     first_fault: str
     examples: list[Example]
+
+    @property
+    def has_short_answers(self) -> bool:
+        """Whether the first answers are a few words, to be told right or wrong."""
+        return all(len(example.messages[1]["content"].split()) <= SHORT for example in self.examples)
 
 
 def look_at(seed: SeedSettings) -> FirstLook:

@@ -23,6 +23,9 @@ WARMUP_STEPS = 6
 _WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
 """What YAML reads as something else than text."""
 
+FEWEST_TO_HOLD_OUT, MOST_HELD_OUT = 20, 500
+"""Rows below which none are held out, for they would show nothing; and the most that are."""
+
 ROWS_PER_CHUNK, ROWS_PER_SHARD = 10_000, 20_000
 
 
@@ -48,13 +51,20 @@ def training_size(rows: int) -> TrainingSize:
     return TrainingSize(batch, epochs, steps, max(0.03, round(WARMUP_STEPS / steps, 2)))
 
 
+def held_out(rows: int) -> int:
+    """How many of so many rows to keep out of training: a tenth."""
+    return min(rows // 10, MOST_HELD_OUT) if rows >= FEWEST_TO_HOLD_OUT else 0
+
+
 def name_for(path: str) -> str:
     """A name for a seed, its config and its results, after the file or folder."""
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(path).resolve().stem).strip("-_")[: LONGEST_NAME - 5] or "mine"
     return f"my-{name}" if name in (*OWN, *SHARED, "config") else name
 
 
-def first_config(name: str, seed: SeedSettings, rows: int, has_faults: bool, base: str | None, schema: str) -> str:
+def first_config(
+    name: str, seed: SeedSettings, rows: int, has_faults: bool, has_short_answers: bool, base: str | None, schema: str
+) -> str:
     """The config as YAML text with comments.
 
     Args:
@@ -62,12 +72,15 @@ def first_config(name: str, seed: SeedSettings, rows: int, has_faults: bool, bas
         seed: where the data lies, as it was read.
         rows: that can be read.
         has_faults: whether others cannot.
+        has_short_answers: whether answers are a word or three, to be told right or wrong.
         base: the base model: a folder, or ``owner/name@commit``; without one, all that needs it is commented out.
         schema: path of the JSON schema, from the config's folder.
     """
-    size = training_size(rows)
+    held = held_out(rows)
+    trained = rows - held
+    size = training_size(trained)
     run, name = _quoted(f"{name}-lora"), _quoted(name)
-    usual = math.ceil(rows / LARGEST_BATCH)
+    usual = math.ceil(trained / LARGEST_BATCH)
     keys = [f"{key}: {_quoted(value)}" for key, value in seed.model_dump(exclude_defaults=True).items()]
     keys += [f"chunks: {math.ceil(rows / ROWS_PER_CHUNK)}"] if rows > ROWS_PER_CHUNK else []
     keys += ["bad_record: drop  # set aside what cannot be read; the report counts it"] if has_faults else []
@@ -83,6 +96,7 @@ def first_config(name: str, seed: SeedSettings, rows: int, has_faults: bool, bas
         f"    seed: {name}",
         "    recipe: config/recipes/clean.yaml  # others: docs/how-to/recipes.md",
         f"    shards: {math.ceil(rows / ROWS_PER_SHARD)}",
+        *([f"    holdout: {held}  # rows kept out of training, to score the runs on"] if held else []),
     ]
     training = [
         "models:",
@@ -93,13 +107,17 @@ def first_config(name: str, seed: SeedSettings, rows: int, has_faults: bool, bas
         "    method: lora",
         "    start: base",
         f"    dataset: {name}",
-        f"    # {rows:,} rows: {size.epochs} x {size.steps // size.epochs} = {size.steps} steps; the defaults, "
+        f"    # {trained:,} rows: {size.epochs} x {size.steps // size.epochs} = {size.steps} steps; the defaults, "
         f"{LARGEST_BATCH} rows a step and 1 pass, would make {usual}",
         f"    global_batch_size: {size.batch}",
         f"    epochs: {size.epochs}",
         f"    optimizer: {{learning_rate: {LEARNING_RATE:.1e}, warmup_ratio: {size.warmup_ratio}}}",
         "    gradient_checkpointing: true  # slower, but a small card holds it",
+        *([f"    eval_steps: {math.ceil(size.steps / 5)}  # the loss on held-out rows"] if held else []),
     ]
+    if held:
+        protocol = "vqa" if has_short_answers else "caption"
+        training += ["benchmarks:", f"  held-out: {{protocol: {protocol}, holdout: {name}}}"]
     if base is None:
         training = [
             "# To train, put the folder of a base model into the line `base`, and take the `# ` off from here on.",

@@ -25,6 +25,7 @@ def test_conversations_whose_images_lie_elsewhere(seed):
     with pytest.raises(UserError, match=r"0\.png.*name their folder with --images"):
         look_at(seed().model_copy(update={"images": None}))
     assert look_at(seed()).records == 6
+    assert not look_at(seed()).has_short_answers and look_at(seed(texts=["a red cat"] * 6)).has_short_answers
 
 
 def test_what_cannot_be_read_is_counted(work, seed):

@@ -11,7 +11,9 @@ from syntune.settings.tree import Settings
 
 def config(rows: int = 984, name: str = "mine", base: str | None = None, **seed) -> str:
     seed = SeedSettings(**{"path": "data/mine", **seed})
-    return first_config(name, seed, rows, has_faults=False, base=base, schema="../schemas/config.schema.json")
+    return first_config(
+        name, seed, rows, has_faults=False, has_short_answers=False, base=base, schema="../schemas/config.schema.json"
+    )
 
 
 def read(text: str) -> Settings:
@@ -49,6 +51,15 @@ def test_the_training_is_there_without_its_comment_signs():
     assert settings == read(config(base="FOLDER"))
     run = settings.runs["mine-lora"]
     assert (run.global_batch_size, run.epochs, run.optimizer.learning_rate) == (8, 2, 2e-4)
+
+
+def test_a_tenth_is_held_out_and_scored():
+    settings = read(config(984, base="FOLDER"))
+    assert settings.datasets["mine"].holdout == 98 and settings.runs["mine-lora"].eval_steps == 45
+    assert (settings.benchmarks["held-out"].protocol, settings.benchmarks["held-out"].holdout) == ("caption", "mine")
+    assert read(config(10**6)).datasets["mine"].holdout == 500
+    few = read(config(19, base="FOLDER"))
+    assert few.datasets["mine"].holdout is None and few.runs["mine-lora"].eval_steps is None and not few.benchmarks
 
 
 def test_a_base_model_of_the_hub_is_pinned():
