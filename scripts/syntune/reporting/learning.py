@@ -50,7 +50,10 @@ def lifeless(records: Records) -> Iterator[Sign]:
         shown = f"“{formats.words(answer, 60)}”" if answer else "empty"
         row = {"run": run, "benchmark": benchmark, "answer": shown}
         yield Sign(
-            "bad", f"{run} on {benchmark}: every answer is {shown}.", "Every answer to a benchmark is the same.", row
+            "bad",
+            f"{run} on {benchmark}: every answer is {shown}.",
+            "Every answer to a benchmark is the same, or empty.",
+            row,
         )
 
 
