@@ -138,6 +138,15 @@ def test_held_out_rows_come_before_every_shard(folder):
     assert sorted(validated) == [("rehearse_training", "synthetic"), ("train", "synthetic")]
 
 
+def test_questions_of_ones_own_are_planned(folder):
+    own = {
+        f"own-{kind}": {"protocol": kind, "questions": f"data/own/{kind}.jsonl", "prompt": prompt}
+        for kind, prompt in (("vqa", "{question} {{run}}"), ("choice", "{question} {options}"), ("caption", "Say it."))
+    }
+    workflow, config = variant(folder, "own", benchmarks=own)
+    assert workflow.planned() == jobs(config)
+
+
 def test_slices_are_gathered(folder):
     workflow, config = variant(folder, "slices", prediction={"slices": 3})
     planned = workflow.planned()
