@@ -40,7 +40,7 @@ for function in filter(isfunction, list(globals().values())):
 
 
 rule all:
-    """Target: all that the config asks for: the report, and every manifest that it rests on: one that a failed job took away is made again."""
+    """Target: the report and everything that it rests on; what a failed job took away is made again."""
     default_target: True
     input:
         report="<results>/report/index.html",

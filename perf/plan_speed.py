@@ -62,10 +62,10 @@ class Cost(NamedTuple):
     mebibytes: float
 
 
-def plan(folder: Path, *arguments: str) -> Cost:
-    """Plan what lies in a folder."""
+def call(folder: Path, *arguments: str) -> Cost:
+    """Call Snakemake in a folder."""
     start = time.perf_counter()
-    command = [sys.executable, "-m", "snakemake", "-n", *arguments]
+    command = [sys.executable, "-m", "snakemake", *arguments]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr
     said = process.stderr.read().decode()
@@ -101,8 +101,8 @@ def measure(jobs: int, repeats: int) -> tuple[Cost, Cost]:
     with tempfile.TemporaryDirectory(prefix="plan_speed") as name:
         folder = Path(name)
         lay(folder, chunks)
-        plan(folder / "ours")  # parses the source files, as the first call in a clone does
-        pairs = [(plan(folder / "ours"), plan(folder / "bare")) for _ in range(repeats)]
+        call(folder / "ours", "--list")  # parses the source files, as the first call in a clone does
+        pairs = [(call(folder / "ours", "-n"), call(folder / "bare", "-n")) for _ in range(repeats)]
     ours, bare = zip(*pairs, strict=True)
     return best(list(ours)), best(list(bare))
 

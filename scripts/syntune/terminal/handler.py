@@ -23,12 +23,16 @@ from syntune.terminal.screen import Screen
 
 _NOISE = re.compile(
     "Assuming unrestricted shared filesystem|Building DAG of jobs|Using shell|Select jobs to execute|Execute |"
-    "Activating conda environment|Complete log|Shutting down, this|Exiting because a job execution failed|"
+    "Activating conda environment|Complete log|Removing output files of failed job|Shutting down, this|"
+    "Exiting because a job execution failed|"
     r"WorkflowError:\s+At least one job did not complete|Job \d+ has been submitted|SLURM run ID|Storing output"
 )
 """How messages begin that tell a user nothing, or what this handler tells in its own words."""
 
-_COMMAND_FAILED = "returned non-zero exit status"
+_COMMAND_FAILED = re.compile(r"returned non-zero exit status|died with <Signals")
+_KILLED = re.compile(r"exit status 137|SIGKILL")
+"""What is said of a command that was killed: by hand, or as the machine ran out of memory."""
+
 _NO_SACCT = re.compile(r" Detailed failure reason unavailable.*")
 _AGAIN = re.compile(r"Trying to restart job (\d+)")
 _BETWEEN = 60
@@ -64,7 +68,6 @@ class TerminalHandler(logging.Handler):
         self._screen = Screen(stream, self._status, self.lock)
         self._jobs: dict[int, Job] = {}
         self._reasons: dict[int, str] = {}
-        self._running: dict[int, float] = {}
         self._failed: set[int] = set()
         self._is_interrupted = False
         self._progress = Progress({})
@@ -105,14 +108,12 @@ class TerminalHandler(logging.Handler):
     def _started(self, number: int) -> list[str]:
         if number not in self._jobs:
             return []
-        self._running[number] = time.time()
         self._progress.start(number)
         return [f"{time.strftime('%H:%M:%S')}  {name_of(self._jobs[number])}  ({self._reasons[number]})"]
 
     def _finished(self, number: int) -> list[str]:
         if number not in self._jobs:
             return []
-        self._running.pop(number, None)
         self._progress.finish(number)
         now = time.monotonic()
         if self._screen.is_terminal or now - self._told_at < _BETWEEN:
@@ -123,8 +124,7 @@ class TerminalHandler(logging.Handler):
     def _broke(self, record: logging.LogRecord) -> list[str]:
         """A job failed, or was ended by the user."""
         number = record.jobid
-        since = self._running.pop(number, 0.0)
-        self._progress.stop(number)
+        since = self._progress.stop(number)
         if self._is_interrupted:
             return []
         self._failed.add(number)
@@ -143,8 +143,10 @@ class TerminalHandler(logging.Handler):
         if text.startswith("Terminating processes on user request"):
             self._is_interrupted = True
             return [f"stopping the jobs that run. {self._to_go_on()}"]
+        if _COMMAND_FAILED.search(text) and not self._is_interrupted:  # the rest is said of the job
+            return ["  a command was killed; is the memory full?"] if _KILLED.search(text) else []
         is_told = self._is_interrupted and getattr(record, "event", None) == LogEvent.ERROR
-        return [] if not text or is_told or _NOISE.match(text) or _COMMAND_FAILED in text else text.splitlines()
+        return [] if is_told or _NOISE.match(text) else text.splitlines()
 
     def _ended(self) -> list[str]:
         """How a run ended, and how to go on."""
@@ -162,9 +164,9 @@ class TerminalHandler(logging.Handler):
 
     def _status(self) -> str:
         """How far the run is and what the job that started last says last."""
-        if not self._running:
+        if not self._progress.running:
             return self._progress.words()
-        number, since = list(self._running.items())[-1]
+        number, since = list(self._progress.running.items())[-1]
         job = self._jobs[number]
         said = last_lines(job.log[0], since, 1) if job.log else []
         return " | ".join([self._progress.words(), ": ".join([name_of(job), *said])])

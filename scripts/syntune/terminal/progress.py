@@ -19,9 +19,10 @@ class Progress:
         self._rules: dict[int, str] = {}
         self._last: dict[int, float] = {}
         self._took: defaultdict[str, list[float]] = defaultdict(list)
-        self._start = time.monotonic()
-        self._running: dict[int, float] = {}
+        self._start = time.time()
         self._busy = 0.0
+        self.running: dict[int, float] = {}
+        """When each job that runs started, in seconds since 1970; the newest is the last."""
         for number, job in jobs.items():
             self._rules[number] = job.rule.name
             if seconds := _timed(job):
@@ -32,19 +33,18 @@ class Progress:
     def start(self, number: int) -> None:
         """A job starts, or is submitted."""
         if number in self._rules:
-            self._running[number] = time.monotonic()
+            self.running[number] = time.time()
 
-    def stop(self, number: int) -> None:
-        """A job ends; it is not done yet."""
-        if (started := self._running.pop(number, None)) is not None:
-            self._busy += time.monotonic() - started
+    def stop(self, number: int) -> float:
+        """A job ends, done or not; returns when it started, or 0."""
+        started = self.running.pop(number, 0.0)
+        self._busy += time.time() - started if started else 0
+        return started
 
     def finish(self, number: int) -> None:
         """A job is done."""
-        if number in self._running:
-            self._took[self._rules[number]].append(time.monotonic() - self._running[number])
-            self.stop(number)
-            self._rules.pop(number)
+        if started := self.stop(number):
+            self._took[self._rules.pop(number)].append(time.time() - started)
             self.done += 1
 
     def words(self) -> str:
@@ -54,13 +54,13 @@ class Progress:
 
     def elapsed(self) -> str:
         """How long the run has taken."""
-        return roughly(time.monotonic() - self._start)
+        return roughly(time.time() - self._start)
 
     def _seconds_left(self) -> str:
-        now = time.monotonic()
+        now = time.time()
         rules = {rule: mean(times) for rule, times in self._took.items() if times}
         known = {number: self._last.get(number, rules[rule]) for number, rule in self._rules.items() if rule in rules}
-        ran = {number: now - started for number, started in self._running.items()}
+        ran = {number: now - started for number, started in self.running.items()}
         seconds = sum(max(expected - ran.get(number, 0), 0) for number, expected in known.items())
         at_once = max((self._busy + sum(ran.values())) / max(now - self._start, 1), 1)
         if not seconds:

@@ -31,7 +31,9 @@ rule train:
     params:
         f"scripts/syntune/loss.py {{config['digest']}}",
         settings=config["settings"],
-    shell: "(echo step 1 of 2; cat {{input}}; test ! -e broken && touch {{output}}) 2>&1 | tee {{log}}"
+    shell:
+        "(echo step 1 of 2; cat {{input}}; test ! -e killed || kill -9 $BASHPID; test ! -e broken && touch {{output}}) "
+        "2>&1 | tee {{log}}"
 
 rule score:
     input: "raw.model"
@@ -84,6 +86,13 @@ def test_a_failed_job_shows_the_end_of_its_log_and_how_to_go_on(folder):
         "  log: logs/raw.log",
         "failed: train raw; 0 of 2 jobs are done and kept. To go on: snakemake --cores 1",
     ]
+
+
+def test_a_killed_command_is_told(folder):
+    (folder / "killed").touch()
+    lines = snakemake(folder)
+    assert "  a command was killed; is the memory full?" in lines
+    assert lines[-1].startswith("failed: train raw; 0 of 2 jobs")
 
 
 def test_a_dry_run_says_what_changed(folder):
