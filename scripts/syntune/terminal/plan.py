@@ -6,7 +6,7 @@ from snakemake.dag import DAG
 from snakemake.jobs import Job
 
 from syntune.formats import plural
-from syntune.terminal.reasons import subject_of, why
+from syntune.terminal.reasons import after, own_reason, rules_before, subject_of
 
 _NAMED = 3
 """Up to so many jobs of a line are named."""
@@ -19,19 +19,20 @@ def jobs_to_run(dag: DAG) -> list[Job]:
 
 def plan_lines(dag: DAG) -> list[str]:
     """The jobs that would run, in the order of the rules, and why."""
+    jobs, groups = jobs_to_run(dag), defaultdict(list)
+    for job in jobs:
+        groups[job.rule, own_reason(job, dag)].append(job)
     order = {rule: number for number, rule in enumerate(dag.workflow.rules)}
-    groups: defaultdict[tuple[int, str, str], list[str]] = defaultdict(list)
-    for job in (jobs := jobs_to_run(dag)):
-        groups[order[job.rule], job.rule.name, why(job, dag)].append(subject_of(job))
-    width = max((len(rule) for _, rule, _ in groups), default=0)
-    lines, before = [f"{plural(len(jobs), 'job')} to run:"], ""
-    for (_, rule, reason), subjects in sorted(groups.items()):
-        lines.append(f"  {'' if rule == before else rule:{width}} {len(subjects):6,}  {reason}{_named(subjects)}")
-        before = rule
+    width = max((len(rule.name) for rule, _ in groups), default=0)
+    lines = [f"{plural(len(jobs), 'job')} to run:"]
+    for rule, reason in sorted(groups, key=lambda group: (order[group[0]], not group[1], group[1])):
+        found = groups[rule, reason]
+        told = reason or after(set().union(*(rules_before(job, dag) for job in found)))
+        lines.append(f"  {rule.name:{width}} {len(found):6,}  {told}{_named(found)}")
     return [*lines, "To run them: snakemake --cores all. Each job with its files: snakemake -n --printshellcmds"]
 
 
-def _named(subjects: list[str]) -> str:
+def _named(jobs: list[Job]) -> str:
     """The jobs of a line, if they are few."""
-    found = ", ".join(sorted(filter(None, subjects)))
-    return f" ({found})" if found and len(subjects) <= _NAMED else ""
+    found = ", ".join(sorted(filter(None, map(subject_of, jobs))))
+    return f" ({found})" if found and len(jobs) <= _NAMED else ""

@@ -29,6 +29,11 @@ def subject_of(job: Job) -> str:
 
 def why(job: Job, dag: DAG) -> str:
     """Why a job runs: what changed for it or, if nothing did, the rules before it whose jobs run."""
+    return own_reason(job, dag) or after(rules_before(job, dag))
+
+
+def own_reason(job: Job, dag: DAG) -> str:
+    """What changed for a job itself; empty if it runs because others run before it."""
     reason = dag.reason(job)
     if reason.forced:
         return "forced"
@@ -53,13 +58,17 @@ def why(job: Job, dag: DAG) -> str:
         words.append(
             f"environment changed: {os.path.relpath(str(job.conda_env.file)) if job.conda_env else 'none now'}"
         )
-    return "; ".join(words) or _after(job, dag) or str(reason)
+    return "; ".join(words) or ("" if rules_before(job, dag) else str(reason))
 
 
-def _after(job: Job, dag: DAG) -> str:
+def rules_before(job: Job, dag: DAG) -> set[str]:
     """The rules of the jobs that run before a job."""
-    before = [other.rule.name for other in dag.job_dependencies(job) if dag.needrun(other)]
-    return f"after {_some(before)}" if before else ""
+    return {other.rule.name for other in dag.job_dependencies(job) if dag.needrun(other)}
+
+
+def after(rules: Iterable[str]) -> str:
+    """The reason of jobs to which nothing else happened."""
+    return f"after {_some(rules)}"
 
 
 @lru_cache(maxsize=4096)
