@@ -121,7 +121,7 @@ ASKED = {name: benchmark.asking() for name, benchmark in settings.benchmarks.ite
 """Each benchmark as JSON without what only scoring reads: a change of that asks nothing anew."""
 
 PIXELS = {name: run.pixels().model_dump_json(exclude_defaults=True) for name, run in settings.runs.items()}
-"""How each run sees images, as the JSON that its commands take, for lookup()."""
+"""How each run sees images, as the JSON that its commands take, for value_at()."""
 
 TRAINED = [name for name, run in settings.runs.items() if METHODS[run.method].is_trained]
 WITH_RECIPE = [name for name, dataset in settings.datasets.items() if dataset.recipe]
