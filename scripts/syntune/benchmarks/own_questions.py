@@ -8,7 +8,6 @@ from typing import Any, ClassVar, TypeVar
 
 from syntune.benchmarks.protocol import Protocol, Question
 from syntune.benchmarks.question_file import QuestionRow, read_question_file
-from syntune.errors import UserError
 from syntune.files import sha256_bytes, write_json
 
 S = TypeVar("S")
@@ -28,9 +27,6 @@ class OwnQuestions(Protocol[S]):
         Args:
             row: the row.
             shared: what they have of the row anyway: image, group and categories.
-
-        Raises:
-            ValueError: the row is not as it must be; the message names the key.
         """
 
     def read(self) -> list[Question]:
@@ -38,14 +34,11 @@ class OwnQuestions(Protocol[S]):
         path = self.settings.questions
         folder = Path(self.settings.images or Path(path).parent)
         questions: list[Question] = []
-        for where, row in read_question_file(path, self.row):
-            try:
-                image = row.source(folder)
-                group = sha256_bytes(image)[:16] if isinstance(image, bytes) else str(image)
-                categories = {"category": row.category} if row.category else {}
-                questions += self.ask(row, image=image, group=group, categories=categories)
-            except ValueError as error:
-                raise UserError(f"{where}: {error}") from error
+        for row in read_question_file(path, self.row):
+            image = row.source(folder)
+            group = sha256_bytes(image)[:16] if isinstance(image, bytes) else str(image)
+            categories = {"category": row.category} if row.category else {}
+            questions += self.ask(row, image=image, group=group, categories=categories)
         return questions
 
     def taken_out(self, text: str) -> str:

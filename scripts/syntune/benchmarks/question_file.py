@@ -5,7 +5,7 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from syntune.artifacts.questions import QuestionId
 from syntune.artifacts.reading import read_json_lines
@@ -27,13 +27,6 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
 
 
-class ImageCell(_Strict):
-    """An image as the datasets library writes it: its bytes, or its path."""
-
-    content: bytes | None = Field(default=None, alias="bytes")
-    path: str | None = None
-
-
 class QuestionRow(_Strict):
     """What every row has.
 
@@ -44,15 +37,21 @@ class QuestionRow(_Strict):
     """
 
     id: QuestionId
-    image: Text | Annotated[bytes, Field(min_length=1)] | ImageCell
+    image: str | bytes
     category: Text | None = None
 
+    @field_validator("image", mode="before")
+    @classmethod
+    def _is_there(cls, value: Any) -> str | bytes:
+        """A path or bytes; the datasets library writes a struct of both, of which one may be empty."""
+        found = value.get("bytes") or value.get("path") if isinstance(value, dict) else value
+        if not isinstance(found, str | bytes) or not found.strip():
+            raise ValueError("must be a path, an image's bytes, or a struct of bytes and path")
+        return found
+
     def source(self, folder: Path) -> Path | bytes:
-        """The image: its bytes, or its path in ``folder``; an empty one is a :class:`ValueError`."""
-        found = (self.image.content or self.image.path) if isinstance(self.image, ImageCell) else self.image
-        if not found:
-            raise ValueError("image: has neither bytes nor a path")
-        return found if isinstance(found, bytes) else folder / found
+        """The image: its bytes, or its path in ``folder``."""
+        return self.image if isinstance(self.image, bytes) else folder / self.image
 
 
 class AnsweredRow(QuestionRow):
@@ -120,8 +119,8 @@ class ChoiceRow(QuestionRow):
 Row = TypeVar("Row", bound=QuestionRow)
 
 
-def read_question_file(path: str, kind: type[Row]) -> Iterator[tuple[str, Row]]:
-    """Yield the place of each row, ``FILE: line N`` or ``FILE: row N``, and the row. A null counts as absent.
+def read_question_file(path: str, kind: type[Row]) -> Iterator[Row]:
+    """Yield each row. A null counts as absent.
 
     Raises:
         UserError: the file cannot be read, a row is not a ``kind``, or its id is another row's; the message names file,
@@ -137,7 +136,7 @@ def read_question_file(path: str, kind: type[Row]) -> Iterator[tuple[str, Row]]:
         if first != where:
             other = first.removeprefix(f"{path}: ")
             raise UserError(f"{where}: id: '{row.id}' is the id of {other} too; each row needs its own")
-        yield where, row
+        yield row
 
 
 def _parquet_rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:

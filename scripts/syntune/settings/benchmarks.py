@@ -30,7 +30,8 @@ class _BenchmarkSettings(Strict):
         default=100_000_000, ge=1, description="largest image file that is read, in bytes; a larger one is an error"
     )
     empty_answers: Literal["refuse", "wrong"] = Field(
-        default="refuse", description="an answer without text: stop before scoring, or count it as wrong"
+        default="refuse",
+        description="an answer without text: give the run no score and say why, or count the answer as wrong",
     )
 
     def asking(self, *left_out: str) -> str:

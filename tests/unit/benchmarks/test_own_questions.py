@@ -77,8 +77,8 @@ def test_parquet_holds_bytes_structs_and_paths(load, tmp_path, png):
         ({"answer": None, "answers": ["a", ""]}, r"line 2: answers.1: "),
         ({"anser": "a"}, r"line 2: anser: unknown key; did you mean 'answer'\?"),
         ({"image": None}, r"line 2: image: is missing"),
-        ({"image": ""}, r"line 2: image"),
-        ({"image": {"path": None}}, r"line 2: image: has neither bytes nor a path"),
+        ({"image": ""}, r"line 2: image: must be a path, an image's bytes, or a struct of bytes and path"),
+        ({"image": {"path": None}}, r"line 2: image: must be a path"),
         ({"question": 3.5, "id": None}, r"line 2: id: is missing"),
     ],
 )
