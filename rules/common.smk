@@ -16,6 +16,7 @@ from typing import Any
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 try:
+    from syntune.artifacts.manifests import read_manifest
     from syntune.errors import UserError
     from syntune.files import canonical_json, read_json
     from syntune.planned import read_plan, require_planned_recipes, write_plan
@@ -32,6 +33,7 @@ try:
     from syntune.settings.results import is_made, other_config, remember_config, results_folder
     from syntune.settings.seed_files import images_folder, watched_files
     from syntune.settings.seed_state import seed_state
+    from syntune.settings.steps import refuse_too_few_rows
     from syntune.settings.tree import Settings, as_params
     from syntune.sources import SCRIPTS, file_digests, give_digests, parse_once
     from syntune.yaml_files import read_yaml
@@ -127,6 +129,20 @@ TRAINED = [name for name, run in settings.runs.items() if METHODS[run.method].is
 WITH_RECIPE = [name for name, dataset in settings.datasets.items() if dataset.recipe]
 SEARCHED = list(dict.fromkeys(settings.runs[name].dataset for name in TRAINED)) if settings.benchmarks else []
 """The runs that train; the datasets that have a recipe; those that some run trains on, searched for benchmarks."""
+
+
+def warn_of_too_few_rows(run: str) -> None:
+    """Say that a run's dataset, where it was made before, fills no step of it: its rehearsal would stop."""
+    manifest = Path(f"{RESULTS}/data/{settings.runs[run].dataset}.manifest.json")
+    try:
+        refuse_too_few_rows(run, settings.runs[run], read_manifest(manifest).rows_out if manifest.exists() else None)
+    except UserError as error:
+        print(f"{error} ({manifest} as it was last made)", file=sys.stderr)
+
+
+if workflow.is_main_process:
+    for name in filter(TRAINED.__contains__, TRAININGS):  # their first trainings
+        warn_of_too_few_rows(name)
 
 
 def held_out(dataset: str, file: str) -> list[str]:

@@ -27,6 +27,7 @@ def main(args: argparse.Namespace) -> None:
     from syntune.files import write_json
     from syntune.settings.reading import read_params
     from syntune.settings.runs import TrainedRunSettings
+    from syntune.settings.steps import refuse_too_few_rows
 
     settings = read_params(args.settings, TrainedRunSettings)
     if "RANK" in os.environ:
@@ -41,22 +42,6 @@ def main(args: argparse.Namespace) -> None:
     rehearse(args, settings)
     shutil.rmtree(work)
     write_json(args.rehearsed, Rehearsed(run=args.run, fingerprint=rehearsed).as_written())
-
-
-def refuse_too_few_rows(run: str, settings: "TrainedRunSettings", rows: int | None) -> None:
-    """Check before anything is loaded that a dataset of so many rows fills a step.
-
-    Raises:
-        UserError: it does not.
-    """
-    from syntune.errors import UserError
-    from syntune.training.batching import whole_steps
-
-    if rows is not None and settings.max_steps is None:
-        try:
-            whole_steps(rows, settings.epochs, settings.global_batch_size)
-        except UserError as error:
-            raise UserError(f"runs.{run}.{error}") from error
 
 
 def work_folder(args: argparse.Namespace) -> Path:

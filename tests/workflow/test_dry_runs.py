@@ -8,6 +8,7 @@ import pytest
 import yaml
 from project_copy import ROOT, Workflow, copy_project
 
+from syntune.artifacts.manifests import write_manifest
 from syntune.recipes.reading import read_recipe
 from syntune.recipes.stages import stages_of
 
@@ -145,6 +146,18 @@ def test_questions_of_ones_own_are_planned(folder):
     }
     workflow, config = variant(folder, "own", benchmarks=own)
     assert workflow.planned() == jobs(config)
+
+
+def test_a_dataset_that_fills_no_step_is_told_of_in_the_plan(folder):
+    workflow, _ = variant(folder, "few", runs={"raw": {"max_steps": None, "global_batch_size": 500}})
+    manifest = folder / "results/data/raw.manifest.json"
+    manifest.parent.mkdir(parents=True, exist_ok=True)
+    write_manifest(manifest, stage="shard", name="raw", parts=[], rows_out=20)
+    try:
+        told = workflow.snakemake("-n").stdout
+    finally:
+        manifest.unlink()
+    assert "runs.raw.global_batch_size: 20 rows in 1 epochs do not fill one step of 500; lower it" in told
 
 
 def test_slices_are_gathered(folder):

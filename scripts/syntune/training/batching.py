@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from syntune.errors import UserError
+from syntune.settings.steps import whole_steps
 from syntune.training.job import Job
 
 
@@ -103,21 +104,6 @@ class StepPlan:
         by_load = np.argsort(-loads, kind="stable")
         filled = [rows[bin_of == which] for which in by_load]
         return [filled[start : start + self.ranks] for start in range(0, self.bins, self.ranks)]
-
-
-def whole_steps(rows: int, epochs: float, global_batch_size: int) -> int:
-    """Steps of exactly ``global_batch_size`` rows in so many passes over a dataset.
-
-    Raises:
-        UserError: not one.
-    """
-    taken = int(rows * epochs)
-    if taken < global_batch_size:
-        raise UserError(
-            f"global_batch_size: {taken} rows in {epochs:g} epochs do not fill one step of {global_batch_size}; lower "
-            "it, or give more rows or epochs"
-        )
-    return taken // global_batch_size
 
 
 class Batches:
