@@ -25,7 +25,8 @@ try:
     from syntune.recipes.reading import read_recipe
     from syntune.recipes.stages import Stage, stages_of
     from syntune.settings.comparisons import baseline_run, pairs_to_compare
-    from syntune.settings.holdouts import QUESTIONS, SHARD, ask_held_out, asked_of, holdout_folder
+    from syntune.settings.holdout_names import QUESTIONS, SHARD
+    from syntune.settings.holdouts import ask_held_out, asked_of, holdout_folder
     from syntune.settings.methods import METHODS
     from syntune.settings.paths import check_paths
     from syntune.settings.reading import read_settings

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from syntune.artifacts.manifests import part_files
-from syntune.settings.holdouts import QUESTIONS
+from syntune.settings.holdout_names import QUESTIONS
 
 IMAGE_MARK = "<image>"
 """What stands for an image in a message, as in LLaVA's conversations."""

@@ -16,7 +16,7 @@ from syntune.data.shards import write_shard
 from syntune.data.statistics import Statistics
 from syntune.files import atomic_directory
 from syntune.settings.datasets import DatasetSettings
-from syntune.settings.holdouts import QUESTIONS, SHARD
+from syntune.settings.holdout_names import QUESTIONS, SHARD
 
 _QUESTIONS = schema(
     [

@@ -1,10 +1,7 @@
 """Benchmarks that ask about held-out rows, pointed at the files that hold them."""
 
+from syntune.settings.holdout_names import QUESTIONS
 from syntune.settings.tree import Settings
-
-SHARD = "shard-00000-of-00001.parquet"
-QUESTIONS = "questions.parquet"
-"""Of a dataset's held-out rows: the rows, and their questions as benchmarks read them."""
 
 
 def holdout_folder(results: str, dataset: str) -> str:
