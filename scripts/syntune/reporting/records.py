@@ -115,7 +115,7 @@ def read_records(
     """
     if len(summaries) != len(metrics):
         raise UserError(f"{len(summaries)} summaries but {len(metrics)} metrics files; give one of each for every run")
-    summarized = [read_json_file(path, TrainingSummary, REMAKE) for path in summaries]
+    summarized = [read_json_file(path, TrainingSummary, _remake(path)) for path in summaries]
     scored = [read_score(path) for path in scores]
     pictured = [read_json_file(path, ExamplePictures, REMAKE) for path in pictures]
     nothing = Comparison(baseline=None, trainings=trainings or {}, benchmarks={})
@@ -127,7 +127,10 @@ def read_records(
         models=[read_manifest(path) for path in models],
         trained=[read_manifest(path) for path in runs],
         summaries={summary.run: summary for summary in summarized},
-        metrics={summary.run: _lines(path, StepMetrics) for summary, path in zip(summarized, metrics, strict=True)},
+        metrics={
+            summary.run: _lines(path, StepMetrics, _remake(path))
+            for summary, path in zip(summarized, metrics, strict=True)
+        },
         scores={(score.run, score.benchmark): score for score in scored if isinstance(score, Score)},
         unscored={(score.run, score.benchmark): score for score in scored if isinstance(score, NotScored)},
         answered=[(score.run, score.benchmark) for score in scored],
@@ -138,9 +141,14 @@ def read_records(
     )
 
 
-def _lines(path: Path, kind: type[T]) -> list[T]:
+def _lines(path: Path, kind: type[T], advice: str = REMAKE) -> list[T]:
     """The values of a JSON-lines file."""
-    return [value for _, value in read_json_lines(path, kind, REMAKE)]
+    return [value for _, value in read_json_lines(path, kind, advice)]
+
+
+def _remake(path: Path) -> str:
+    """What to do about a file of a checkpoint: Snakemake looks at the manifest alone, and a kept copy may be there."""
+    return f"delete {path.parent}.manifest.json and run snakemake again"
 
 
 def _read_timing(path: Path) -> Timing:

@@ -1,7 +1,8 @@
 """Finished checkpoints, kept by fingerprint: a training that turns out equal to one takes it and ends in seconds.
 
 ``results/finished/{run}/{fingerprint}/`` holds what ``results/checkpoints`` held when the training ended: the folder of
-the run and its manifest, as hard links, so that the present checkpoint takes no further space.
+the run and its manifest. Weights are hard links, so that the present checkpoint takes no further space; small files are
+copies, so that a damaged one can be had again.
 """
 
 import logging
@@ -15,6 +16,9 @@ from syntune.files import atomic_directory, keep_newest, link_file, write_json
 from syntune.settings.runs import TrainedRunSettings
 
 log = logging.getLogger("train")
+
+_LARGE = 2**20
+"""Bytes of a file above which it is linked."""
 
 
 class FinishedCheckpoints:
@@ -54,7 +58,15 @@ class FinishedCheckpoints:
 
 
 def _link_tree(source: Path, target: Path) -> None:
-    """Copy a folder as hard links; where the file system has none, file by file."""
+    """Copy a folder, large files as hard links where the file system has them."""
     shutil.copytree(
-        source, target, copy_function=link_file, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".snakemake*")
+        source, target, copy_function=_link_if_large, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".snakemake*")
     )
+
+
+def _link_if_large(source: str, target: str) -> None:
+    """Make ``target`` the file ``source``, or a copy of it."""
+    if os.stat(source).st_size > _LARGE:
+        link_file(source, target)
+    else:
+        shutil.copy2(source, target)

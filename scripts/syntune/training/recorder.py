@@ -188,12 +188,12 @@ def record(
 
 
 def _whole_lines(path: Path) -> list[StepMetrics]:
-    """The lines of a metrics file; a last one that was cut short by a kill is passed over."""
+    """The lines of a metrics file up to one that a kill cut short, or that is damaged."""
     lines = []
     if path.is_file():
         try:
             for line in read_jsonl(path):
                 lines.append(StepMetrics.model_validate(line))
-        except json.JSONDecodeError:
-            log.info("%s: its last line was cut short", path)
+        except ValueError:
+            log.info("%s: line %d was cut short or is damaged", path, len(lines) + 1)
     return lines

@@ -203,7 +203,11 @@ def test_same_input_same_bytes(project):
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
-        ("checkpoints/raw/metrics.jsonl", '{"step": 1}\n{"step": 2', r"raw/metrics\.jsonl: line 2: not JSON"),
+        (
+            "checkpoints/raw/metrics.jsonl",
+            '{"step": 1}\n{"step": 2',
+            r"raw/metrics\.jsonl: line 2: not JSON.*; delete .*checkpoints/raw\.manifest\.json and run",
+        ),
         ("checkpoints/raw/metrics.jsonl", '{"loss": 1}\n', r"line 1: step: is missing"),
         ("checkpoints/raw/summary.json", "[]", r"summary\.json: must be keys with values"),
         ("scores/raw/open.json", "{}", r"open\.json: run: is missing"),
