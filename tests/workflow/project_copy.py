@@ -22,7 +22,7 @@ class Workflow:
         """Run Snakemake in the copy; its own text and what jobs print come back together in ``stdout``."""
         command = [sys.executable, "-m", "snakemake", "--cores", "2", "--printshellcmds"]
         config = ["--configfile", self.config] if self.config else []
-        prefix = ["--conda-prefix", str(ROOT / ".snakemake/conda")]
+        prefix = ["--conda-prefix", os.environ.get("SNAKEMAKE_CONDA_PREFIX", str(ROOT / ".snakemake/conda"))]
         folders = [first_on_path or Path(sys.executable).parent, Path(sys.executable).parent]
         path = ":".join(map(str, [*folders, os.environ["PATH"]]))
         return subprocess.run(
