@@ -13,8 +13,8 @@ SEED = {"id": "a", "images": ["a.png"], "text": "<__dj__image>\nA square. <|__dj
 
 
 def error_lines(output: str) -> list[str]:
-    """The lines that Syntune itself wrote."""
-    return [line for line in output.splitlines() if line.startswith("error: ")]
+    """The lines that Syntune itself wrote, each once: what a job said stands in its log, too, which is shown."""
+    return list(dict.fromkeys(line for line in output.splitlines() if line.startswith("error: ")))
 
 
 def test_a_misspelt_key_is_named_with_the_nearest_good_one(fresh):
