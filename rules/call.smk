@@ -2,6 +2,19 @@
 
 import os
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+
+from syntune.calling import later_conda, leave_environments
 
 if not os.path.samefile(workflow.basedir, os.getcwd()):
     sys.exit(f"error: run snakemake in {workflow.basedir}; for results elsewhere, set results in the config")
+
+if pin_files := sorted(Path("envs").glob("*.pin.txt")):
+    sys.exit(f"error: {pin_files[0]}: a pin file leaves out a spec's pip list; remove it: the spec pins every package")
+
+leave_environments(os.environ)
+
+if workflow.is_main_process and (conda := later_conda(Path(".venv/bin/conda"), os.get_exec_path())):
+    print(f"environments are made by uv; to make them by {conda}, installed later: rm .venv/bin/conda", file=sys.stderr)

@@ -13,12 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
-
 try:
     from syntune.artifacts.manifests import read_manifest
     from syntune.errors import UserError
     from syntune.files import canonical_json, read_json
+    from syntune.interpreter import spec_digest
     from syntune.planned import read_plan, require_planned_recipes, write_plan
     from syntune.recipes.endpoint_cost import costs_of_recipe
     from syntune.recipes.model_parameters import MODEL_OPERATORS, check_models
@@ -211,6 +210,15 @@ def code(script: str) -> list[str]:
     return [f"scripts/{path} {digest}" for path, digest in file_digests(script).items()]
 
 
+@cache
+def spec_of(environment: str) -> str:
+    """An env spec with a digest of what it makes, as a param: Snakemake's own holds the place of the environment, too.
+
+    So a changed pin reruns its rules, and a comment or another place of the project or of its environments none.
+    """
+    return f"envs/{environment}.yaml {spec_digest(environment)[:16]}"
+
+
 def made(folders: list[str], manifests_as: str, folders_as: str) -> dict[str, list[str]]:
     """Two inputs of a rule, named as it names them: the manifests of what lies at ``folders``, and that itself."""
     return {
@@ -366,6 +374,11 @@ def training_environment(wildcards) -> str:
 def training_env_spec(wildcards) -> str:
     """The env spec of that environment, relative to this folder."""
     return f"../envs/{training_environment(wildcards)}.yaml"
+
+
+def training_spec(wildcards) -> str:
+    """:func:`spec_of` that environment."""
+    return spec_of(training_environment(wildcards))
 
 
 def rehearsed(wildcards) -> str:

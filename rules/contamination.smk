@@ -23,6 +23,7 @@ rule decontaminate:
         runtime=240,
     params:
         *code("decontaminate"),
+        spec=spec_of("data"),
         settings=as_params(settings.contamination),
         benchmarks=searched_benchmarks,
         withdrawn=withdrawn_by_search,
@@ -55,6 +56,7 @@ rule contamination_pictures:
         runtime=60,
     params:
         *code("contamination_pictures"),
+        spec=spec_of("data"),
         benchmarks=searched_benchmarks,
     shell:
         "python scripts/contamination_pictures.py --findings {input.findings:q} --benchmarks {params.benchmarks:q} "

@@ -28,6 +28,7 @@ rule data_page:
         runtime=60,
     params:
         *code("data_page"),
+        spec=spec_of("data"),
     shell:
         "python scripts/data_page.py --manifest {input.dataset:q} --rows-manifest {input.rows_manifest:q} "
         "--seed-manifest {input.seed:q} --lineage {input.lineage:q} --output {output.page:q} 2>&1 | tee {log:q}"

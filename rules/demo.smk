@@ -23,6 +23,7 @@ rule easy_vqa:
         runtime=10,
     params:
         *code("easy_vqa"),
+        spec=spec_of("data"),
         folder=subpath(output.manifest, parent=True),
     shell:
         "python scripts/easy_vqa.py --output {params.folder:q} 2>&1 | tee {log:q}"

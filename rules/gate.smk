@@ -15,7 +15,6 @@ from syntune.artifacts.clearances import Clearance, rehearsed_fingerprint
 from syntune.artifacts.manifests import read_manifest, training_inputs
 from syntune.artifacts.reading import read_json_file
 from syntune.files import sha256_bytes
-from syntune.interpreter import spec_digest
 from syntune.sources import code_digest
 
 SYNTHESIS = ("synthesize", "percentiles", "select_rows", "gather_synthesis")

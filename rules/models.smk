@@ -20,6 +20,7 @@ rule prepare_base:
         runtime=60,
     params:
         *code("prepare_base"),
+        spec=spec_of("train"),
         settings=value_at("models/{model}", JSON),
     shell:
         "python scripts/prepare_base.py --name {wildcards.model:q} --settings {params.settings:q} "

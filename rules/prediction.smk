@@ -22,6 +22,7 @@ rule predict:
         gpu=answering_gpus,
     params:
         *code("predict"),
+        spec=spec_of("eval"),
         settings=as_params(settings.prediction),
         benchmark=value_at("{benchmark}", ASKED),
         slice=slice_number,
@@ -56,6 +57,7 @@ if SLICES:
             runtime=30,
         params:
             *code("gather_predictions"),
+            spec=spec_of("eval"),
             settings=value_at("{benchmark}", ASKED),
         shell:
             "python scripts/gather_predictions.py --benchmark {wildcards.benchmark:q} --settings {params.settings:q} "

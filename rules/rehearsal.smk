@@ -25,6 +25,7 @@ rule rehearse_training:
         gpu=value_at("runs/{run}/gpus", VALUES),
     params:
         *code("rehearse_training"),
+        spec=training_spec,
         settings=value_at("runs/{run}", JSON),
         environment=training_environment,
         passed=f"{RESULTS}/rehearsal/{{run}}/passed.json",
@@ -59,6 +60,7 @@ rule rehearse_evaluation:
         gpu=answering_gpus,
     params:
         *code("rehearse_evaluation"),
+        spec=spec_of("eval"),
         benchmarks=asked_benchmarks,
         device=answering_gpus,
         pixels=value_at("{run}", PIXELS),
@@ -91,6 +93,7 @@ rule clear_for_training:
         runtime=5,
     params:
         *code("clear_for_training"),
+        spec=spec_of("data"),
         upstream=run_upstream,
     shell:
         "python scripts/clear_for_training.py --rehearsed {input.rehearsed:q} --upstream {params.upstream:q} "

@@ -57,6 +57,7 @@ rule answers_page:
         runtime=60,
     params:
         *code("answers_page"),
+        spec=spec_of("eval"),
         settings=value_at("benchmarks/{benchmark}", JSON),
     shell:
         "python scripts/answers_page.py --benchmark {wildcards.benchmark:q} --settings {params.settings:q} "
@@ -114,6 +115,7 @@ rule report:
         runtime=30,
     params:
         *code("report"),
+        spec=spec_of("report"),
         title=settings.title,
         description=settings.description,
         trainings=json.dumps(TRAININGS),

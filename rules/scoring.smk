@@ -23,6 +23,7 @@ rule score:
         runtime=30,
     params:
         *code("score"),
+        spec=spec_of("eval"),
         settings=value_at("benchmarks/{benchmark}", JSON),
     shell:
         "python scripts/score.py --run {wildcards.run:q} --benchmark {wildcards.benchmark:q} "
@@ -50,6 +51,7 @@ rule compare:
         runtime=30,
     params:
         *code("compare"),
+        spec=spec_of("eval"),
         baseline=BASELINE,
         trainings=json.dumps(TRAININGS),
         pairs=json.dumps([pair.model_dump() for pair in COMPARED_PAIRS]),

@@ -21,6 +21,7 @@ rule ingest_seed:
         runtime=240,
     params:
         *code("ingest_seed"),
+        spec=spec_of("data"),
         settings=value_at("seeds/{seed}", JSON),
         state=seed_files_state,
     shell:

@@ -21,6 +21,7 @@ rule hold_out:
         runtime=60,
     params:
         *code("hold_out"),
+        spec=spec_of("data"),
         settings=holdout_settings,
     shell:
         "python scripts/hold_out.py --dataset {wildcards.dataset:q} --settings {params.settings:q} "
@@ -49,6 +50,7 @@ rule shard:
         runtime=240,
     params:
         *code("shard"),
+        spec=spec_of("data"),
         settings=value_at("datasets/{dataset}", JSON),
         mix=mix_arguments,
         lineages=lineage_arguments,

@@ -31,6 +31,7 @@ rule synthesize:
         runtime=240,
     params:
         *code("synthesize"),
+        spec=spec_of("data"),
         recipe=value_at("datasets/{dataset}/recipe", VALUES),
         operators=stage_operators,
         code_of_operators=operator_digests,
@@ -77,6 +78,7 @@ rule synthesize_with_models:
         gpu=stage_gpus,
     params:
         *code("synthesize_with_models"),
+        spec=spec_of("synth-models"),
         operators=stage_operators,
         models=stage_models_as_object,
         rows=chunk_before_rows,
@@ -106,6 +108,7 @@ rule percentiles:
         runtime=60,
     params:
         *code("percentiles"),
+        spec=spec_of("data"),
         operators=stage_operators,
         rows=chunks_before_rows,
     shell:
@@ -137,6 +140,7 @@ rule select_rows:
         runtime=240,
     params:
         *code("select_rows"),
+        spec=spec_of("data"),
         recipe=value_at("datasets/{dataset}/recipe", VALUES),
         operators=stage_operators,
         code_of_operators=operator_digests,
@@ -169,6 +173,7 @@ rule rehearse_recipe:
         runtime=5,
     params:
         *code("rehearse_recipe"),
+        spec=spec_of("data"),
         reports=sample_reports,
     shell:
         "python scripts/rehearse_recipe.py --dataset {wildcards.dataset:q} --reports {params.reports:q} "
@@ -196,6 +201,7 @@ rule gather_synthesis:
         runtime=60,
     params:
         *code("gather_synthesis"),
+        spec=spec_of("data"),
         recipe=dataset_recipe,
         folders=stage_folders,
         chunks=dataset_chunks,

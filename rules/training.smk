@@ -25,6 +25,7 @@ rule train:
         gpu=value_at("runs/{run}/gpus", VALUES),
     params:
         *code("train"),
+        spec=training_spec,
         settings=value_at("runs/{run}", JSON),
         environment=training_environment,
         rehearsed=rehearsed,

@@ -1,6 +1,7 @@
 """What a user breaks, and what they read: one line, no half-written output, nothing run in the wrong place."""
 
 import json
+import os
 import re
 import shutil
 import stat
@@ -63,30 +64,59 @@ def test_a_bad_seed_stops_the_first_rule(fresh, lines, said):
     assert not list((fresh.folder / "results/seed").glob("*"))
 
 
-def broken_conda(folder: Path) -> Path:
-    """A folder with a ``conda`` whose activation fails and that is otherwise the machine's own."""
+def conda_with(activate: str, base: Path) -> Path:
+    """A folder for PATH with a ``conda`` whose activation is as given, and that is otherwise the machine's own."""
     real = shutil.which("conda", path=str(ROOT / ".venv/bin")) or shutil.which("conda")
-    (folder / "bin").mkdir(parents=True)
-    (folder / "bin/activate").write_text("return 1\n")
-    conda = folder / "bin/conda"
+    for folder in ("bin", "condabin"):
+        (base / folder).mkdir()
+    (base / "bin/activate").write_text(activate)
+    conda = base / "condabin/conda"
     conda.write_text(
         f"""#!/usr/bin/env bash
 if [ "$1" = info ]; then
-    "{real}" "$@" | sed 's|"conda_prefix": "[^"]*"|"conda_prefix": "{folder}"|'
+    "{real}" "$@" | sed 's|"conda_prefix": "[^"]*"|"conda_prefix": "{base}"|'
 else
     exec "{real}" "$@"
 fi
 """
     )
     conda.chmod(conda.stat().st_mode | stat.S_IXUSR)
-    return folder / "bin"
+    return conda.parent
 
 
 def test_a_job_whose_activation_fails_stops_rather_than_run_elsewhere(fresh, tmp_path_factory):
-    done = fresh.snakemake("results/easy-vqa/manifest.json", first_on_path=broken_conda(tmp_path_factory.mktemp("c")))
+    conda = conda_with("return 1\n", tmp_path_factory.mktemp("base"))
+    done = fresh.snakemake("results/easy-vqa/manifest.json", first_on_path=conda)
     assert done.returncode == 1
     assert any(line.startswith("error: wrong interpreter: ") for line in error_lines(done.stdout))
     assert not (fresh.folder / "results/easy-vqa/manifest.json").exists()
+
+
+ACTIVATE = """
+shlvl=${CONDA_SHLVL:-0}
+if [ "$shlvl" -gt 0 ] && [[ ":$PATH:" == *":$CONDA_PREFIX/bin:"* ]]; then
+    path=":$PATH:"
+    path=${path/":$CONDA_PREFIX/bin:"/":$1/bin:"}
+    path=${path#:}
+    export "CONDA_PREFIX_$shlvl=$CONDA_PREFIX" PATH="${path%:}"
+else
+    export PATH="$1/bin:$PATH"
+fi
+export CONDA_PREFIX="$1" CONDA_DEFAULT_ENV="$1" CONDA_SHLVL=$((shlvl + 1))
+"""
+"""What ``source CONDA/bin/activate PREFIX`` does to the variables, by conda's ``conda/activate.py``: a first prefix
+comes first on PATH (``_add_prefix_to_path``), a further one in the last one's place (``_replace_prefix_in_path``)."""
+
+
+def test_jobs_run_in_their_environments_where_base_is_active(fresh, tmp_path_factory, monkeypatch):
+    """``conda init`` activates base in each new shell; ``.venv/bin`` comes before it, as after its own activation."""
+    base = tmp_path_factory.mktemp("base")
+    conda = conda_with(ACTIVATE, base)
+    active = {"CONDA_PREFIX": str(base), "CONDA_DEFAULT_ENV": "base", "CONDA_SHLVL": "1"}
+    for name, value in {**active, "PATH": f"{base}/bin:{os.environ['PATH']}"}.items():
+        monkeypatch.setenv(name, value)
+    done = fresh.snakemake("results/easy-vqa/manifest.json", first_on_path=conda)
+    assert done.returncode == 0, done.stdout
 
 
 def test_a_job_without_environments_stops_too(fresh):

@@ -1,8 +1,10 @@
 """Edit this, and exactly these rules rerun."""
 
+import shutil
 from contextlib import contextmanager
 
 import pytest
+from project_copy import Workflow
 
 TRAINED = ("pretrained", "raw", "synthetic")
 RUNS = (*TRAINED, "before")
@@ -86,7 +88,8 @@ EDITS = {
         "small.yaml", "dataset: raw, max_steps: 3", "dataset: raw, replicates: 3, max_steps: 3",
         {"clear_for_training raw-2", "clear_for_training raw-3"} | trained("raw-2", "raw-3") - ANSWERS,
     ),
-    "an env spec": ("envs/report.yaml", "channels:", "# edited\nchannels:", {"report"}),
+    "a pin of an env spec": ("envs/report.yaml", "packaging==", "packaging>=", {"report"}),
+    "a comment in an env spec": ("envs/report.yaml", "channels:", "# edited\nchannels:", set()),
     "the scores' statistics": (
         "scripts/syntune/benchmarks/statistics.py", "LEVEL = 0.95", "LEVEL = 0.9",
         {f"score {run}.{benchmark}" for run in RUNS for benchmark in BENCHMARKS} | {"compare", "report"} | ANSWERS,
@@ -145,6 +148,11 @@ def test_an_edit_reruns_exactly_its_rules(finished, file, old, new, expected):
     with edited(finished.folder / file, old, new):
         assert finished.planned() == expected
     assert finished.planned() == set()
+
+
+def test_another_place_of_project_and_environments_reruns_nothing(finished, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)
+    assert Workflow(tmp_path / "copy").planned("--conda-prefix", str(tmp_path / "conda")) == set()
 
 
 def test_a_touched_seed_reruns_nothing(finished):

@@ -1,7 +1,6 @@
 """The page's tables but those of training: what each column and row says."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -366,7 +365,7 @@ def _load(jobs: Sequence[Timing]) -> float | None:
 
 
 def environments(records: Records) -> Table:
-    """Every interpreter that the manifests record, with its packages and what it made."""
+    """Every environment that the manifests record, with its packages and what it made."""
     used: dict[tuple, list[str]] = {}
     manifests = [manifest for _, manifest in data_stages(records)] + records.models + records.trained
     for manifest in manifests:
@@ -374,15 +373,10 @@ def environments(records: Records) -> Table:
     rows = []
     for interpreter, makers in used.items():
         found = dict(interpreter)
-        path, python = found.pop("executable", formats.NOT_RECORDED), found.pop("python", formats.NOT_RECORDED)
+        name, python = (found.pop(key, formats.NOT_RECORDED) for key in ("environment", "python"))
         packages = ", ".join(f"{name} {version}" for name, version in found.items()) or formats.NOT_RECORDED
-        rows.append([Cell(_place(path), code=True), Cell(python), Cell(packages), Cell(", ".join(makers))])
-    return Table("Interpreters", headings("interpreter | Python | packages | made"), rows)
-
-
-def _place(path: str) -> str:
-    """An interpreter's path; of one outside the working folder its end, which says the same on every machine."""
-    return "/".join(("…", *Path(path).parts[-3:])) if Path(path).is_absolute() else path
+        rows.append([Cell(name), Cell(python), Cell(packages), Cell(", ".join(makers))])
+    return Table("Environments", headings("environment | Python | packages | made"), rows)
 
 
 def outputs(records: Records) -> Table:

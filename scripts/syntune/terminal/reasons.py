@@ -11,8 +11,8 @@ from typing import Any
 from snakemake.dag import DAG
 from snakemake.jobs import Job
 
-_CODE = re.compile(r"(scripts/\S+\.py) [0-9a-f]{16}")
-"""A source file and its digest, as ``code()`` of ``rules/common.smk`` puts them into params."""
+_FILE = re.compile(r"((?:scripts|envs)/\S+) [0-9a-f]{16}")
+"""A source file or env spec and its digest, as ``rules/common.smk`` puts them into params."""
 
 _SHOWN = 3
 
@@ -77,10 +77,10 @@ def _changes(old: frozenset[str], new: frozenset[str], names: frozenset[tuple[st
     before, now = set(_leaves(old, {})), set(_leaves(new, dict(names)))
     keys = {key for key, _ in before ^ now}
     code = {key for key in keys if key.startswith("scripts/")}
-    settings = keys - code - {""}
-    words = [f"settings changed: {_some(settings)}"] if settings else []
-    words += [f"code changed: {_some(code)}"] if code else []
-    return words or ["settings changed"]
+    specs = {key for key in keys if key.startswith("envs/")}
+    settings = keys - code - specs - {""}
+    kinds = {"settings": settings, "code": code, "environment": specs}
+    return [f"{kind} changed: {_some(found)}" for kind, found in kinds.items() if found] or ["settings changed"]
 
 
 def _leaves(params: Iterable[str], names: dict[str, str]) -> Iterator[tuple[str, str]]:
@@ -94,8 +94,8 @@ def _leaves(params: Iterable[str], names: dict[str, str]) -> Iterator[tuple[str,
 
 def _flat(value: Any, keys: str, name: str) -> Iterator[tuple[str, str]]:
     """The single values in ``value``, which is also read where it is JSON; ``name`` is that of a value without keys."""
-    if isinstance(value, str) and (code := _CODE.fullmatch(value)):
-        yield code[1], value
+    if isinstance(value, str) and (file := _FILE.fullmatch(value)):
+        yield file[1], value
         return
     if isinstance(value, str) and value[:1] in ("{", "["):
         value = json.loads(value)

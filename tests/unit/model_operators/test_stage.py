@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -131,7 +132,8 @@ def test_a_mistake_on_the_command_line_is_one_line():
     options = [text for option in (*OUTPUTS, "chunk", "cache") for text in (f"--{option}", "nowhere")]
     operators = json.dumps([["image_text_similarity_filter", {"hf_clip": "clip"}]])
     command = [sys.executable, SCRIPT, "--dataset", "d", "--operators", operators, "--models", "{}", *options]
-    done = subprocess.run(command, capture_output=True, text=True)
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # without pytest's packages
+    done = subprocess.run(command, capture_output=True, text=True, env=own)
     assert done.returncode == 1
     assert done.stderr == (
         "error: image_text_similarity_filter: hf_clip: the model 'clip' was not given; add models.clip to the config\n"

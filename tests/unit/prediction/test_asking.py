@@ -1,5 +1,6 @@
 """Questions from the command line: the same answers as prediction's, and what mistakes say."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -70,8 +71,9 @@ def test_mistakes(config, tmp_path, run, picture, match):
 def test_the_command(config, tmp_path):
     Image.new("RGB", (40, 40), "red").save(tmp_path / "red.png")
     call = [sys.executable, "scripts/ask.py", "--config", config, "tuned", tmp_path / "red.png", "What is it?"]
-    one = subprocess.run(call, capture_output=True, text=True, cwd=ROOT, check=True).stdout
-    two = subprocess.run([*call, "How many?"], capture_output=True, text=True, cwd=ROOT, check=True).stdout
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # without pytest's packages
+    one = subprocess.run(call, capture_output=True, text=True, cwd=ROOT, env=own, check=True).stdout
+    two = subprocess.run([*call, "How many?"], capture_output=True, text=True, cwd=ROOT, env=own, check=True).stdout
     assert one.strip() and two.startswith(f"What is it?\n    {one.strip()}\nHow many?\n    ")
     outside = subprocess.run(call, capture_output=True, text=True, cwd=ROOT, env={"PATH": "/usr/bin:/bin"})
     assert outside.returncode == 1 and outside.stderr.startswith("error: wrong interpreter")

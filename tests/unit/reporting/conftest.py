@@ -47,7 +47,7 @@ class Project:
             {"path": part, "bytes": size, "sha256": sha256_bytes(part.encode()), "rows": None}
             for part, size in parts.items()
         ]
-        interpreter = {"executable": ".snakemake/conda/e/bin/python", "python": "3.11.7", "some-package": "1.2.3"}
+        interpreter = {"environment": "data", "python": "3.11.7", "some-package": "1.2.3"}
         content = sha256_bytes(path.encode())
         manifest = {"stage": stage, "name": name, "content": content, "parts": parts, "interpreter": interpreter}
         return self.write(path, json.dumps(manifest | fields))

@@ -1,0 +1,33 @@
+"""The shell that Snakemake is called from: what must not reach environments and jobs, and which conda it finds."""
+
+import os
+import re
+from collections.abc import Iterable, MutableMapping
+from pathlib import Path
+
+_ACTIVE = re.compile(r"CONDA_(SHLVL|PREFIX|DEFAULT_ENV|PROMPT_MODIFIER|(PREFIX|STACKED)_\d+)")
+"""By which conda knows what is active."""
+
+_OTHER_PACKAGES = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+
+
+def leave_environments(variables: MutableMapping[str, str]) -> None:
+    """Let no environment be active, and no packages be found but those of the environment that a job activates.
+
+    While one is active, conda's activation replaces its entry of PATH where that stands (``_replace_prefix_in_path`` of
+    conda/activate.py): behind ``.venv/bin``, where ``.venv`` was activated after ``conda init`` activated ``base``.
+    Where none is active, it puts the new entry first.
+    """
+    for name in [*filter(_ACTIVE.fullmatch, variables), *_OTHER_PACKAGES]:
+        variables.pop(name, None)
+    variables["PYTHONNOUSERSITE"] = "1"  # conda's Python reads ~/.local
+
+
+def later_conda(link: Path, folders: Iterable[str]) -> Path | None:
+    """The first conda in ``folders`` but for ``link`` to the front-end of uv, if it was installed after that."""
+    if not link.is_symlink():
+        return None
+    for conda in (Path(folder, "conda") for folder in folders):
+        if os.access(conda, os.X_OK) and not conda.samefile(link):
+            return conda if conda.stat().st_ctime > link.lstat().st_ctime else None
+    return None

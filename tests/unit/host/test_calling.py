@@ -1,0 +1,75 @@
+"""The shell that Snakemake is called from: what of it reaches environments and jobs, and which conda is meant."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from syntune.calling import later_conda, leave_environments
+
+POST_DEPLOY = Path(__file__).resolve().parents[3] / "envs/train-cuda.post-deploy.sh"
+
+
+def test_no_environment_stays_active_and_the_rest_does():
+    variables = {"CONDA_SHLVL": "2", "CONDA_PREFIX": "/b/envs/e", "CONDA_PREFIX_1": "/b", "CONDA_STACKED_2": "true"}
+    kept = {
+        "CONDA_EXE": "/b/bin/conda",
+        "CONDA_PKGS_DIRS": "/big",
+        "CONDA_OVERRIDE_CUDA": "12",
+        "PATH": "/b/envs/e/bin",
+    }
+    variables |= kept
+    leave_environments(variables)
+    assert variables == {**kept, "PYTHONNOUSERSITE": "1"}
+
+
+def test_packages_of_the_user_are_not_imported(tmp_path):
+    """In a Python that reads ``~/.local``, as conda's does and that of a venv does not."""
+    python = Path(sys.base_prefix) / f"bin/python{sys.version_info.major}.{sys.version_info.minor}"
+    variables = {**os.environ, "PYTHONUSERBASE": str(tmp_path / "user"), "PYTHONPATH": str(tmp_path / "path")}
+    call = [python, "-c", "import sys; print(*sys.path)"]
+    folder = Path(subprocess.check_output([python, "-m", "site", "--user-site"], env=variables, text=True).strip())
+    folder.mkdir(parents=True)
+    assert str(tmp_path) in subprocess.check_output(call, env={**variables, "PYTHONNOUSERSITE": ""}, text=True)
+    leave_environments(variables)
+    assert str(tmp_path) not in subprocess.check_output(call, env=variables, text=True)
+
+
+def test_a_conda_that_came_after_the_link_is_told(tmp_path):
+    def install(folder: str) -> Path:
+        conda = tmp_path / folder / "conda"
+        conda.parent.mkdir()
+        conda.touch(mode=0o755)
+        return conda
+
+    front_end, earlier = install("tools"), install("earlier")
+    link = tmp_path / "venv/conda"
+    link.parent.mkdir()
+    assert later_conda(link, [earlier.parent]) is None
+    link.symlink_to(front_end)
+    time.sleep(0.05)  # a file system's clock ticks slower than this
+    later = install("later")
+    assert later_conda(link, [link.parent, earlier.parent, later.parent]) is None
+    assert later_conda(link, [link.parent, tmp_path, later.parent, earlier.parent]) == later
+
+
+def test_what_runs_after_an_environment_installs_nothing_into_another_one(tmp_path):
+    script = tmp_path / "abc_.post-deploy.sh"
+    script.write_bytes(POST_DEPLOY.read_bytes())
+    for prefix in (tmp_path / "abc_", tmp_path / "venv"):
+        (prefix / "bin").mkdir(parents=True)
+        python = prefix / "bin/python"
+        python.write_text(f'#!/bin/sh\n[ "$1" = -m ] && echo "$@" > {prefix}/called || echo {prefix}\n')
+        python.chmod(0o755)
+    done = {
+        prefix: subprocess.run(
+            ["bash", script], env={"PATH": f"{tmp_path / prefix}/bin:{os.defpath}"}, capture_output=True, text=True
+        )
+        for prefix in ("venv", "abc_")
+    }
+    assert done["venv"].returncode == 1
+    assert done["venv"].stderr.startswith(f"post-deploy: {tmp_path}/venv/bin/python is not the Python of")
+    assert not (tmp_path / "venv/called").exists()
+    assert done["abc_"].returncode == 0
+    assert "install --no-build-isolation --no-deps flash-attn==" in (tmp_path / "abc_/called").read_text()
