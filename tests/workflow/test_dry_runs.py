@@ -204,7 +204,8 @@ def test_cuda_kernels_move_one_run_to_their_environment(folder, tmp_path):
 
 
 def test_one_gpu_answers_for_a_run_that_several_train(folder):
-    workflow, _ = variant(folder, "gpus", runs={"raw": {"gpus": 4}})
+    on_gpus = {run: {"gpus": 1} for run in ("pretrained", "synthetic", "before")} | {"raw": {"gpus": 4}}
+    workflow, _ = variant(folder, "gpus", runs=on_gpus)
     done = workflow.snakemake("-n", "-p")
     assert done.returncode == 0, done.stdout
     asked = re.findall(r"python scripts/(rehearse_evaluation|predict)\.py --run raw .*--gpus (\d)", done.stdout)
