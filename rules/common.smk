@@ -92,7 +92,10 @@ is compared with what. From here on, each training is a run of the settings."""
 onstart:
     if workflow.is_main_process:
         write_plan(config, [dataset.recipe for dataset in settings.datasets.values() if dataset.recipe])
-        remember_config(RESULTS, config_name)
+        try:
+            remember_config(RESULTS, config_name)
+        except UserError as error:
+            sys.exit(f"error: {error}")
 
 
 def one_of(names: Iterable[str]) -> str:

@@ -116,8 +116,8 @@ rule report:
     params:
         *code("report"),
         spec=spec_of("report"),
-        title=settings.title,
-        description=settings.description,
+        title=value_at("title", VALUES),  # a string here would have its braces read as wildcards
+        description=value_at("description", VALUES),
         trainings=json.dumps(TRAININGS),
         figures=subpath(output.loss, parent=True),
         summaries=[f"{RESULTS}/checkpoints/{run}/summary.json" for run in TRAINED],

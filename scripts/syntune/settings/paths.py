@@ -36,6 +36,7 @@ def check_paths(settings: Settings, source: str, made_by_rules: str) -> None:
             if hub_path(path) is None:
                 _check_records(f"{source}: seeds.{name}.path", path, seed, made.get(Path(path)))
     for key, path, needed in _named_paths(settings):
+        _refuse_braces(f"{source}: {key}", path)
         found = made.get(Path(path)) or _kind(Path(path))
         if found is None:
             raise UserError(f"{source}: {key}: {path} does not exist (paths start from {Path.cwd()})")
@@ -45,6 +46,7 @@ def check_paths(settings: Settings, source: str, made_by_rules: str) -> None:
 
 def _check_records(key: str, path: str, seed: SeedSettings, made: Kind | None) -> None:
     """Refuse a seed's path at which no records of a known format lie."""
+    _refuse_braces(key, path)
     if made == "folder":
         raise UserError(f"{key}: {path} is a folder; name a file")
     if made == "file":
@@ -52,9 +54,17 @@ def _check_records(key: str, path: str, seed: SeedSettings, made: Kind | None) -
     if not os.path.lexists(path) and not glob.has_magic(path):
         raise UserError(f"{key}: {path} does not exist (paths start from {Path.cwd()})")
     try:
-        find_records(path, seed)
+        found = find_records(path, seed)
     except UserError as error:
         raise UserError(f"{key}: {error}") from error
+    for file in found.paths:
+        _refuse_braces(key, str(file))
+
+
+def _refuse_braces(key: str, path: str) -> None:
+    """Refuse what Snakemake would take for the name of a wildcard."""
+    if "{" in path or "}" in path:
+        raise UserError(f"{key}: {path}: a path cannot have braces, for Snakemake puts wildcards there; rename it")
 
 
 def _kind(path: Path) -> Kind | None:

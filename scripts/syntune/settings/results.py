@@ -66,6 +66,14 @@ def other_config(folder: str, config: str) -> str | None:
 
 
 def remember_config(folder: str, config: str) -> None:
-    """Note in a folder of results which config it is made with."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    Path(folder, _MADE_WITH).write_text(config + "\n", encoding="utf-8")
+    """Note in a folder of results which config it is made with.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        Path(folder, _MADE_WITH).write_text(config + "\n", encoding="utf-8")
+    except OSError as error:
+        advice = "make it writable or set results to another folder"
+        raise UserError(f"{folder}: results cannot be written there ({error.strerror}); {advice}") from error

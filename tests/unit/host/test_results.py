@@ -69,6 +69,12 @@ def test_another_config_is_told():
     assert other_config("results/x", "config/x.yaml") == "x.yaml"
 
 
+def test_results_that_cannot_be_written_are_one_line(project):
+    (project / "file").touch()
+    with pytest.raises(UserError, match="^file/x: results cannot be written there .* set results to another folder$"):
+        remember_config("file/x", "x.yaml")
+
+
 def test_no_folder_of_the_rules_is_forgotten():
     rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
     assert set(re.findall(r"(?:<results>|\{RESULTS\})/([a-z-]+)/", rules)) == {*OWN, "cache"}

@@ -168,6 +168,8 @@ def test_the_demo_makes_what_its_rule_says():
         ("benchmarks/stand-in-open/annotations", "config", "config is a folder; name a file"),
         ("benchmarks/stand-in-open/images", "config.yaml", "config.yaml is a file; name a folder"),
         ("benchmarks/stand-in-choice/table", "config", "config is a folder; name a file"),
+        ("seeds/easy-vqa/path", "my{own}.jsonl", "my{own}.jsonl: a path cannot have braces"),
+        ("benchmarks/stand-in-open/images", "my{own}", "my{own}: a path cannot have braces"),
     ],
 )
 def test_a_path_of_the_wrong_kind_is_named_with_its_key(path, value, line, monkeypatch):
