@@ -17,7 +17,7 @@ from syntune.errors import UserError
 
 ENVS = Path(__file__).resolve().parents[2] / "envs"
 
-_PIN = re.compile(r"([\w.-]+)(?:\[[^]]*\])?==([^\s;#]+)")
+_PIN = re.compile(r"([\w.-]+)(?:\[[^]]*\])?==([^\s;#'\"]+)")
 
 
 def require_environment(name: str) -> None:

@@ -14,7 +14,7 @@ dependencies:
   - pip:
       - numpy==2.4.6  # not 9
       - Some_Package[extra]==1.0
-      - torch==2.13.0
+      - torch==2.13.0; platform_machine=='x86_64'
 """
 RULES = Path(__file__).resolve().parents[3] / "rules"
 INSTALLED = ("numpy-2.4.6", "some.package-1.0", "torch-2.13.0+cpu", "unpinned-3")
