@@ -49,6 +49,10 @@ rule all:
         seeds=expand("<results>/seed/{seed}.manifest.json", seed=MADE_FROM[2]),
         rehearsals=expand("<results>/rehearsal/{run}/passed.json", run=TRAININGS),
         checkpoints=expand("<results>/checkpoints/{run}.manifest.json", run=TRAINED),
+        findings=expand("<results>/contamination/{dataset}.json", dataset=SEARCHED),
+        predictions=expand("<results>/predictions/{run}/{benchmark}.jsonl", run=settings.runs, benchmark=ANSWERED),
+        scores=expand("<results>/scores/{run}/{benchmark}.json", run=settings.runs, benchmark=ANSWERED),
+        comparison=COMPARED,
 
 
 rule data:

@@ -1,7 +1,10 @@
 """Edit this, and exactly these rules rerun."""
 
+import os
+import re
 import shutil
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from project_copy import Workflow
@@ -10,6 +13,7 @@ TRAINED = ("pretrained", "raw", "synthetic")
 RUNS = (*TRAINED, "before")
 BENCHMARKS = ("open", "choice")
 DATASETS = ("captions", "raw", "synthetic")
+SMALL = Path(__file__).with_name("small.yaml")
 ANSWERS = {f"answers_page {benchmark}" for benchmark in BENCHMARKS}
 
 
@@ -37,6 +41,25 @@ AFTER_CAPTIONS = (
     | {"clear_for_training pretrained"}
     | rehearsed("pretrained")
     | trained("pretrained", "raw", "synthetic")
+)
+
+SEARCHED = {f"{rule} {dataset}" for rule in ("decontaminate", "contamination_pictures") for dataset in DATASETS}
+CHOICE = re.search(r"  choice:\n.*\n", SMALL.read_text())[0]
+GATED = {f"clear_for_training {run}" for run in TRAINED}
+AFTER_THE_BASE = rehearsed(*RUNS) | GATED | trained(*TRAINED) | evaluated("before")
+AFTER_THE_SEED = (
+    {"ingest_seed easy-vqa", "prepare_base tiny"}
+    | {
+        f"synthesize {dataset}.1.{part}"
+        for dataset in DATASETS
+        if dataset != "raw"
+        for part in ("sample", "00000", "00001")
+    }
+    | {f"select_rows {dataset}.2.{scope}" for dataset in DATASETS if dataset != "raw" for scope in ("", "-sample")}
+    | {f"gather_synthesis {dataset}" for dataset in DATASETS if dataset != "raw"}
+    | {f"{rule} {dataset}" for rule in ("shard", "data_page") for dataset in DATASETS}
+    | SEARCHED
+    | AFTER_THE_BASE
 )
 
 # fmt: off
@@ -123,6 +146,55 @@ EDITS = {
         "small.yaml", "dataset: raw, max_steps: 3", "dataset: raw, save_steps: 7, max_steps: 3",
         rehearsed("raw") | trained("raw"),
     ),
+    "a seed's limit": ("small.yaml", "limit: 600", "limit: 590", AFTER_THE_SEED),
+    "a dataset's shards": (
+        "small.yaml", "captions.yaml, shards: 2", "captions.yaml, shards: 3",
+        {f"{rule} captions" for rule in ("shard", "data_page", "decontaminate", "contamination_pictures")}
+        | {"clear_for_training pretrained"} | rehearsed("pretrained") | trained(*TRAINED),
+    ),
+    "a dataset's mix": (
+        "small.yaml", "mix: {raw: 50}", "mix: {raw: 49}",
+        {f"{rule} synthetic" for rule in ("shard", "data_page", "decontaminate", "contamination_pictures")}
+        | {"prepare_base tiny"} | AFTER_THE_BASE,
+    ),
+    "a base model's seed": (
+        "small.yaml", "tokenizer_dataset: synthetic", "tokenizer_dataset: synthetic, random_seed: 1",
+        {"prepare_base tiny"} | AFTER_THE_BASE,
+    ),
+    "a model that nothing uses": (
+        "small.yaml", "  tiny:", "  other: {source: tiny, tokenizer_dataset: raw}\n  tiny:", set(),
+    ),
+    "a run's threads": (
+        "small.yaml", "dataset: synthetic, max_steps: 3", "dataset: synthetic, max_steps: 3, threads: 2",
+        rehearsed("synthetic") | {"clear_for_training synthetic"} | trained("synthetic"),
+    ),
+    "a run removed": (
+        "small.yaml", re.search(r"  synthetic: {method.*\n", SMALL.read_text())[0], "", {"compare", "report"} | ANSWERS,
+    ),
+    "a benchmark removed": (
+        "small.yaml", CHOICE, "",
+        {f"rehearse_evaluation {run}" for run in RUNS} | SEARCHED | {f"score {run}.open" for run in TRAINED}
+        | {"compare", "report", "answers_page open"},
+    ),
+    "what counts as the same question": (
+        "small.yaml", "max_share: null", "max_share: null, ngram: 7",
+        SEARCHED | {f"score {run}.{benchmark}" for run in TRAINED for benchmark in BENCHMARKS} | {"compare", "report"}
+        | ANSWERS,
+    ),
+    "a comparison": (
+        "small.yaml", "compare: before", "compare: before\ncomparisons: [[raw, pretrained]]", {"compare", "report"},
+    ),
+    "questions answered at a time": (
+        "small.yaml", "contamination:", "prediction: {batch_size: 4}\ncontamination:", evaluated(*RUNS),
+    ),
+    "a pin of an environment": (
+        "envs/eval.yaml", "rapidfuzz==", "rapidfuzz==0.",
+        {f"rehearse_evaluation {run}" for run in RUNS} | evaluated(*RUNS),
+    ),
+    "a rule's command": ("rules/scoring.smk", "scripts/compare.py", " scripts/compare.py", {"compare", "report"}),
+    "a rule's docstring": ("rules/scoring.smk", 'rule compare:\n    """', 'rule compare:\n    """Edited: ', set()),
+    "a rule's memory": ("rules/report.smk", "mem_mb=", "mem_mb=1 + ", set()),
+    "a profile's resources": ("profiles/default/config.yaml", "mem_mb=2000", "mem_mb=3000", set()),
 }
 # fmt: on
 
@@ -159,6 +231,44 @@ def test_a_touched_seed_reruns_nothing(finished):
     (finished.folder / "results/easy-vqa/seed.jsonl").touch()
     (finished.folder / "results/data/raw/shard-00000-of-00002.parquet").touch()
     assert finished.planned() == set()
+
+
+def test_shards_that_are_removed_to_save_space_are_made_again_only_when_they_are_asked_for(finished):
+    shards, away = finished.folder / "results/data/captions", finished.folder / "away"
+    shards.rename(away)
+    try:
+        assert finished.planned() == set()
+        assert finished.planned("data") == {"data", "shard captions", "data_page captions"}
+    finally:
+        away.rename(shards)
+
+
+@pytest.mark.parametrize(
+    ("lost", "rule"),
+    [
+        ("contamination/raw.json", "decontaminate raw"),
+        ("predictions/raw/open.jsonl", "predict raw.open"),
+        ("scores/raw/open.json", "score raw.open"),
+        ("scores/compare.json", "compare"),
+    ],
+)
+def test_what_the_report_rests_on_is_made_again(finished, lost, rule):
+    file = finished.folder / "results" / lost
+    content, times = file.read_bytes(), file.stat()
+    file.unlink()
+    try:
+        assert rule in finished.planned()
+    finally:
+        file.write_bytes(content)
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert finished.planned() == set()
+
+
+def test_a_module_that_an_older_one_replaces_counts(finished):
+    module = finished.folder / "scripts/syntune/benchmarks/statistics.py"
+    with edited(module, "LEVEL = 0.95", "LEVEL = 0.9"):
+        os.utime(module, (10**9, 10**9))
+        assert "score raw.open" in finished.planned()
 
 
 def test_a_lost_clearance_hides_no_change(finished):
