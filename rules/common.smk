@@ -16,9 +16,11 @@ from typing import Any
 try:
     from syntune.artifacts.manifests import read_manifest
     from syntune.errors import UserError
-    from syntune.files import canonical_json, read_json
+    from syntune.files import canonical_json, read_json, write_json
     from syntune.interpreter import spec_digest
     from syntune.planned import read_plan, require_planned_recipes, write_plan
+    from syntune.planning.plan import plan_config, refuse_run
+    from syntune.planning.table import plan_lines
     from syntune.recipes.endpoint_cost import costs_of_recipe
     from syntune.recipes.model_parameters import MODEL_OPERATORS, check_models
     from syntune.recipes.reading import read_recipe
@@ -432,3 +434,25 @@ def per_slice(path: str) -> str:
 def slice_number(wildcards) -> int:
     """The number of a job's slice of the questions."""
     return int(getattr(wildcards, "slice", 0))
+
+
+def fitting(wildcards) -> list[str]:
+    """No file, but a refusal while jobs are planned, where a run is predicted not to fit the memory of its GPUs."""
+    try:
+        refuse_run(settings, wildcards.run, Path(RESULTS))
+    except UserError as error:
+        sys.exit(f"error: {config_name}: {error}")
+    return []
+
+
+def show_plan(log: Path) -> None:
+    """Write and print what the config is predicted to take; it needs what Snakemake runs in and nothing else."""
+    output = f"{RESULTS}/plan/plan.json"
+    try:
+        predicted = plan_config(settings, Path(RESULTS))
+    except UserError as error:
+        sys.exit(f"error: {config_name}: {error}")
+    write_json(output, predicted.as_written())
+    told = "\n".join([*plan_lines(predicted, settings.plan.gpu_memory_gib), f"written to {output}\n"])
+    log.write_text(told, encoding="utf-8")
+    print(told, end="", file=sys.stderr)

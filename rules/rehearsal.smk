@@ -7,6 +7,7 @@ rule rehearse_training:
         unpack(run_dataset),
         unpack(run_holdout),
         unpack(run_base),
+        fitting=fitting,
     output:
         rehearsed="<results>/rehearsal/{run}/rehearsed.json",
         checkpoint=directory("<results>/rehearsal/{run}/checkpoint"),

@@ -35,8 +35,6 @@ def run_command(main: Callable[[argparse.Namespace], None], parser: argparse.Arg
         main(args)
     except UserError as error:
         _stop(str(error))
-    except MemoryError as error:
-        _stop(f"the memory is full ({str(error) or 'no words from Python'}); give the rule more mem_mb, or free some")
     except Exception as error:
         if not _disk_is_full(error):
             raise

@@ -275,3 +275,25 @@ def test_the_commands_of_the_docs_can_be_called(folder):
     for command in sorted(commands - planned):
         done = Workflow(folder, None).snakemake(*command.split(), "-n")
         assert done.returncode == 0, f"snakemake {command}: {done.stdout}"
+
+
+def test_a_run_that_will_not_fit_is_refused_before_anything_runs(folder):
+    """By the plan's prediction, of a model whose config alone is here; the plan itself is made all the same."""
+    (folder / "data/big").mkdir(parents=True)
+    (folder / "data/big/config.json").write_text('{"model_type": "mgm"}')
+    config = yaml.safe_load((folder / "small.yaml").read_text())
+    config = {
+        "seeds": config["seeds"],
+        "datasets": {"raw": config["datasets"]["raw"]},
+        "models": {"big": {"source": "local", "path": "data/big"}},
+        "runs": {"raw": {"method": "lora", "start": "big", "dataset": "raw"}},
+        "plan": {"gpu_memory_gib": 15},
+    }
+    (folder / "too-large.yaml").write_text(yaml.safe_dump(config))
+    workflow = Workflow(folder, "too-large.yaml")
+    done = workflow.snakemake("-n")
+    assert done.returncode == 1
+    assert "runs.raw: needs about" in done.stdout and "gradient_checkpointing: true" in done.stdout
+    done = workflow.snakemake("plan")
+    assert done.returncode == 0, done.stdout
+    assert "DOES NOT FIT 15 GiB" in done.stdout

@@ -174,9 +174,10 @@ def _read_pickle(path: Path) -> Tensors:
     """The tensors of a file of ``torch.save``; no other object is ever made from it."""
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise UserError(f"{path}: not a whole file of tensors alone, so it is not opened ({reason})") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{path}: not a file of tensors alone, so it is not opened ({str(error).splitlines()[0][:120]})"
+        ) from error
     if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
         raise UserError(f"{path}: holds something else than tensors by name")
     return tensors

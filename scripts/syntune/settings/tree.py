@@ -9,6 +9,7 @@ from syntune.settings.contamination import ContaminationSettings
 from syntune.settings.datasets import DatasetSettings
 from syntune.settings.methods import METHODS
 from syntune.settings.models import HELPERS, AdapterModelSettings, EndpointSettings, ModelSettings, TinyModelSettings
+from syntune.settings.planning import PlanSettings
 from syntune.settings.prediction import PredictionSettings
 from syntune.settings.runs import BaseRunSettings, RunSettings
 from syntune.settings.seeds import SeedSettings
@@ -46,6 +47,7 @@ class Settings(Strict):
         description="the search for the benchmarks' questions in the training data, and how much of them is too much",
     )
     prediction: PredictionSettings = Field(default_factory=PredictionSettings, description="how answers are made")
+    plan: PlanSettings = Field(default_factory=PlanSettings, description="what runs may need, and what a GPU costs")
     compare: Name | None = Field(
         default=None, description="the run that the others are compared with; null takes the first run"
     )

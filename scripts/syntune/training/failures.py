@@ -1,7 +1,6 @@
 """What stops a training, in words for the one who set it."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +11,6 @@ from syntune.errors import UserError
 from syntune.training.health import Unhealthy
 from syntune.training.job import Job
 from syntune.training.ranks import Ranks
-
-_TORCH_SAVE = re.compile("inline_container|PytorchStreamWriter|iostream error")
-"""In the errors of torch.save where it cannot write, which do not say why."""
 
 
 @contextmanager
@@ -27,8 +23,7 @@ def failures_explained(job: Job, ranks: Ranks, work: Path) -> Iterator[None]:
         work: its work folder.
 
     Raises:
-        UserError: the run is not healthy, the GPU's memory or the disk is not enough, or a rank waited too long for the
-            others.
+        UserError: the run is not healthy, the GPU's memory is not enough, or a rank waited too long for the others.
     """
     try:
         yield
@@ -42,12 +37,6 @@ def failures_explained(job: Job, ranks: Ranks, work: Path) -> Iterator[None]:
             "gradient_checkpointing: true, then zero: {stage: 3, offload: true}"
         ) from error
     except (RuntimeError, torch.distributed.DistError) as error:
-        if _TORCH_SAVE.search(str(error)):
-            free = shutil.disk_usage(work).free / 2**20
-            raise UserError(
-                f"run {job.run}: a checkpoint could not be written into {work}, where {free:,.0f} MiB of the disk are "
-                "free; free some and run again: it goes on from the checkpoint before"
-            ) from error
         if ranks.count > 1 and re.search(r"timed?[ -]?out", str(error), re.IGNORECASE):
             raise UserError(
                 f"run {job.run}: a GPU waited {job.settings.timeout} minutes for the others (timeout); look for an "

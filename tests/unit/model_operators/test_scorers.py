@@ -71,7 +71,7 @@ def test_a_pickle_of_more_than_tensors_is_not_opened(source, tmp_path):
     tiny_scorers.clip(source)
     (source / "model.safetensors").unlink()
     torch.save({"weight": shutil.rmtree}, source / "pytorch_model.bin")
-    with pytest.raises(UserError, match="not a whole file of tensors alone"):
+    with pytest.raises(UserError, match="not a file of tensors alone"):
         prepare(source, tmp_path)
 
 

@@ -22,8 +22,6 @@ from syntune.errors import UserError
 from syntune.files import write_json
 from syntune.models.checkpoints import load_chain
 from syntune.settings.runs import TrainedRunSettings
-from syntune.training.failures import failures_explained
-from syntune.training.ranks import Ranks
 from syntune.training.run import train_run
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
@@ -409,9 +407,3 @@ def test_ranks_and_zero_train_the_same(trained, holdout, method, ranks, zero, tm
     for name, tensor in found.items():
         assert tensor.numel() and tensor.shape == wanted[name].shape
         torch.testing.assert_close(tensor, wanted[name], rtol=0, atol=2e-3)
-
-
-def test_a_full_disk_while_a_checkpoint_is_written(trained, tmp_path):
-    told = pytest.raises(UserError, match="a checkpoint could not be written into .* MiB of the disk are free")
-    with told, failures_explained(trained, Ranks.here(), tmp_path):
-        torch.save({"state": torch.zeros(1000)}, "/dev/full")

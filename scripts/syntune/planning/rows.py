@@ -1,0 +1,94 @@
+"""The rows that a run will be trained on: from manifests where there are any, else from the config."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from syntune.artifacts.manifests import Manifest, read_manifest
+from syntune.settings.tree import Settings
+
+TEXT_TOKENS, SUPERVISED = 150, 0.6
+"""A row's tokens beside its images, and the share of them that is supervised, where no manifest tells: those of the
+rows that the predictions were measured with."""
+
+_TOKENS_A_WORD = 1.35
+_TEMPLATE = 12
+"""Tokens that a chat template puts around a question and its answer."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What is known of a dataset's rows.
+
+    Attributes:
+        number: of rows; None where neither a manifest nor the config tells.
+        text: mean tokens beside the images.
+        supervised: mean supervised tokens.
+        images: mean images.
+        made: whether the dataset exists, so that all of this is from its manifest.
+        bytes: of its shards; None before they exist.
+    """
+
+    number: int | None
+    text: float = TEXT_TOKENS
+    supervised: float = SUPERVISED * TEXT_TOKENS
+    images: float = 1.0
+    made: bool = False
+    bytes: int | None = None
+
+
+def rows_of(settings: Settings, name: str, results: Path) -> Rows:
+    """The rows of a dataset."""
+    path = results / f"data/{name}.manifest.json"
+    if path.is_file():
+        return _from_manifest(read_manifest(path))
+    return Rows(_expected(settings, name, results))
+
+
+def _from_manifest(manifest: Manifest) -> Rows:
+    """Counts are the manifest's; tokens are estimated from its words."""
+    details, number = manifest.details, manifest.rows_out or 0
+    answers = details.get("answers")
+    a_row = answers / number if answers and number else 1.0
+    asked, answered = _mean(details.get("question_words")), _mean(details.get("answer_words"))
+    size = sum(part.bytes for part in manifest.parts)
+    images = details.get("images_per_row")
+    mean_images = sum(int(many) * rows for many, rows in images.items()) / number if images and number else 1.0
+    if asked is None or answered is None:
+        return Rows(number, images=mean_images, made=True, bytes=size)
+    supervised = a_row * (answered * _TOKENS_A_WORD + 2)
+    return Rows(number, a_row * (asked * _TOKENS_A_WORD + _TEMPLATE) + supervised, supervised, mean_images, True, size)
+
+
+def _mean(histogram: dict[str, Any] | None) -> float | None:
+    """The mean of a histogram of words, each bin at its middle; of the last, open one at its lower end."""
+    if not histogram or not sum(histogram["counts"]):
+        return None
+    ends = histogram["up_to"]
+    middles = [ends[0], *((low + 1 + high) / 2 for low, high in zip(ends, ends[1:], strict=False)), ends[-1]]
+    pairs = zip(histogram["counts"], middles, strict=True)
+    return sum(number * middle for number, middle in pairs) / sum(histogram["counts"])
+
+
+def _expected(settings: Settings, name: str, results: Path) -> int | None:
+    """Rows of a dataset that is not made: its limit, or its seed's rows, and what is mixed in; recipes drop none."""
+    dataset = settings.datasets[name]
+    seed = results / f"seed/{dataset.seed}.manifest.json"
+    there = read_manifest(seed).rows_out if seed.is_file() else None
+    own = min((number for number in (dataset.limit, there) if number is not None), default=None)
+    if own is None:
+        return None
+    mixed = 0
+    for other, amount in dataset.mix.items():
+        if amount.rows is not None:
+            mixed += amount.rows
+        elif amount.weight is not None:
+            mixed += round(own * amount.weight)
+        elif amount.share is not None:
+            mixed += round(own * amount.share / (1 - amount.share))
+        else:
+            all_rows = rows_of(settings, other, results).number
+            if all_rows is None:
+                return None
+            mixed += all_rows
+    return own + mixed

@@ -1,0 +1,169 @@
+"""What a config is predicted to take, against hand numbers and against what was measured."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from syntune.errors import UserError
+from syntune.planning.chips import CHIPS
+from syntune.planning.forecast import memory_of, refuse_too_large, remedies, steps_of
+from syntune.planning.memory import GIB, MicroBatch, peak_memory, trained_parameters
+from syntune.planning.plan import plan_config, refuse_run
+from syntune.planning.rows import Rows, rows_of
+from syntune.planning.shapes import MGM_2B, shape_of
+from syntune.planning.speed import Work, step_flops
+from syntune.planning.table import plan_lines
+from syntune.settings.planning import PlanSettings
+from syntune.settings.runs import TrainedRunSettings
+from syntune.settings.tree import Settings
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "perf"))
+
+from plan_accuracy import predicted, shape_of_case  # noqa: E402
+
+MEASURED = [json.loads(line) for line in (ROOT / "perf/plan_measured.jsonl").read_text().splitlines()]
+FAR_OFF = {"smolvlm lora 8192"}
+"""What docs/reference/plan.md says was predicted badly."""
+
+
+def run_settings(method: str = "lora", **changes) -> TrainedRunSettings:
+    return TrainedRunSettings.model_validate({"method": method, "start": "m", "dataset": "d", **changes})
+
+
+@pytest.mark.parametrize("found", MEASURED, ids=lambda found: found["case"])
+def test_the_sizes_are_those_of_the_measured_models(found):
+    shape = shape_of_case(found["model"])
+    assert shape.parameters == pytest.approx(found["parameters"]["total"], rel=1e-5)
+    trained = trained_parameters(shape, TrainedRunSettings.model_validate(found["settings"]))
+    assert sum(trained.values()) == pytest.approx(found["parameters"]["trainable"], rel=1e-5)
+
+
+def test_the_parts_of_mgm_2b_have_the_published_sizes():
+    shape = shape_of(MGM_2B, "here")
+    assert shape.text.parameters == 524_288_000 + 1_981_884_416
+    assert (shape.tower_parameters, shape.connector_parameters) == (303_507_456 + 196_227_264, 13_259_008)
+    assert (shape.text.adapter(16), shape.tokens_per_image) == (19_611_648, 576)
+
+
+def test_a_reference_config_tells_the_same_sizes():
+    assert shape_of({"model_type": "mgm_gemma", "hidden_size": 2048}, "here") == shape_of(MGM_2B, "here")
+
+
+@pytest.mark.parametrize("found", MEASURED, ids=lambda found: found["case"])
+def test_memory_and_time_are_as_near_to_what_was_measured_as_the_page_says(found):
+    told, seen = predicted(found), found["measured"]
+    if found["case"] not in FAR_OFF:
+        assert told["peak_gib"] == pytest.approx(seen["peak_gib"], rel=0.08)
+        assert told["step_seconds"] == pytest.approx(seen["step_seconds"], rel=0.15)
+
+
+def test_what_is_held_follows_zero():
+    """Adam in float32: 4 + 4 + 8 bytes a trained parameter; ZeRO-2 on 4 GPUs divides all but 2 of half precision."""
+    shape, batch = shape_of(MGM_2B, "here"), MicroBatch(16, 1, 0, 0)
+    trained = shape.text.parameters + shape.connector_parameters
+    plain = peak_memory(shape, run_settings("full"), batch)
+    assert plain.trained + plain.gradients + plain.optimizer == 16 * trained
+    assert plain.weights == 2 * shape.tower_parameters
+    shared = peak_memory(shape, run_settings("full", zero={"stage": 2}, gpus=4), batch)
+    assert shared.trained == (2 + 4 / 4) * trained
+    assert shared.gradients == 2 / 4 * trained
+
+
+def test_four_bits_leave_a_quarter_of_the_linears_and_their_scales():
+    shape, batch = shape_of(MGM_2B, "here"), MicroBatch(16, 1, 0, 0)
+    saved = peak_memory(shape, run_settings(), batch).weights - peak_memory(shape, run_settings("qlora"), batch).weights
+    assert saved == pytest.approx(shape.text.linear_weights * (2 - 0.516), rel=1e-3)
+
+
+def test_flops_are_counted_as_training_counts_them():
+    for found in MEASURED:
+        settings, step = TrainedRunSettings.model_validate(found["settings"]), found["step"]
+        once = settings.model_copy(update={"gradient_checkpointing": False})
+        work = Work(step["micro_batches"], step["tokens"], step["squares"], step["rows"], step["rows"],
+                    step["supervised"])  # fmt: skip
+        counted = step_flops(shape_of_case(found["model"]), once, work)
+        assert counted == pytest.approx(step["flops"], rel=0.02), found[
+            "case"
+        ]  # an output layer that is trained: 6, not 4
+
+
+def test_what_does_not_fit_is_refused_with_what_would():
+    shape, rows, run = shape_of(MGM_2B, "here"), Rows(22_000), run_settings(micro_batch_tokens=16_384)
+    assert memory_of(shape, run, rows).total / GIB > 30
+    with pytest.raises(UserError, match=r"runs\.raw: needs about .* gradient_checkpointing: true \(1\d\.\d GiB, 1\.\d"):
+        refuse_too_large("raw", shape, run, rows, 23.5)
+    for told in remedies(shape, run, rows, 23.5):
+        assert float(told.split("(")[1].split(" GiB")[0]) < 23.5
+    refuse_too_large("raw", shape, run_settings(gradient_checkpointing=True), rows, 23.5)
+
+
+def test_the_gpus_that_a_config_may_name_are_those_of_the_table():
+    choices = PlanSettings.model_json_schema()["properties"]["gpu"]["anyOf"][0]["enum"]
+    assert choices == [chip.name for chip in CHIPS]
+
+
+def test_a_model_of_unknown_kind_is_refused_by_its_name():
+    with pytest.raises(UserError, match="sizes of a 'bert' cannot be told"):
+        shape_of({"model_type": "bert"}, "config.json")
+    with pytest.raises(UserError, match="hidden_size is missing"):
+        shape_of({"model_type": "llava", "text_config": {"num_attention_heads": 2}, "vision_config": {}}, "config.json")
+
+
+@pytest.fixture
+def settings(tmp_path) -> Settings:
+    """A run of a model whose config is here, one of a model that is not, and one on the CPU."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/config.json").write_text(json.dumps(MGM_2B))
+    lora = {"method": "lora", "start": "here", "dataset": "d"}
+    return Settings.model_validate(
+        {
+            "seeds": {"s": {"path": "rows.jsonl"}},
+            "datasets": {"d": {"seed": "s", "limit": 12_800, "mix": {"more": 200}}, "more": {"seed": "s"}},
+            "models": {
+                "here": {"source": "local", "path": str(tmp_path / "model")},
+                "away": {"source": "hub", "repo": "a/b", "revision": "0" * 40},
+            },
+            "runs": {"raw": lora, "far": lora | {"start": "away"}, "slow": lora | {"gpus": 0}},
+            "plan": {"gpu_memory_gib": 10, "gpu": "H100", "price_per_gpu_hour": 2},
+        }
+    )
+
+
+def test_a_config_is_planned_before_anything_is_made(settings, tmp_path):
+    plan = plan_config(settings, tmp_path)
+    raw, far, slow = plan.runs
+    assert (raw.rows, raw.steps, raw.rows_counted) == (13_000, 101, False)
+    assert raw.needed_gib == pytest.approx(sum(raw.memory_gib.values()), abs=0.01)
+    assert "away" in far.unknown and "CPU" in slow.unknown
+    assert plan.gpu_hours == {"H100": raw.hours["H100"]} and plan.costs == {"H100": 2 * raw.hours["H100"]}
+    told = "\n".join(plan_lines(plan, 10))
+    assert "raw (lora): 101 steps" in told and "DOES NOT FIT 10 GiB" in told
+    assert "all trainings but far and slow" in told
+
+
+def test_only_a_run_that_can_be_told_is_refused(settings, tmp_path):
+    with pytest.raises(UserError, match=r"plan\.gpu_memory_gib is 10"):
+        refuse_run(settings, "raw", tmp_path)
+    for run in ("far", "slow"):
+        refuse_run(settings, run, tmp_path)
+
+
+def test_a_made_dataset_tells_its_rows_and_words(settings, tmp_path):
+    (tmp_path / "data").mkdir()
+    manifest = {
+        "stage": "shard", "name": "d", "content": "0" * 64, "rows_in": 10, "rows_out": 10, "added": 0, "dropped": {},
+        "inputs": {}, "settings": {}, "interpreter": {}, "parts": [],
+        "details": {
+            "answers": 20, "images_per_row": {"0": 5, "2": 5},
+            "question_words": {"counts": [0, 20, 0], "up_to": [0, 1]},
+            "answer_words": {"counts": [0, 0, 20], "up_to": [0, 100]},
+        },
+    }  # fmt: skip
+    (tmp_path / "data/d.manifest.json").write_text(json.dumps(manifest))
+    rows = rows_of(settings, "d", tmp_path)
+    assert (rows.number, rows.images, rows.made) == (10, 1.0, True)
+    assert rows.supervised == 2 * (100 * 1.35 + 2)
+    assert steps_of(run_settings(global_batch_size=4, epochs=2.0), rows) == 5
