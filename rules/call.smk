@@ -7,9 +7,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from syntune.calling import later_conda, leave_environments
+from syntune.settings.results import is_made
 
 if not os.path.samefile(workflow.basedir, os.getcwd()):
     sys.exit(f"error: run snakemake in {workflow.basedir}; for results elsewhere, set results in the config")
+
+for file in map(os.path.relpath, workflow.overwrite_configfiles):
+    if is_made(file):
+        sys.exit(f"error: {file} stands after --configfile, so it is taken for a config; put targets first")
 
 if pin_files := sorted(Path("envs").glob("*.pin.txt")):
     sys.exit(f"error: {pin_files[0]}: a pin file leaves out a spec's pip list; remove it: the spec pins every package")

@@ -2,8 +2,6 @@
 
 import logging
 import re
-import shlex
-import sys
 import time
 from typing import TextIO
 
@@ -15,6 +13,7 @@ from snakemake.workflow import Workflow
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from syntune.formats import plural
+from syntune.terminal.calls import this_call
 from syntune.terminal.logs import ends_of, last_lines
 from syntune.terminal.plan import jobs_to_run, plan_lines
 from syntune.terminal.progress import Progress
@@ -35,8 +34,7 @@ _KILLED = re.compile(r"exit status 137|SIGKILL")
 
 _NO_SACCT = re.compile(r" Detailed failure reason unavailable.*")
 _AGAIN = re.compile(r"Trying to restart job (\d+)")
-_BETWEEN = 60
-"""Seconds between two lines that say how far a run is, where there is no terminal."""
+_LOCKED = re.compile("Error: Directory cannot be locked")
 
 
 def take_over(workflow: Workflow, logs: str) -> None:
@@ -71,7 +69,6 @@ class TerminalHandler(logging.Handler):
         self._failed: set[int] = set()
         self._is_interrupted = False
         self._progress = Progress({})
-        self._told_at = time.monotonic()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print what a record says to a user, if anything; what is not known here is printed as Snakemake would."""
@@ -115,11 +112,7 @@ class TerminalHandler(logging.Handler):
         if number not in self._jobs:
             return []
         self._progress.finish(number)
-        now = time.monotonic()
-        if self._screen.is_terminal or now - self._told_at < _BETWEEN:
-            return []
-        self._told_at = now
-        return [f"{time.strftime('%H:%M:%S')}  {self._progress.words()}"]
+        return []
 
     def _broke(self, record: logging.LogRecord) -> list[str]:
         """A job failed, or was ended by the user."""
@@ -137,6 +130,8 @@ class TerminalHandler(logging.Handler):
         text = self.format(record).strip()
         if text.startswith("Elapsed time"):
             return self._ended()
+        if self._workflow.dryrun and _LOCKED.match(text):
+            return ["another snakemake is at work here; this is the plan of what is there now"]
         if again := _AGAIN.match(text):
             self._failed.discard(int(again[1]))
             return ["  it is tried again"]
@@ -160,7 +155,7 @@ class TerminalHandler(logging.Handler):
 
     @staticmethod
     def _to_go_on() -> str:
-        return f"To go on: {shlex.join(['snakemake', *sys.argv[1:]])}"
+        return f"To go on: {this_call()}"
 
     def _status(self) -> str:
         """How far the run is and what the job that started last says last."""

@@ -6,6 +6,7 @@ from snakemake.dag import DAG
 from snakemake.jobs import Job
 
 from syntune.formats import plural
+from syntune.terminal.calls import planned_call, this_call
 from syntune.terminal.reasons import after, own_reason, rules_before, subject_of
 
 _NAMED = 3
@@ -29,7 +30,7 @@ def plan_lines(dag: DAG) -> list[str]:
         found = groups[rule, reason]
         told = reason or after(set().union(*(rules_before(job, dag) for job in found)))
         lines.append(f"  {rule.name:{width}} {len(found):6,}  {told}{_named(found)}")
-    return [*lines, "To run them: snakemake --cores all. Each job with its files: snakemake -n --printshellcmds"]
+    return [*lines, f"To run them: {planned_call()}", f"Each job with its files: {this_call()} --printshellcmds"]
 
 
 def _named(jobs: list[Job]) -> str:

@@ -1,15 +1,19 @@
-"""Lines on a stream and, on a terminal, one more below them that is written anew every second."""
+"""Lines on a stream, and how far the work is: on a terminal a last line that changes, elsewhere a line a minute."""
 
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import TextIO
 
 _CLEAR = "\r\x1b[K"
 
+_BETWEEN = 60
+"""Seconds between two lines that say how far the work is, where there is no terminal."""
+
 
 class Screen:
-    """Writes lines; below them, where the stream is a terminal, what ``status`` says by now.
+    """Writes lines and, below them or between them, what ``status`` says by now.
 
     ``status`` is called under ``lock``, by a thread of its own, too.
     """
@@ -28,8 +32,7 @@ class Screen:
 
     def start(self) -> None:
         """Keep the status up to date from now on."""
-        if self.is_terminal:
-            threading.Thread(target=self._tick, daemon=True).start()
+        threading.Thread(target=self._tick, daemon=True).start()
 
     def stop(self) -> None:
         """Show no status any more."""
@@ -37,8 +40,8 @@ class Screen:
         self.say([])
 
     def _tick(self) -> None:
-        while not self._end.wait(1):
-            self.say([])
+        while not self._end.wait(1 if self.is_terminal else _BETWEEN):
+            self.say([] if self.is_terminal else [f"{time.strftime('%H:%M:%S')}  {self._status()}"])
 
     def _shown(self) -> str:
         """The status, cut to the terminal's width."""

@@ -1,15 +1,20 @@
 """What Snakemake prints in a small workflow whose Snakefile hands the terminal over."""
 
+import io
 import os
 import re
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from syntune.terminal.calls import planned_call
 from syntune.terminal.logs import ends_of, last_lines
 from syntune.terminal.progress import roughly
+from syntune.terminal.screen import Screen
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
 SNAKEFILE = f"""
@@ -98,11 +103,13 @@ def test_a_killed_command_is_told(folder):
 def test_a_dry_run_says_what_changed(folder):
     snakemake(folder)
     configure(folder, '{"optimizer": {"rate": 0.2, "kind": "adam"}, "epochs": 1}')
-    assert snakemake(folder, "-n")[:-1] == [
+    lines = snakemake(folder, "-n")
+    assert lines[:-2] == [
         "2 jobs to run:",
         "  train      1  settings changed: optimizer.rate (raw)",
         "  score      1  after train",
     ]
+    assert lines[-2].startswith("To run them: snakemake --cores 1") and "-n" not in lines[-2].split()
     configure(folder, '{"optimizer": {"rate": 0.1, "kind": "adam"}, "epochs": 1}', digest="f" * 16)
     assert "  train      1  code changed: scripts/syntune/loss.py (raw)" in snakemake(folder, "-n")
     configure(folder, '{"optimizer": {"rate": 0.1, "kind": "adam"}, "epochs": 1}')
@@ -129,6 +136,31 @@ def test_of_a_clusters_log_only_what_slurm_says_is_shown(tmp_path):
     ]
     os.utime(own, (1, 1))
     assert last_lines(str(own), since=1000) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "planned"),
+    [
+        ("-n --configfile config/mine.yaml", "snakemake --cores all --configfile config/mine.yaml"),
+        ("data --cores 4 --dry-run", "snakemake data --cores 4"),
+        ("-n -c2", "snakemake -c2"),
+        ("-n --workflow-profile profiles/slurm", "snakemake --workflow-profile profiles/slurm"),
+    ],
+)
+def test_a_plan_names_the_call_that_runs_it(given, planned):
+    assert planned_call(given.split()) == planned
+
+
+def test_without_a_terminal_a_line_says_now_and_then_how_far_it_is(monkeypatch):
+    monkeypatch.setattr("syntune.terminal.screen._BETWEEN", 0.01)
+    stream = io.StringIO()
+    screen = Screen(stream, lambda: "3 of 12 jobs done", threading.RLock())
+    screen.start()
+    deadline = time.monotonic() + 10
+    while stream.getvalue().count("  3 of 12 jobs done\n") < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    screen.stop()
 
 
 def test_estimates_are_rounded():
