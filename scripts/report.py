@@ -1,6 +1,7 @@
 """Draw the figures and write the report: one self-contained HTML page."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from syntune.command import run_command
@@ -8,6 +9,7 @@ from syntune.command import run_command
 
 def main(args: argparse.Namespace) -> None:
     """Read what the workflow left behind, draw the figures beside the page, and write the page."""
+    from syntune.planning.finished import foretell
     from syntune.reporting.figures import draw_figures
     from syntune.reporting.page import render_page
     from syntune.reporting.records import read_records
@@ -29,6 +31,7 @@ def main(args: argparse.Namespace) -> None:
         pictures=args.contamination_pictures,
         timings=args.timings,
     )
+    records = replace(records, foretold=foretell(records.summaries.values(), records.datasets, args.model_manifests))
     drawings = draw_figures(records, args.figures)
     render_page(records, drawings, title=args.title, description=args.description, output=args.output)
 

@@ -68,3 +68,15 @@ class Plan(Artifact):
     runs: list[PlannedRun]
     gpu_hours: dict[str, float]
     costs: dict[str, float] | None
+
+
+class Foretold(Schema):
+    """What the plan's formulas say of a finished training: peak memory as it is recorded, and the time of its steps.
+
+    Attributes:
+        peak_gib: on each GPU.
+        seconds: None on a GPU whose speed is not known.
+    """
+
+    peak_gib: float
+    seconds: float | None

@@ -4,6 +4,7 @@ Dense bfloat16 with float32 sums, without sparsity, and memory bandwidth, from N
 "A10" (2021), "A100 80GB" (2021), "H100" and "H200" (SXM), and the Ada whitepaper for the RTX 4090.
 """
 
+import re
 from dataclasses import dataclass
 
 
@@ -32,3 +33,9 @@ CHIPS = [
     Chip("H100", 989.4e12, 3350e9, 79.2),
     Chip("H200", 989.4e12, 4800e9, 139.8),
 ]
+
+
+def chip_of(device: str) -> Chip | None:
+    """The GPU of a device's name, such as ``NVIDIA A100-SXM4-80GB (79 GiB)``; None if it is none of these."""
+    words = set(re.split(r"[^\w]", device))
+    return next((chip for chip in CHIPS if {word for word in chip.name.split() if word[-2:] != "GB"} <= words), None)

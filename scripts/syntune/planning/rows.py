@@ -41,11 +41,11 @@ def rows_of(settings: Settings, name: str, results: Path) -> Rows:
     """The rows of a dataset."""
     path = results / f"data/{name}.manifest.json"
     if path.is_file():
-        return _from_manifest(read_manifest(path))
+        return rows_of_manifest(read_manifest(path))
     return Rows(_expected(settings, name, results))
 
 
-def _from_manifest(manifest: Manifest) -> Rows:
+def rows_of_manifest(manifest: Manifest) -> Rows:
     """Counts are the manifest's; tokens are estimated from its words."""
     details, number = manifest.details, manifest.rows_out or 0
     answers = details.get("answers")

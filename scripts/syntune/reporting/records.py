@@ -13,6 +13,7 @@ from typing import TypeVar
 from syntune.artifacts.comparison import ComparedBenchmark, Comparison
 from syntune.artifacts.findings import ExamplePictures, Findings
 from syntune.artifacts.manifests import Manifest, read_manifest
+from syntune.artifacts.plans import Foretold
 from syntune.artifacts.predictions import Prediction
 from syntune.artifacts.reading import REMAKE, read_json_file, read_json_lines, read_text
 from syntune.artifacts.scores import NotScored, Score, read_score
@@ -54,6 +55,8 @@ class Records:
     contamination: list[Findings] = field(default_factory=list)
     pictures: dict[str, ExamplePictures] = field(default_factory=dict)
     timings: list[Timing] = field(default_factory=list)
+    foretold: dict[str, Foretold] = field(default_factory=dict)
+    """What the plan's formulas say of each training, where they can."""
 
     @property
     def trainings(self) -> list[str]:

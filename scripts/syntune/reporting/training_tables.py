@@ -13,6 +13,9 @@ from syntune.settings.flattening import flat
 from syntune.settings.methods import METHODS
 
 _DOES_NOT_APPLY = "–"
+_FORETOLD = ("training time, as planned", "peak memory, as planned")
+"""The lines that hold the plan's predictions beside what was recorded; not there where nothing could be predicted."""
+
 _LEARNED = {"ok": "yes", "failed": "no", "warning": "cannot be told"}
 """What the check ``learned`` says of a run."""
 
@@ -38,21 +41,44 @@ def training(records: Records) -> Table:
         ("final loss", lambda run: formats.number(run.final_loss, 4)),
         ("learned", lambda run: _LEARNED.get(run.learned or "", formats.NOT_RECORDED)),
         ("training time", lambda run: formats.duration(run.seconds)),
+        (_FORETOLD[0], lambda run: _foretold_time(records, run)),
         ("samples a second", lambda run: formats.number(run.samples_per_second)),
         ("tokens a second", lambda run: formats.count(run.tokens_per_second)),
         ("peak memory", _memory),
+        (_FORETOLD[1], lambda run: _foretold_memory(records, run)),
         ("device", lambda run: run.device or formats.NOT_RECORDED),
         ("precision", lambda run: run.precision or formats.NOT_RECORDED),
         ("attention", lambda run: run.attention or formats.NOT_RECORDED),
         ("resumed from", lambda run: "started afresh" if run.resumed_from is None else f"step {run.resumed_from}"),
     ]
-    return _by_run("Training runs", records, lines)
+    return _by_run("Training runs", records, [line for line in lines if records.foretold or line[0] not in _FORETOLD])
 
 
 def _memory(summary: TrainingSummary) -> str:
     """Peak memory and what was measured."""
     kind = f" ({summary.memory.kind})" if summary.memory.kind else ""
     return formats.gibibytes(summary.memory.peak_gib) + kind
+
+
+def _foretold_time(records: Records, summary: TrainingSummary) -> str:
+    """The time that the plan foretells, and how far that is off."""
+    foretold = records.foretold.get(summary.run)
+    if foretold is None or foretold.seconds is None:
+        return _DOES_NOT_APPLY
+    return formats.duration(foretold.seconds) + _off(foretold.seconds, summary.seconds)
+
+
+def _foretold_memory(records: Records, summary: TrainingSummary) -> str:
+    """The same of the peak memory."""
+    foretold = records.foretold.get(summary.run)
+    if foretold is None:
+        return _DOES_NOT_APPLY
+    return formats.gibibytes(foretold.peak_gib) + _off(foretold.peak_gib, summary.memory.peak_gib)
+
+
+def _off(foretold: float, recorded: float | None) -> str:
+    """How far a prediction is off, in percent of what was recorded."""
+    return f" ({formats.in_percent(foretold / recorded - 1, 0, '+')}%)" if recorded else ""
 
 
 def parameters(records: Records) -> Table:

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from syntune.artifacts.manifests import Manifest
+from syntune.artifacts.training_records import TrainingSummary
 from syntune.errors import UserError
-from syntune.planning.chips import CHIPS
+from syntune.planning.chips import CHIPS, chip_of
+from syntune.planning.finished import foretell
 from syntune.planning.forecast import memory_of, refuse_too_large, remedies, steps_of
 from syntune.planning.memory import GIB, MicroBatch, peak_memory, trained_parameters
 from syntune.planning.plan import plan_config, refuse_run
@@ -30,7 +33,7 @@ FAR_OFF = {"smolvlm lora 8192"}
 
 
 def run_settings(method: str = "lora", **changes) -> TrainedRunSettings:
-    return TrainedRunSettings.model_validate({"method": method, "start": "m", "dataset": "d", **changes})
+    return TrainedRunSettings.model_validate({"method": method, "start": "m", "dataset": "d"} | changes)
 
 
 @pytest.mark.parametrize("found", MEASURED, ids=lambda found: found["case"])
@@ -112,6 +115,27 @@ def test_a_model_of_unknown_kind_is_refused_by_its_name():
         shape_of({"model_type": "llava", "text_config": {"num_attention_heads": 2}, "vision_config": {}}, "config.json")
 
 
+def test_a_device_is_found_by_its_name():
+    names = ["NVIDIA GeForce RTX 4090 (24 GiB)", "NVIDIA A10 (22 GiB)", "NVIDIA A100-SXM4-80GB (79 GiB)", "Tesla T4"]
+    assert [chip and chip.name for chip in map(chip_of, names)] == ["RTX 4090", "A10", "A100 80GB", None]
+
+
+def test_a_finished_training_is_foretold_from_what_it_left(tmp_path):
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base/config.json").write_text(json.dumps(MGM_2B))
+    first = run_settings("align", start="base").model_dump()
+    summaries = [
+        TrainingSummary(run="first", steps=10, device="NVIDIA H100 80GB HBM3 (79 GiB)", hyperparameters=first),
+        TrainingSummary(run="next", steps=10, device="?", hyperparameters=first | {"start": "first"}),
+        TrainingSummary(run="on-cpu", steps=10, hyperparameters=first | {"gpus": 0}),
+        TrainingSummary(run="elsewhere", steps=10, hyperparameters=first | {"start": "unknown"}),
+    ]
+    foretold = foretell(summaries, [a_dataset()], [tmp_path / "base.manifest.json"])
+    assert list(foretold) == ["first", "next"]
+    assert foretold["first"].peak_gib == foretold["next"].peak_gib > 10
+    assert foretold["first"].seconds > 10 * 0.24 and foretold["next"].seconds is None
+
+
 @pytest.fixture
 def settings(tmp_path) -> Settings:
     """A run of a model whose config is here, one of a model that is not, and one on the CPU."""
@@ -151,18 +175,24 @@ def test_only_a_run_that_can_be_told_is_refused(settings, tmp_path):
         refuse_run(settings, run, tmp_path)
 
 
+def a_dataset() -> Manifest:
+    """The manifest of ten rows, half of them of text alone."""
+    words = {
+        "question_words": {"counts": [0, 20, 0], "up_to": [0, 1]},
+        "answer_words": {"counts": [0, 0, 20], "up_to": [0, 100]},
+    }
+    return Manifest.model_validate(
+        {
+            "stage": "shard", "name": "d", "content": "0" * 64, "rows_in": 10, "rows_out": 10, "added": 0,
+            "dropped": {}, "inputs": {}, "settings": {}, "interpreter": {}, "parts": [],
+            "details": {"answers": 20, "images_per_row": {"0": 5, "2": 5}} | words,
+        }
+    )  # fmt: skip
+
+
 def test_a_made_dataset_tells_its_rows_and_words(settings, tmp_path):
     (tmp_path / "data").mkdir()
-    manifest = {
-        "stage": "shard", "name": "d", "content": "0" * 64, "rows_in": 10, "rows_out": 10, "added": 0, "dropped": {},
-        "inputs": {}, "settings": {}, "interpreter": {}, "parts": [],
-        "details": {
-            "answers": 20, "images_per_row": {"0": 5, "2": 5},
-            "question_words": {"counts": [0, 20, 0], "up_to": [0, 1]},
-            "answer_words": {"counts": [0, 0, 20], "up_to": [0, 100]},
-        },
-    }  # fmt: skip
-    (tmp_path / "data/d.manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "data/d.manifest.json").write_text(json.dumps(a_dataset().model_dump(mode="json")))
     rows = rows_of(settings, "d", tmp_path)
     assert (rows.number, rows.images, rows.made) == (10, 1.0, True)
     assert rows.supervised == 2 * (100 * 1.35 + 2)
