@@ -93,8 +93,12 @@ is compared with what. From here on, each training is a run of the settings."""
 
 onstart:
     if workflow.is_main_process:
-        write_plan(config, [dataset.recipe for dataset in settings.datasets.values() if dataset.recipe])
         try:
+            if workflow.executor_plugin.name == "slurm":
+                from syntune.cluster import require_room
+
+                require_room(workflow.dag, workflow.executor_settings.partition_config)
+            write_plan(config, [dataset.recipe for dataset in settings.datasets.values() if dataset.recipe])
             remember_config(RESULTS, config_name)
         except UserError as error:
             sys.exit(f"error: {error}")

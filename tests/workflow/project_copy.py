@@ -20,12 +20,18 @@ class Workflow:
 
     def snakemake(self, *arguments: str, first_on_path: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run Snakemake in the copy; its own text and what jobs print come back together in ``stdout``."""
+        started = self.start(*arguments, first_on_path=first_on_path)
+        output, _ = started.communicate()
+        return subprocess.CompletedProcess(started.args, started.returncode, output)
+
+    def start(self, *arguments: str, first_on_path: Path | None = None) -> subprocess.Popen[str]:
+        """Start Snakemake in the copy, without waiting for its end."""
         command = [sys.executable, "-m", "snakemake", "--cores", "2", "--printshellcmds"]
         config = ["--configfile", self.config] if self.config else []
         prefix = ["--conda-prefix", os.environ.get("SNAKEMAKE_CONDA_PREFIX", str(ROOT / ".snakemake/conda"))]
         folders = [first_on_path or Path(sys.executable).parent, Path(sys.executable).parent]
         path = ":".join(map(str, [*folders, os.environ["PATH"]]))
-        return subprocess.run(
+        return subprocess.Popen(
             [*command, *config, *prefix, *arguments],
             cwd=self.folder,
             env={**os.environ, "PATH": path},

@@ -24,7 +24,8 @@ _NOISE = re.compile(
     "Assuming unrestricted shared filesystem|Building DAG of jobs|Using shell|Select jobs to execute|Execute |"
     "Activating conda environment|Complete log|Removing output files of failed job|Shutting down, this|"
     "Exiting because a job execution failed|"
-    r"WorkflowError:\s+At least one job did not complete|Job \d+ has been submitted|SLURM run ID|Storing output"
+    r"WorkflowError:\s+At least one job did not complete|Job \d+ has been submitted|SLURM run ID|Storing output|"
+    "Auto-selected partition|No SLURM account given|No account was given|Unable to guess SLURM account"
 )
 """How messages begin that tell a user nothing, or what this handler tells in its own words."""
 

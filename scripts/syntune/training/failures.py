@@ -10,6 +10,7 @@ import torch
 from syntune.errors import UserError
 from syntune.training.health import Unhealthy
 from syntune.training.job import Job
+from syntune.training.notice import Stopped
 from syntune.training.ranks import Ranks
 
 
@@ -23,7 +24,8 @@ def failures_explained(job: Job, ranks: Ranks, work: Path) -> Iterator[None]:
         work: its work folder.
 
     Raises:
-        UserError: the run is not healthy, the GPU's memory is not enough, or a rank waited too long for the others.
+        UserError: the run is not healthy or was told to stop, the GPU's memory is not enough, or a rank waited too long
+            for the others.
     """
     try:
         yield
@@ -31,6 +33,8 @@ def failures_explained(job: Job, ranks: Ranks, work: Path) -> Iterator[None]:
         raise UserError(
             f"run {job.run} is not healthy: {error}. It does not become a checkpoint; what it had saved stays in {work}"
         ) from error
+    except Stopped as stopped:
+        raise UserError(f"run {job.run} {stopped}; it goes on from there when the job runs again") from stopped
     except torch.OutOfMemoryError as error:
         raise UserError(
             f"run {job.run}: the GPU's memory is not enough; lower micro_batch_tokens, then set "

@@ -19,6 +19,7 @@ from syntune.training.health import checks_of_run
 from syntune.training.job import Job
 from syntune.training.learning import adapter_move
 from syntune.training.log import log_plan, log_rehearsal, logged_to
+from syntune.training.notice import noticed
 from syntune.training.outputs import write_checkpoint
 from syntune.training.owner import owned
 from syntune.training.ranks import Ranks, leave_ranks
@@ -87,7 +88,7 @@ def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, is_random: 
         validator = validate(trainer, held_out, job, work.folder, done, ranks.first)
     recorder = record(trainer, health, work.folder, done, ranks.first, validator)
     begun = time.perf_counter()
-    with unpartitioned(ready.model, ready.unpartitioned, device):
+    with unpartitioned(ready.model, ready.unpartitioned, device), noticed(trainer):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
     tensors = trained_tensors(ready.model, frozen_too=METHODS[settings.method].stands_alone)

@@ -208,6 +208,28 @@ def test_a_killed_run_goes_on_to_the_same_end(trained, victim, when, resumed):
     assert "going on after step" in (job.checkpoint / "finetuning.log").read_text()
 
 
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGURG])
+def test_a_run_whose_time_is_up_saves_the_step_that_it_is_in(trained, monkeypatch, sent):
+    from syntune.training import engine
+
+    job = again(trained, "stopped")
+    compute_loss = engine.PlannedTrainer.compute_loss
+
+    def told(self, *args, **kwargs):
+        if self.state.global_step == 2:
+            os.kill(os.getpid(), sent)
+        return compute_loss(self, *args, **kwargs)
+
+    with monkeypatch.context() as context:
+        context.setattr(engine.PlannedTrainer, "compute_loss", told)
+        with pytest.raises(UserError, match=rf"stopped by {sent.name} after step 3 of \d+, and saved; it goes on from"):
+            train_run(job)
+    assert not job.checkpoint.exists()
+    train_run(job)
+    assert json.loads((job.checkpoint / "summary.json").read_text())["resumed_from"] == 3
+    assert weights(job.checkpoint) == weights(trained.checkpoint)
+
+
 def flip(path, place=0.5):
     """Change one bit of a file, as a failing disk does."""
     content = bytearray(path.read_bytes())

@@ -1,0 +1,167 @@
+"""On a real SLURM: what a local run makes comes out of a cluster's jobs, whatever ends them on the way."""
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from project_copy import ROOT, Workflow
+
+from syntune.files import sha256_file
+
+PROFILE = ("--workflow-profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "1")
+SEED = "results/seed/easy-vqa.manifest.json"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    """The test cluster of this machine, started if it does not run."""
+    tool = ROOT / "tools/slurm"
+    ran = subprocess.run([tool, "status"], capture_output=True).returncode == 0
+    started = subprocess.run([tool, "start"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if started.returncode:
+        pytest.skip(started.stdout.strip().splitlines()[-1])
+    yield
+    if not ran:
+        subprocess.run([tool, "stop"], check=True)
+
+
+@pytest.fixture
+def workflow(finished: Workflow, tmp_path: Path) -> Workflow:
+    """A copy in which all is made."""
+    shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)
+    return Workflow(tmp_path / "copy")
+
+
+def partition(name: str, **settings: str) -> None:
+    """Change a partition of the cluster."""
+    changes = [f"{key}={value}" for key, value in settings.items()]
+    subprocess.run(["scontrol", "update", f"partitionname={name}", *changes], check=True)
+
+
+@pytest.fixture
+def held() -> Iterator[None]:
+    """Within it, jobs wait."""
+    for name in ("cpu", "gpu"):
+        partition(name, State="DOWN")
+    yield
+    for name in ("cpu", "gpu"):
+        partition(name, State="UP")
+
+
+def queued(*columns: str) -> list[list[str]]:
+    """Of the jobs that wait or run, what ``squeue --format`` calls the columns; their numbers."""
+    columns = columns or ("%i",)
+    text = subprocess.run(["squeue", "--noheader", f"--format={'|'.join(columns)}"], stdout=subprocess.PIPE, text=True)
+    return [line.split("|") for line in text.stdout.splitlines()]
+
+
+def wait_for_jobs(snakemake: subprocess.Popen[str]) -> None:
+    """Until Snakemake has submitted one."""
+    end = time.monotonic() + 120
+    while not queued():
+        assert snakemake.poll() is None and time.monotonic() < end, snakemake.communicate()[0]
+        time.sleep(0.5)
+
+
+def remove(workflow: Workflow, *names: str) -> None:
+    """Remove folders and files below results/."""
+    for name in names:
+        for path in (workflow.folder / "results").glob(name):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def edit(workflow: Workflow, old: str, new: str) -> None:
+    """Edit the config of the copy."""
+    config = workflow.folder / "small.yaml"
+    text = config.read_text()
+    assert old in text
+    config.write_text(text.replace(old, new, 1))
+
+
+def hashes(folder: Path, *patterns: str) -> dict[str, str]:
+    """The files of some patterns below results/."""
+    results = folder / "results"
+    files = [path for pattern in patterns for path in results.glob(pattern) if path.is_file()]
+    return {str(path.relative_to(results)): sha256_file(path) for path in files}
+
+
+def test_data_training_and_prediction_give_the_bytes_of_a_local_run(finished, workflow):
+    made = {
+        "results/data/synthetic.manifest.json": ("synth/synthetic/*/chunk-*.jsonl", "data/synthetic/*"),
+        "results/predictions/raw/open.jsonl": ("checkpoints/raw/*.safetensors", "predictions/raw/open.jsonl"),
+    }
+    remove(workflow, "synth/synthetic/1/chunk-0*", "data/synthetic*")
+    remove(workflow, "checkpoints/raw*", "finished/raw", "predictions/raw/open.jsonl", "cache")
+    for target, files in made.items():
+        done = workflow.snakemake(target, *PROFILE)
+        assert done.returncode == 0, done.stdout[-8000:]
+        local = hashes(finished.folder, *files)
+        assert local
+        assert hashes(workflow.folder, *files) == local
+
+
+def test_jobs_that_wait_run_what_was_planned_and_end_right_after_scancel(workflow, held):
+    remove(workflow, "seed")
+    first = workflow.start(SEED, *PROFILE, "--retries", "0")
+    wait_for_jobs(first)
+    ((job,),) = queued()
+    subprocess.run(["scancel", job], check=True)
+    output, _ = first.communicate(timeout=120)
+    assert first.returncode == 1
+    assert "CANCELLED" in output
+
+    again = workflow.start(SEED, *PROFILE)
+    wait_for_jobs(again)
+    edit(workflow, "limit: 600", "limit: 300")
+    partition("cpu", State="UP")
+    output, _ = again.communicate(timeout=240)
+    assert again.returncode == 0, output
+    assert json.loads((workflow.folder / SEED).read_text())["rows_in"] == 600
+
+
+def test_jobs_that_outlive_snakemake_are_ended_by_one_command(workflow, held):
+    remove(workflow, "seed")
+    killed = workflow.start(SEED, *PROFILE)
+    wait_for_jobs(killed)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert queued()
+    done = subprocess.run(["tools/cancel-jobs"], cwd=workflow.folder, stdout=subprocess.PIPE, text=True, timeout=120)
+    assert done.returncode == 0
+    assert "1 job(s)" in done.stdout
+    assert not queued()
+    assert "LockException" not in workflow.snakemake("-n").stdout
+
+
+def test_a_job_that_would_wait_for_ever_is_named_before_anything_runs(workflow):
+    remove(workflow, "seed")
+    partition("cpu", MaxTime="30")
+    try:
+        done = workflow.snakemake(SEED, *PROFILE)
+    finally:
+        partition("cpu", MaxTime="2880")
+    assert done.returncode == 1
+    assert "error: ingest_seed easy-vqa: runtime=240 is more than the 30 of partition cpu; " in done.stdout
+    assert not queued()
+    assert workflow.snakemake("-n", SEED).returncode == 0  # the folder is not locked
+
+
+def test_gpus_are_asked_for_on_one_node_of_a_partition_that_has_them(workflow, held):
+    edit(workflow, "precision: fp32, gpus: 0", "precision: fp32, gpus: 2")
+    edit(workflow, "start: tiny, gpus: 0", "start: tiny, gpus: 1")
+    started = workflow.start("results/rehearsal/pretrained/passed.json", *PROFILE)
+    try:
+        wait_for_jobs(started)
+        ((job, name),) = queued("%i", "%P")
+        shown = subprocess.run(["scontrol", "show", "job", job], stdout=subprocess.PIPE, text=True).stdout
+        assert name == "gpu"
+        assert {"NumNodes=1-1", "TresPerJob=gres:gpu:2"} <= set(shown.split())
+    finally:
+        started.send_signal(signal.SIGINT)
+        started.communicate(timeout=120)
+    assert not queued()
