@@ -86,6 +86,7 @@ rule clear_for_training:
         "<results>/timings/clear_for_training/{run}.tsv"
     wildcard_constraints:
         run=CLEARED_BY_RULE,
+    localrule: True
     conda:
         "../envs/data.yaml"
     threads: 1

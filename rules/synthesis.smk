@@ -165,6 +165,7 @@ rule rehearse_recipe:
     wildcard_constraints:
         dataset=one_of(UNREHEARSED),
     priority: 50
+    localrule: True
     conda:
         "../envs/data.yaml"
     threads: 1
