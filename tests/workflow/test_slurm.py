@@ -53,17 +53,17 @@ def held() -> Iterator[None]:
         partition(name, State="UP")
 
 
-def queued(*columns: str) -> list[list[str]]:
-    """Of the jobs that wait or run, what ``squeue --format`` calls the columns; their numbers."""
-    columns = columns or ("%i",)
-    text = subprocess.run(["squeue", "--noheader", f"--format={'|'.join(columns)}"], stdout=subprocess.PIPE, text=True)
-    return [line.split("|") for line in text.stdout.splitlines()]
+def queued(workflow: Workflow, column: str = "%i") -> list[str]:
+    """Of the copy's jobs that wait or run, what ``squeue --format`` calls the column; their numbers."""
+    command = ["squeue", "--noheader", f"--format=%Z|{column}"]
+    lines = subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    return [line.split("|")[1] for line in lines if line.split("|")[0] == str(workflow.folder)]
 
 
-def wait_for_jobs(snakemake: subprocess.Popen[str]) -> None:
+def wait_for_jobs(workflow: Workflow, snakemake: subprocess.Popen[str]) -> None:
     """Until Snakemake has submitted one."""
     end = time.monotonic() + 120
-    while not queued():
+    while not queued(workflow):
         assert snakemake.poll() is None and time.monotonic() < end, snakemake.communicate()[0]
         time.sleep(0.5)
 
@@ -95,7 +95,8 @@ def test_data_training_and_prediction_give_the_bytes_of_a_local_run(finished, wo
         "results/data/synthetic.manifest.json": ("synth/synthetic/*/chunk-*.jsonl", "data/synthetic/*"),
         "results/predictions/raw/open.jsonl": ("checkpoints/raw/*.safetensors", "predictions/raw/open.jsonl"),
     }
-    remove(workflow, "synth/synthetic/1/chunk-0*", "data/synthetic*")
+    remove(workflow, "data/synthetic*", "synth/synthetic.*", "synth/synthetic/2", "synth/synthetic/2.manifest.json")
+    remove(workflow, "synth/synthetic/1/chunk-0*")
     remove(workflow, "checkpoints/raw*", "finished/raw", "predictions/raw/open.jsonl", "cache")
     for target, files in made.items():
         done = workflow.snakemake(target, *PROFILE)
@@ -108,15 +109,15 @@ def test_data_training_and_prediction_give_the_bytes_of_a_local_run(finished, wo
 def test_jobs_that_wait_run_what_was_planned_and_end_right_after_scancel(workflow, held):
     remove(workflow, "seed")
     first = workflow.start(SEED, *PROFILE, "--retries", "0")
-    wait_for_jobs(first)
-    ((job,),) = queued()
+    wait_for_jobs(workflow, first)
+    (job,) = queued(workflow)
     subprocess.run(["scancel", job], check=True)
     output, _ = first.communicate(timeout=120)
     assert first.returncode == 1
     assert "CANCELLED" in output
 
     again = workflow.start(SEED, *PROFILE)
-    wait_for_jobs(again)
+    wait_for_jobs(workflow, again)
     edit(workflow, "limit: 600", "limit: 300")
     partition("cpu", State="UP")
     output, _ = again.communicate(timeout=240)
@@ -127,14 +128,14 @@ def test_jobs_that_wait_run_what_was_planned_and_end_right_after_scancel(workflo
 def test_jobs_that_outlive_snakemake_are_ended_by_one_command(workflow, held):
     remove(workflow, "seed")
     killed = workflow.start(SEED, *PROFILE)
-    wait_for_jobs(killed)
+    wait_for_jobs(workflow, killed)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    assert queued()
+    assert queued(workflow)
     done = subprocess.run(["tools/cancel-jobs"], cwd=workflow.folder, stdout=subprocess.PIPE, text=True, timeout=120)
     assert done.returncode == 0
     assert "1 job(s)" in done.stdout
-    assert not queued()
+    assert not queued(workflow)
     assert "LockException" not in workflow.snakemake("-n").stdout
 
 
@@ -147,7 +148,7 @@ def test_a_job_that_would_wait_for_ever_is_named_before_anything_runs(workflow):
         partition("cpu", MaxTime="2880")
     assert done.returncode == 1
     assert "error: ingest_seed easy-vqa: runtime=240 is more than the 30 of partition cpu; " in done.stdout
-    assert not queued()
+    assert not queued(workflow)
     assert workflow.snakemake("-n", SEED).returncode == 0  # the folder is not locked
 
 
@@ -156,12 +157,11 @@ def test_gpus_are_asked_for_on_one_node_of_a_partition_that_has_them(workflow, h
     edit(workflow, "start: tiny, gpus: 0", "start: tiny, gpus: 1")
     started = workflow.start("results/rehearsal/pretrained/passed.json", *PROFILE)
     try:
-        wait_for_jobs(started)
-        ((job, name),) = queued("%i", "%P")
+        wait_for_jobs(workflow, started)
+        (job,) = queued(workflow)
         shown = subprocess.run(["scontrol", "show", "job", job], stdout=subprocess.PIPE, text=True).stdout
-        assert name == "gpu"
-        assert {"NumNodes=1-1", "TresPerJob=gres:gpu:2"} <= set(shown.split())
+        assert {"Partition=gpu", "NumNodes=1-1", "TresPerJob=gres:gpu:2"} <= set(shown.split())
     finally:
         started.send_signal(signal.SIGINT)
         started.communicate(timeout=120)
-    assert not queued()
+    assert not queued(workflow)

@@ -2,7 +2,7 @@
 
 SIGTERM is what systems send, and SIGURG what the SLURM profile asks for some minutes before a job's time limit. All
 processes of a job get it, and only those that ask for SIGURG take note: the shell and Snakemake around a training live
-on.
+on. Of several ranks only SIGURG is taken: SIGTERM ends those that wait in vain for a rank that failed.
 """
 
 import signal
@@ -12,8 +12,6 @@ from types import FrameType
 
 import torch
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-
-SIGNALS = (signal.SIGTERM, signal.SIGURG)
 
 
 class Stopped(Exception):
@@ -56,11 +54,14 @@ def noticed(trainer: Trainer) -> Iterator[None]:
     """
     notice = Notice()
     trainer.add_callback(notice)
-    before = [signal.signal(number, notice.come) for number in SIGNALS]
+    signals = [signal.SIGURG]
+    if trainer.args.world_size == 1:
+        signals.append(signal.SIGTERM)
+    before = {number: signal.signal(number, notice.come) for number in signals}
     try:
         yield
     finally:
-        for number, handler in zip(SIGNALS, before, strict=True):
+        for number, handler in before.items():
             signal.signal(number, handler)
     if notice.stopped_after is not None:
         told = notice.signal.name if notice.signal else "a notice to another rank"
