@@ -1,7 +1,6 @@
 """A first look at data that no config names yet: what it is, how much, and some rows as they will be trained."""
 
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,13 +20,16 @@ from syntune.settings.seeds import SeedSettings
 SHORT = 3
 """Words of an answer up to which another wording is another answer."""
 SHOWN = 3
-TRIED = 20
-"""Rows that are shown, and those that are tried for them; images that are missing elsewhere, the ingest finds."""
+"""Rows, or faults, that are shown."""
+LOOKED_AT = 1000
+"""Records whose pictures are decoded; bad ones further on, the ingest finds."""
 
 
 class Example(NamedTuple):
     """A row as it will be trained."""
 
+    where: str
+    """The file and its own line or row."""
     messages: list[Message]
     images: list[str]
     """The name and the size of each."""
@@ -42,7 +44,16 @@ class FirstLook(NamedTuple):
     faults: Counter[str]
     """Those that cannot, by reason."""
     first_fault: str
+    looked_at: int
+    """Records whose pictures were decoded."""
+    bad_pictures: list[str]
+    """What is wrong with those that cannot be."""
     examples: list[Example]
+
+    @property
+    def usable(self) -> int:
+        """Records that can be read, less those whose pictures are known to be bad."""
+        return self.records - len(self.bad_pictures)
 
     @property
     def has_short_answers(self) -> bool:
@@ -51,54 +62,62 @@ class FirstLook(NamedTuple):
 
 
 def look_at(seed: SeedSettings) -> FirstLook:
-    """Read all records of a seed, and the images of the first few.
+    """Read all records of a seed, and the pictures of the first thousand.
 
     Raises:
         UserError: nothing is there, its format cannot be told, or no record can be used.
     """
     path = seed.paths[0]
     format_ = "hub" if hub_path(path) else find_records(path, seed).format
-    readable, faults, first = 0, Counter(), []
-    first_fault = ""
+    readable, faults, examples = 0, Counter(), []
+    first_fault = why = ""
+    bad_pictures = []
     for record in read_records(seed):
         if isinstance(record, Fault):
             faults[record.reason] += 1
             first_fault = first_fault or f"{record.where}: {record.message}"
             continue
         readable += 1
-        if len(first) < TRIED:
-            first.append(record)
+        if readable > LOOKED_AT:
+            continue
+        try:
+            contents, shown = _pictures(record, seed)
+        except UserError as error:
+            is_placed = str(error).startswith(record.where)  # a picture of a folder is its own place
+            bad_pictures.append(str(error) if is_placed else f"{record.where}: {error}")
+            continue
+        if len(examples) < SHOWN:
+            try:
+                examples.append(_example(record, contents, shown))
+            except UserError as error:
+                why = why or f"{record.where}: {error}"
     if not readable:
         raise UserError(f"{path}: none of its records can be read; {first_fault or 'there are none'}")
-    return FirstLook(format_, readable, faults, first_fault, _examples(first))
+    if not examples:
+        elsewhere = "; where the images lie elsewhere, name their folder with --images" if bad_pictures else ""
+        raise UserError(f"{why or bad_pictures[0]}{elsewhere}")
+    return FirstLook(format_, readable, faults, first_fault, min(readable, LOOKED_AT), bad_pictures, examples)
 
 
-def _examples(records: Iterable[Record]) -> list[Example]:
-    """The first of ``records`` that can be trained on."""
-    found, why = [], ""
-    for record in records:
-        try:
-            found.append(_example(record))
-        except UserError as error:
-            why = why or f"{record.where}: {error}"
-        if len(found) == SHOWN:
-            break
-    if not found:
-        raise UserError(f"{why}; where the images lie elsewhere, name their folder with --images")
-    return found
+def _pictures(record: Record, seed: SeedSettings) -> tuple[list[bytes], list[str]]:
+    """The content of a record's images, decoded once, and what is shown of each: its name and size."""
+    contents, shown = [], []
+    for image in record.images:
+        name = "an image" if isinstance(image, bytes) else str(image)
+        content = image if isinstance(image, bytes) else read_image(image, seed.max_bytes)
+        width, height = open_image(content, name, seed.max_pixels, seed.max_bytes).size
+        contents.append(content)
+        shown.append(f"{Path(name).name} ({width} x {height})")
+    return contents, shown
 
 
-def _example(record: Record) -> Example:
+def _example(record: Record, contents: list[bytes], shown: list[str]) -> Example:
     """One record as a row of a dataset with the default prompts."""
-    contents = [image if isinstance(image, bytes) else read_image(image) for image in record.images]
-    names = ["an image" if isinstance(image, bytes) else str(image) for image in record.images]
-    sizes = [open_image(content, name).size for content, name in zip(contents, names, strict=True)]
     row_id = Ids("number").take(record, [sha256_bytes(content) for content in contents])
     messages, _ = trained_messages(record.text, row_id, DatasetSettings(seed="seed").caption_prompts)
     if fault := fault_of(messages, len(contents)):
         raise UserError(fault)
-    shown = [f"{Path(name).name} ({width} x {height})" for name, (width, height) in zip(names, sizes, strict=True)]
-    return Example(messages, shown)
+    return Example(record.where, messages, shown)
 
 
 def told(look: FirstLook) -> str:
@@ -108,8 +127,16 @@ def told(look: FirstLook) -> str:
         lines[0] += (
             f"; {count(look.faults.total())} cannot be read ({counted(look.faults)}), such as {look.first_fault}"
         )
-    for number, (messages, images) in enumerate(look.examples, start=1):
-        lines += ["", f"row {number}: {', '.join(images) or 'no image'}"]
+    if look.bad_pictures:
+        lines.append(
+            f"{count(len(look.bad_pictures))} of the {count(look.looked_at)} whose pictures were looked at cannot be "
+            "used; bad_image: drop sets them aside:"
+        )
+        lines += [f"  {bad}" for bad in look.bad_pictures[:SHOWN]]
+    else:
+        lines.append(f"the pictures of {count(look.looked_at)} were looked at, none is bad")
+    for where, messages, images in look.examples:
+        lines += ["", f"{where}: {', '.join(images) or 'no image'}"]
         lines += [
             f"  {message['role']}: {words(message['content'], 300)}".replace("\n", "\n    ") for message in messages
         ]

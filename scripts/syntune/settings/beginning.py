@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ SMALLEST_BATCH, LARGEST_BATCH = 8, TrainedRunSettings.model_fields["global_batch
 LEARNING_RATE = 2e-4
 """LLaVA's for LoRA adapters; its 2e-5, and MGM's, is for the whole model."""
 WARMUP_STEPS = 6
+TINY_STEPS, TINY_EPOCHS = 60, 100
+"""Of a rehearsal with a tiny model: enough to see the loss fall; passes enough for so many steps of any data."""
 
 _WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
 """What YAML reads as something else than text."""
@@ -63,80 +66,127 @@ def name_for(path: str) -> str:
 
 
 def first_config(
-    name: str, seed: SeedSettings, rows: int, has_faults: bool, has_short_answers: bool, base: str | None, schema: str
+    name: str,
+    seed: SeedSettings,
+    rows: int,
+    faults: Sequence[str],
+    has_short_answers: bool,
+    base: str | None,
+    tiny: bool,
+    schema: str,
 ) -> str:
     """The config as YAML text with comments.
 
     Args:
         name: of the seed and the dataset.
         seed: where the data lies, as it was read.
-        rows: that can be read.
-        has_faults: whether others cannot.
+        rows: that can be used.
+        faults: the keys that say what becomes of the others, of ``bad_record`` and ``bad_image``.
         has_short_answers: whether answers are a word or three, to be told right or wrong.
-        base: the base model: a folder, or ``owner/name@commit``; without one, all that needs it is commented out.
+        base: the base model: a folder, or ``owner/name@commit``. Without one there is a rehearsal of the whole way
+            with a tiny model on the CPU.
+        tiny: whether that is to run; else it is commented out.
         schema: path of the JSON schema, from the config's folder.
     """
     held = held_out(rows)
-    trained = rows - held
-    size = training_size(trained)
-    run, name = _quoted(f"{name}-lora"), _quoted(name)
-    usual = math.ceil(trained / LARGEST_BATCH)
+    quoted = _quoted(name)
     keys = [f"{key}: {_quoted(value)}" for key, value in seed.model_dump(exclude_defaults=True).items()]
     keys += [f"chunks: {math.ceil(rows / ROWS_PER_CHUNK)}"] if rows > ROWS_PER_CHUNK else []
-    keys += ["bad_record: drop  # set aside what cannot be read; the report counts it"] if has_faults else []
+    keys += [f"{key}: drop  # set aside what cannot be read; the report counts it" for key in faults]
     data = [
         f"# yaml-language-server: $schema={schema}",
         f"# A first config for {rows:,} rows. Every key: docs/reference/config.md",
-        f"title: {name}",
+        f"title: {quoted}",
         "seeds:",
-        f"  {name}:",
+        f"  {quoted}:",
         *(f"    {key}" for key in keys),
         "datasets:",
-        f"  {name}:",
-        f"    seed: {name}",
+        f"  {quoted}:",
+        f"    seed: {quoted}",
         "    recipe: config/recipes/clean.yaml  # others: docs/how-to/recipes.md",
         f"    shards: {math.ceil(rows / ROWS_PER_SHARD)}",
         *([f"    holdout: {held}  # rows kept out of training, to score the runs on"] if held else []),
     ]
-    training = [
-        "models:",
-        f"  base: {_model(base)}",
-        "runs:",
-        "  before: {method: none, start: base}",
-        f"  {run}:",
-        "    method: lora",
-        "    start: base",
-        f"    dataset: {name}",
-        f"    # {trained:,} rows: {size.epochs} x {size.steps // size.epochs} = {size.steps} steps; the defaults, "
-        f"{LARGEST_BATCH} rows a step and 1 pass, would make {usual}",
-        f"    global_batch_size: {size.batch}",
-        f"    epochs: {size.epochs}",
-        f"    optimizer: {{learning_rate: {LEARNING_RATE:.1e}, warmup_ratio: {size.warmup_ratio}}}",
-        "    gradient_checkpointing: true  # slower, but a small card holds it",
-        *([f"    eval_steps: {math.ceil(size.steps / 5)}  # the loss on held-out rows"] if held else []),
-    ]
+    training = _training(name, rows - held, bool(held), base) if base else _tiny_training(name, bool(held))
     if held:
         protocol = "vqa" if has_short_answers else "caption"
-        training += ["benchmarks:", f"  held-out: {{protocol: {protocol}, holdout: {name}}}"]
-    if base is None:
+        training += [
+            "benchmarks:",
+            "  held-out:",
+            f"    protocol: {protocol}",
+            f"    holdout: {quoted}",
+            "    empty_answers: wrong  # one that answers nothing; refuse, the default, would not score the run",
+        ]
+    if not base and not tiny:
         training = [
-            "# To train, put the folder of a base model into the line `base`, and take the `# ` off from here on.",
+            "# To try the whole way on a CPU, take the `# ` off from here on.",
+            "# To train a real model, name it: tools/start DATA --base MODEL --force",
             *(f"# {line}" for line in training),
         ]
     return "\n".join([*data, *training]) + "\n"
 
 
-def line_of_base(config: str) -> int:
-    """The number of the line that names the base model, from 1."""
-    lines = enumerate(config.splitlines(), start=1)
-    return next(number for number, line in lines if line.lstrip("# ").startswith("base:"))
+def _training(name: str, rows: int, is_validated: bool, base: str) -> list[str]:
+    """LoRA on a base model, as long as ``rows`` ask for, and the base as it is beside it."""
+    size = training_size(rows)
+    usual = math.ceil(rows / LARGEST_BATCH)
+    return [
+        "models:",
+        f"  base: {_model(base)}",
+        "runs:",
+        "  before: {method: none, start: base}",
+        f"  {_quoted(f'{name}-lora')}:",
+        "    method: lora",
+        "    start: base",
+        f"    dataset: {_quoted(name)}",
+        f"    # {rows:,} rows: {size.epochs} x {size.steps // size.epochs} = {size.steps} steps; the defaults, "
+        f"{LARGEST_BATCH} rows a step and 1 pass, would make {usual}",
+        f"    global_batch_size: {size.batch}",
+        f"    epochs: {size.epochs}",
+        f"    optimizer: {{learning_rate: {LEARNING_RATE:.1e}, warmup_ratio: {size.warmup_ratio}}}",
+        "    gradient_checkpointing: true  # slower, but a small card holds it",
+        *_steps_between(size.steps, is_validated),
+    ]
 
 
-def _model(base: str | None) -> str:
+def _tiny_training(name: str, is_validated: bool) -> list[str]:
+    """A model built from scratch that trains for a moment on the CPU, and the same untrained beside it."""
+    return [
+        "# A rehearsal on a CPU: a tiny model with random weights, a few steps. Its scores mean nothing.",
+        "models:",
+        f"  base: {{source: tiny, tokenizer_dataset: {_quoted(name)}}}",
+        "runs:",
+        "  before: {method: none, start: base, gpus: 0}",
+        f"  {_quoted(f'{name}-tiny')}:",
+        "    method: full",
+        "    start: base",
+        f"    dataset: {_quoted(name)}",
+        "    train_vision: true",
+        f"    global_batch_size: {SMALLEST_BATCH}",
+        f"    epochs: {TINY_EPOCHS}",
+        f"    max_steps: {TINY_STEPS}",
+        "    optimizer: {learning_rate: 3.0e-3}",
+        "    precision: fp32",
+        "    gpus: 0",
+        "    workers: 1",
+        *_steps_between(TINY_STEPS, is_validated),
+    ]
+
+
+def _steps_between(steps: int, is_validated: bool) -> list[str]:
+    """The keys of a run that say how often it saves and validates."""
+    save = min(max(steps // 10, 1), TrainedRunSettings.model_fields["save_steps"].default)
+    return [
+        f"    save_steps: {save}  # what a run that is stopped loses at most",
+        *([f"    eval_steps: {math.ceil(steps / 5)}  # the loss on held-out rows"] if is_validated else []),
+    ]
+
+
+def _model(base: str) -> str:
     """The base model's settings."""
-    if base and (address := hub_address(base)):
+    if address := hub_address(base):
         return f"{{source: hub, repo: {address[0]}, revision: {json.dumps(address[1])}}}"
-    return f"{{source: local, path: {_quoted(base or 'FOLDER')}}}  # MGM-2B or another: docs/how-to/other-models.md"
+    return f"{{source: local, path: {_quoted(base)}}}  # MGM-2B or another: docs/how-to/other-models.md"
 
 
 def _quoted(text: str) -> str:

@@ -18,7 +18,7 @@ def test_captions_beside_pictures(work, png):
     assert (look.format, look.records, len(look.examples)) == ("image_folder", 4, 3)
     user, assistant = look.examples[0].messages
     assert user["content"].startswith("<image>\n") and assistant == {"role": "assistant", "content": "picture a"}
-    assert "row 1: a.png (40 x 30)" in told(look)
+    assert "pictures/a.png: a.png (40 x 30)" in told(look)
 
 
 def test_conversations_whose_images_lie_elsewhere(seed):
@@ -26,6 +26,17 @@ def test_conversations_whose_images_lie_elsewhere(seed):
         look_at(seed().model_copy(update={"images": None}))
     assert look_at(seed()).records == 6
     assert not look_at(seed()).has_short_answers and look_at(seed(texts=["a red cat"] * 6)).has_short_answers
+
+
+def test_bad_pictures_are_counted_and_the_shown_rows_are_the_files_own(work, seed):
+    whole = seed()
+    first, second, *_ = sorted((work / "seed").glob("*.png"))
+    first.write_bytes(first.read_bytes()[:40])
+    second.unlink()
+    look = look_at(whole)
+    assert (look.records, look.looked_at, look.usable) == (6, 6, 4)
+    assert "2 of the 6 whose pictures were looked at cannot be used; bad_image: drop sets them aside:" in told(look)
+    assert "seed.jsonl: line 2: " in look.bad_pictures[1] and look.examples[0].where == "seed.jsonl: line 3"
 
 
 def test_what_cannot_be_read_is_counted(work, seed):

@@ -3,17 +3,16 @@
 import pytest
 import yaml
 
-from syntune.settings.beginning import first_config, line_of_base, name_for, training_size
+from syntune.settings.beginning import first_config, name_for, training_size
 from syntune.settings.reading import read_settings
 from syntune.settings.seeds import SeedSettings
 from syntune.settings.tree import Settings
 
 
-def config(rows: int = 984, name: str = "mine", base: str | None = None, **seed) -> str:
+def config(rows: int = 984, name: str = "mine", base: str | None = None, tiny: bool = False, **seed) -> str:
     seed = SeedSettings(**{"path": "data/mine", **seed})
-    return first_config(
-        name, seed, rows, has_faults=False, has_short_answers=False, base=base, schema="../schemas/config.schema.json"
-    )
+    schema = "../schemas/config.schema.json"
+    return first_config(name, seed, rows, faults=[], has_short_answers=False, base=base, tiny=tiny, schema=schema)
 
 
 def read(text: str) -> Settings:
@@ -41,16 +40,27 @@ def test_without_a_base_model_it_makes_data_alone():
     assert settings.seeds["mine"] == SeedSettings(path="data/mine", images="my pictures", format="llava")
     assert settings.datasets["mine"].recipe == "config/recipes/clean.yaml"
     assert not settings.models and not settings.runs
-    assert text.splitlines()[line_of_base(text) - 1].startswith("#   base: {source: local, path: FOLDER}")
 
 
-def test_the_training_is_there_without_its_comment_signs():
+def test_without_its_comment_signs_it_rehearses_on_a_cpu():
     lines = config().splitlines()
     start = next(place for place, line in enumerate(lines) if line.startswith("# To train")) + 1
     settings = read("\n".join([*lines[:start], *(line.removeprefix("# ") for line in lines[start:])]))
-    assert settings == read(config(base="FOLDER"))
-    run = settings.runs["mine-lora"]
-    assert (run.global_batch_size, run.epochs, run.optimizer.learning_rate) == (8, 2, 2e-4)
+    assert settings == read(config(tiny=True))
+
+
+def test_a_rehearsal_needs_no_gpu_and_no_model():
+    settings = read(config(name="icons", tiny=True))
+    assert settings.models["base"].tokenizer_dataset == "icons"
+    assert [run.gpus for run in settings.runs.values()] == [0, 0]
+    run = settings.runs["icons-tiny"]
+    assert (run.method, run.precision, run.max_steps, run.save_steps) == ("full", "fp32", 60, 6)
+    assert not run.gradient_checkpointing and run.optimizer.learning_rate == 3e-3
+    assert settings.benchmarks["held-out"].empty_answers == "wrong"
+
+
+def test_a_run_saves_ten_times_or_every_50_steps():
+    assert [read(config(rows, base="FOLDER")).runs["mine-lora"].save_steps for rows in (1, 984, 10**6)] == [1, 22, 50]
 
 
 def test_a_tenth_is_held_out_and_scored():
