@@ -46,8 +46,8 @@ def empty_answers(protocol: Protocol, predictions: Sequence[Prediction]) -> str 
         return None
     # greedy decoding would leave the same answers empty again
     return (
-        f"{len(empty)} of {len(predictions)} answers are empty ({listed(empty)}); the benchmark's empty_answers: wrong "
-        "counts them as wrong"
+        f"{len(empty)} of {len(predictions)} answers are empty ({listed(empty)}); set "
+        f"benchmarks.{protocol.name}.empty_answers: wrong to count them as wrong"
     )
 
 

@@ -41,6 +41,11 @@ def same_answers(records: Records) -> dict[tuple[str, str], str]:
     return {pair: given[0] for pair, given in texts.items() if len(given) > 1 and len(set(given)) == 1}
 
 
+def silent(records: Records) -> list[tuple[str, str]]:
+    """The runs and benchmarks of which every answer is empty."""
+    return [pair for pair, answer in same_answers(records).items() if not answer]
+
+
 def lifeless(records: Records) -> Iterator[Sign]:
     """What did not learn, and what answers everything alike: the first that a reader must know."""
     for run, seen in unlearned(records).items():
@@ -48,6 +53,8 @@ def lifeless(records: Records) -> Iterator[Sign]:
         yield Sign("bad", text, "These runs did not learn.", {"run": run, "seen": seen})
     for (run, benchmark), answer in same_answers(records).items():
         shown = f"“{formats.words(answer, 60)}”" if answer else "empty"
+        if not answer and (unscored := records.unscored.get((run, benchmark))):
+            shown += f"; not scored: {unscored.not_scored}"
         row = {"run": run, "benchmark": benchmark, "answer": shown}
         yield Sign(
             "bad",
@@ -99,7 +106,9 @@ def health(records: Records) -> list[Remark]:
     if went_well(records):
         signs.insert(0, Sign("good", f"Training was healthy: {counted}."))
     elif records.summaries:
-        signs.append(Sign("note", f"Health checks: {counted}."))
+        mute = list(dict.fromkeys(run for run, _ in silent(records) if run in records.summaries))
+        but = f", but {formats.listing(mute)} gave only empty answers" if mute else ""
+        signs.append(Sign("note", f"Health checks: {counted}{but}."))
     return told(signs)
 
 

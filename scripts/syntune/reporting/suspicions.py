@@ -12,6 +12,7 @@ from syntune.artifacts.training_records import StepMetrics
 from syntune.reporting.learning import fell, finite_losses
 from syntune.reporting.records import Records
 from syntune.reporting.remarks import Remark, Sign, told
+from syntune.settings.methods import METHODS
 
 SAME_ANSWER_SHARE = 0.9  # from this share of one and the same answer on, it is worth a look
 EMPTY_SHARE = 0.01  # so is this share of empty answers
@@ -82,27 +83,40 @@ def _odd_answers(run: str, benchmark: str, predictions: list[Prediction]) -> Ite
         share = formats.percent(times / total)
         row = pair | {"answer": shown, "share": share}
         yield Sign("look", f"{where}: {share} of the answers are {shown}.", "Most answers are the same.", row)
-    cut = sum(
-        prediction.tokens is not None and prediction.tokens == (prediction.decoding or {}).get("max_new_tokens")
+    cut = [
+        prediction.text.strip()
         for prediction in predictions
-    )
-    if cut > CUT_SHARE * total:
-        share = formats.percent(cut / total)
-        text = f"{where}: {share} of the answers ran to the longest length."
-        yield Sign("look", text, "Answers ran to the longest length.", pair | {"answers": share})
+        if prediction.tokens is not None and prediction.tokens == (prediction.decoding or {}).get("max_new_tokens")
+    ]
+    if len(cut) > CUT_SHARE * total:
+        share = formats.percent(len(cut) / total)
+        what = "ran to the longest length" + ("" if any(cut) else ", in control or blank tokens only")
+        text = f"{where}: {share} of the answers {what}."
+        yield Sign("look", text, f"Answers {what}.", pair | {"answers": share})
 
 
 def _same_answers(records: Records) -> Iterator[Sign]:
-    """Runs that answer exactly as the baseline run does: an adapter that is not applied looks like that."""
+    """Runs that answer exactly as the baseline run does: an adapter that is not applied looks like that.
+
+    Empty answers are told as such.
+    """
     baseline = records.comparison.baseline
     for (run, benchmark), predictions in records.predictions.items():
         others = records.predictions.get((baseline, benchmark))
-        if run == baseline or not others or not predictions:
+        if run == baseline or not others or not any(prediction.text.strip() for prediction in predictions):
             continue
         if [(one.question_id, one.text) for one in predictions] == [(one.question_id, one.text) for one in others]:
-            text = f"every answer equals {baseline}'s; was the adapter applied?"
+            text = f"every answer equals {baseline}'s{_why_equal(records, run)}"
             row = {"run": run, "benchmark": benchmark}
             yield Sign("bad", f"{run} on {benchmark}: {text}", formats.sentence(text), row)
+
+
+def _why_equal(records: Records, run: str) -> str:
+    """The end of a sentence on a run that answers as another does: what to ask, by what the run's training wrote."""
+    method = METHODS.get(records.summaries[run].method) if run in records.summaries else None
+    if method is None or not method.is_trained:
+        return "."
+    return "; was the adapter applied?" if method.writes == "adapter" else "; did training change anything?"
 
 
 def _different_questions(records: Records) -> Iterator[Sign]:

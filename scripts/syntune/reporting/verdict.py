@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from syntune import formats
 from syntune.artifacts.comparison import ComparedDifference
 from syntune.artifacts.training_records import TrainingSummary
-from syntune.reporting.learning import lifeless, training_in_short
+from syntune.reporting.learning import lifeless, silent, training_in_short
 from syntune.reporting.records import Records
 from syntune.reporting.remarks import Level, Remark, Sign, told
 from syntune.settings.methods import METHODS
@@ -98,8 +98,11 @@ def _beside_baseline(records: Records) -> Iterator[Remark]:
 
 
 def _not_scored(records: Records) -> Iterator[Sign]:
-    """The trainings that have no score, and why."""
+    """The trainings that have no score, and why; those whose every answer is empty are told before."""
+    told_before = silent(records)
     for (training, benchmark), found in records.unscored.items():
+        if (training, benchmark) in told_before:
+            continue
         row = {"run": training, "benchmark": benchmark, "why": found.not_scored}
         text = f"{training} is not scored on {benchmark}: {found.not_scored}."
         yield Sign("look", text, "Runs are not scored.", row)

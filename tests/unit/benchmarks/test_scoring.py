@@ -125,7 +125,7 @@ def test_empty_answers_leave_a_run_without_a_score(textvqa, write_predictions, t
     path = write_predictions(tmp_path / "raw.jsonl", protocol.questions(), lambda q: " " if q.id == 10 else right(q))
     found = run_score(protocol, path)
     assert found["not_scored"] == (
-        "1 of 3 answers are empty (10); the benchmark's empty_answers: wrong counts them as wrong"
+        f"1 of 3 answers are empty (10); set benchmarks.{protocol.name}.empty_answers: wrong to count them as wrong"
     )
     with pytest.raises(UserError, match=r"raw.jsonl: 1 of 3 answers are empty \(10\)"):
         run_score(protocol, path, "--submission", str(tmp_path / "submission.json"))

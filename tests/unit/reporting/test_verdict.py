@@ -49,7 +49,7 @@ def test_empty_and_constant_answers(project, records):
 
 
 def test_a_run_that_is_not_scored_has_no_score_anywhere(project, records):
-    reason = "3 of 40 answers are empty (q1, q2, q3); the benchmark's empty_answers: wrong counts them as wrong"
+    reason = "3 of 40 answers are empty (q1, q2, q3); set benchmarks.open.empty_answers: wrong to count them as wrong"
     project.write_unscored("raw", "open", reason)
     found = records()
     assert f"look: raw is not scored on open: {reason}." in texts(headline(found))
@@ -75,6 +75,30 @@ def test_an_adapter_that_is_not_applied(project, records):
     text = (project.results / "predictions/pretrained/open.jsonl").read_text()
     project.write("predictions/raw/open.jsonl", text)
     assert "raw on open: every answer equals pretrained's; was the adapter applied?" in texts(suspicions(records()))
+
+
+def test_a_full_run_that_equals_the_baseline_has_no_adapter(project, records):
+    project.write("predictions/raw/open.jsonl", (project.results / "predictions/pretrained/open.jsonl").read_text())
+    project.write_summary("raw", method="full")
+    assert "raw on open: every answer equals pretrained's; did training change anything?" in texts(
+        suspicions(records())
+    )
+
+
+def test_empty_answers_of_all_runs_are_one_cause(project, records):
+    for run in ("pretrained", "raw"):
+        project.write_predictions(run, "open", answer=" ")
+    file = project.results / "predictions/raw/open.jsonl"
+    rows = [json.loads(line) | {"tokens": 8} for line in file.read_text().splitlines()]
+    project.write("predictions/raw/open.jsonl", "\n".join(map(json.dumps, rows)))
+    project.write_unscored("raw", "open", "40 of 40 answers are empty (q0); set it")
+    found = records()
+    first = "bad: raw on open: every answer is empty; not scored: 40 of 40 answers are empty (q0); set it."
+    assert first in texts(headline(found)) and "raw is not scored" not in texts(headline(found))
+    told = texts(suspicions(found))
+    assert "equals pretrained's" not in told
+    assert "raw on open: 100.0% of the answers ran to the longest length, in control or blank tokens only." in told
+    assert "passed, but pretrained and raw gave only empty answers." in texts(health(found))
 
 
 def test_answers_cut_off_and_other_questions(project, records):
