@@ -7,12 +7,12 @@ from syntune.command import run_command
 
 
 def main(args: argparse.Namespace) -> None:
-    """Print the answers, each under its question if there are several."""
+    """Print the answers, each under its question."""
     from syntune.prediction.asking import ask
 
     answers = ask(args.config, args.run, args.picture, args.questions, args.gpus, args.max_new_tokens)
     for question, answer in zip(args.questions, answers, strict=True):
-        print(f"{question}\n    {answer}" if len(answers) > 1 else answer)
+        print(f"{question}\n    {answer.strip() or '(empty)'}")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -64,8 +64,10 @@ class AnsweredRow(QuestionRow):
     @model_validator(mode="after")
     def _is_answered(self) -> "AnsweredRow":
         """There is an answer, under one of the two keys."""
-        if (self.answer is None) == (self.answers is None):
-            raise ValueError("a row has either answer (one) or answers (a list)")
+        if self.answer is None and self.answers is None:
+            raise ValueError("has neither answer (one) nor answers (a list)")
+        if self.answer is not None and self.answers is not None:
+            raise ValueError("has both answer and answers; leave one out")
         return self
 
     @property

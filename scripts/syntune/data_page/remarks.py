@@ -21,6 +21,9 @@ class Observation:
         return {"good": "✓", "look": "?", "bad": "✗"}[self.level]
 
 
+_OPERATORS = ("_mapper", "_filter", "_deduplicator", "_selector")
+"""How the names of Data-Juicer's operators end."""
+
 _MOST = 0.5
 """A share that is worth a look."""
 
@@ -48,13 +51,11 @@ def _steps(records: DataRecords) -> Iterator[Observation]:
             yield Observation(
                 "look", f"{step.name} drops {formats.percent(share)} of what reaches it: more than it keeps."
             )
-        if step.name.endswith("_mapper") and step.rows_in and not (step.changed or step.added or step.dropped):
-            yield Observation("look", f"{step.name} changes nothing, by its counts.")
 
-    filters = [step for step in records.steps if step.name.endswith(("_filter", "_deduplicator", "_selector"))]
-    idle = [step.name for step in filters if step.rows_in and not (step.dropped or step.changed or step.added)]
-    if idle:
-        yield Observation("look", f"{formats.listing(idle)}: nothing dropped. Is the limit what you mean?")
+    operators = [step for step in records.steps if step.name.endswith(_OPERATORS)]
+    idle = [step.name for step in operators if step.rows_in and not (step.dropped or step.changed or step.added)]
+    if idle:  # as on data that is clean
+        yield Observation("good", f"Nothing to drop or change for {formats.listing(idle)}, by their counts and limits.")
 
 
 def _pictures(records: DataRecords) -> Iterator[Observation]:

@@ -57,7 +57,9 @@ def find_run(config: str, run: str) -> tuple[list[Path], RunSettings]:
     """
     settings = write_out(read_settings(read_yaml(config), Settings, config))
     if run not in settings.runs:
-        raise UserError(f"{config}: has no run '{run}'; its runs are {', '.join(settings.runs)}")
+        raise UserError(
+            f"{config}: has no run '{run}'; its runs are {', '.join(settings.runs)}; --config names another config"
+        )
     results = Path(results_folder([os.path.relpath(config)], settings.results))
     folders = []
     for name in settings.answering(settings.ancestry(run)):

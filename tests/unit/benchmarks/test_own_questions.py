@@ -70,8 +70,8 @@ def test_parquet_holds_bytes_structs_and_paths(load, tmp_path, png):
     ("change", "message"),
     [
         ({"id": "1"}, r"line 2: id: '1' is the id of line 1 too; each row needs its own"),
-        ({"answer": None}, r"line 2: a row has either answer \(one\) or answers \(a list\)"),
-        ({"answers": ["a"]}, r"line 2: a row has either answer"),
+        ({"answer": None}, r"line 2: has neither answer \(one\) nor answers \(a list\)"),
+        ({"answers": ["a"]}, "line 2: has both answer and answers"),
         ({"answer": None, "answers": []}, r"line 2: answers: must not be empty"),
         ({"answer": " "}, r"line 2: answer: "),
         ({"answer": None, "answers": ["a", ""]}, r"line 2: answers.1: "),

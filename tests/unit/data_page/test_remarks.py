@@ -24,11 +24,12 @@ def test_an_operator_that_drops_most_or_nothing_stands_out():
         FlowStep("recipe", "c_filter", 1, 0, 0, 1),
         FlowStep("recipe", "d_filter", 100, 0, 20, 80),
         FlowStep("recipe", "e_filter", 80, 0, 0, 80),
+        FlowStep("recipe", "f_mapper", 80, 0, 0, 80),
     ]
     assert told(steps) == [
         ("look", "a_filter drops 60.0% of what reaches it: more than it keeps."),
         ("bad", "b_filter drops 97.5% of what reaches it."),
-        ("look", "c_filter and e_filter: nothing dropped. Is the limit what you mean?"),
+        ("good", "Nothing to drop or change for c_filter, e_filter and f_mapper, by their counts and limits."),
     ]
 
 

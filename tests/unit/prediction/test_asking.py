@@ -1,6 +1,7 @@
 """Questions from the command line: the same answers as prediction's, and what mistakes say."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -50,7 +51,7 @@ def test_the_answers_are_those_of_prediction(config, answer, textvqa):
 @pytest.mark.parametrize(
     ("run", "picture", "match"),
     [
-        ("turned", "red.png", "config.yaml: has no run 'turned'; its runs are tuned, tuned-2, later"),
+        ("turned", "red.png", "config.yaml: has no run 'turned'; its runs are tuned, tuned-2, later; --config"),
         (
             "tuned-2",
             "red.png",
@@ -74,7 +75,7 @@ def test_the_command(config, tmp_path):
     own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # without pytest's packages
     one = subprocess.run(call, capture_output=True, text=True, cwd=ROOT, env=own, check=True).stdout
     two = subprocess.run([*call, "How many?"], capture_output=True, text=True, cwd=ROOT, env=own, check=True).stdout
-    assert one.strip() and two.startswith(f"What is it?\n    {one.strip()}\nHow many?\n    ")
+    assert re.fullmatch(r"What is it\?\n    .+\n", one) and two.startswith(f"{one}How many?\n    ")
     outside = subprocess.run(call, capture_output=True, text=True, cwd=ROOT, env={"PATH": "/usr/bin:/bin"})
     assert outside.returncode == 1 and outside.stderr.startswith("error: wrong interpreter")
     assert len(outside.stderr.splitlines()) == 1
