@@ -10,7 +10,6 @@ import os
 import random
 import sys
 from collections.abc import Callable
-from difflib import get_close_matches
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from syntune.data.offline import no_installs, stay_offline
 from syntune.data.ordering import key_hash
 from syntune.errors import UserError
+from syntune.recipes.names import unknown
 
 if TYPE_CHECKING:
     from data_juicer.ops.base_op import OP
@@ -142,10 +142,8 @@ def _import_operator(name: str, where: str) -> None:
         file.stem: f"data_juicer.ops.{kind}.{file.stem}" for kind in _KINDS for file in root.glob(f"{kind}/*.py")
     }
     modules |= {file.stem: f"syntune.operators.{file.stem}" for file in _OPERATORS.glob("*.py")}
-    if not name.endswith(_KINDS) or name not in modules:
-        near = get_close_matches(name, [known for known in modules if known.endswith(_KINDS)], n=3)
-        hint = f"; did you mean: {', '.join(near)}?" if near else ""
-        raise UserError(f"{where}: process: unknown operator {name}{hint}")
+    if name not in modules:
+        raise UserError(f"{where}: process: {unknown(name) or f'no operator {name} in this Data-Juicer'}")
     importlib.import_module(modules[name])
 
 

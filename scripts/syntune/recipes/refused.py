@@ -1,5 +1,7 @@
 """Operators of Data-Juicer that have no place in a recipe here."""
 
+from syntune.recipes.names import unknown
+
 _NAMES = """
     agent_insight_llm_mapper agent_skill_insight_mapper calibrate_qa_mapper detect_character_attributes_mapper
     detect_character_locations_mapper detect_main_character_mapper dialog_intent_detection_mapper
@@ -38,4 +40,4 @@ def reason_to_refuse(name: str, model_operators: list[str]) -> str | None:
         return "the rows have images and texts, and no video or audio; remove it"
     if name.endswith(("_grouper", "_aggregator")):
         return "it merges rows, and merged rows could not be accounted for; remove it"
-    return None
+    return unknown(name)

@@ -124,7 +124,7 @@ def test_a_row_left_without_text_is_counted(synthesize, ingested):
 @pytest.mark.parametrize(
     ("recipe", "match"),
     [
-        ("process: [text_lenght_filter: {}]", "recipe.yaml: process: .*text_lenght_filter.*did you mean: text_length"),
+        ("process: [text_lenght_filter: {}]", "recipe.yaml: process.*text_lenght_filter.*did you mean: text_length"),
         ("process: [text_length_filter: {min: 3}]", "recipe.yaml: process: .*Unknown parameter 'min'"),
         ("process: [text_length_filter: {min_len: many}]", "recipe.yaml: process: .*'min_len' expects type 'int'"),
         ("process: [qa_choice_mapper: {pools: [[yes, no]]}]", "qa_choice_mapper: pools: .* .quote yes and no"),

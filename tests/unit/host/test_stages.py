@@ -79,6 +79,7 @@ def test_a_text_of_a_mapper_is_no_percentile():
         (("image_captioning_mapper", {}), r"r.yaml: process\[0\].image_captioning_mapper: Data-Juicer's own way"),
         (("video_nsfw_filter", {}), r"r.yaml: process\[0\].video_nsfw_filter: the rows have images and texts"),
         (("naive_grouper", {}), r"r.yaml: process\[0\].naive_grouper: it merges rows"),
+        (("image_shap_filter", {}), r"image_shap_filter: unknown operator .*; did you mean: image_shape_filter"),
         (("image_text_similarity_filter", {"min_score": 1}), r"image_text_similarity_filter: hf_clip: is missing"),
         (("image_text_similarity_filter", {"hf_clp": "a"}), r"hf_clp: unknown key; did you mean 'hf_clip'"),
     ],
