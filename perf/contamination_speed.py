@@ -104,9 +104,9 @@ def make_index(questions: int, images: list[bytes]) -> Any:
     prints = [fingerprint(open_image(content, "image"), settings.hash_size) for content in images[:count]]
     prints = list({image.pixels: image for image in prints}.values())
     bits = 2 * settings.hash_size**2
-    prints += [Fingerprint(rng.randbytes(32), rng.getrandbits(bits)) for _ in range(count - len(prints))]
+    prints += [Fingerprint(rng.randbytes(32), rng.getrandbits(bits), bytes(32)) for _ in range(count - len(prints))]
     texts = list(islice(sentences(8, seed=3), questions))
-    asked = [IndexedQuestion("bench", place, place, place // 2 % count) for place in range(questions)]
+    asked = [IndexedQuestion("bench", place, (place,), place // 2 % count) for place in range(questions)]
     return QuestionIndex(asked, texts, prints, settings)
 
 

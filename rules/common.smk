@@ -413,6 +413,11 @@ def contamination_of(wildcards) -> list[str]:
     return expand("<results>/contamination/{dataset}.json", dataset=searched)
 
 
+def contamination_pages_of(wildcards) -> list[str]:
+    """The page of each of :func:`contamination_of`."""
+    return [path.removesuffix("json") + "html" for path in contamination_of(wildcards)]
+
+
 def benchmarks_as_object(*left_out: str) -> str:
     """What every benchmark asks, as one JSON object by name."""
     sections = (f'"{name}": {part.asking(*left_out)}' for name, part in settings.benchmarks.items())

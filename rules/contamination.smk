@@ -2,7 +2,7 @@
 
 
 rule decontaminate:
-    """Find benchmark questions in a dataset's shards, by text and by image; fail if there are too many."""
+    """Find benchmark questions in a dataset's shards, by text and by image."""
     input:
         manifest="<results>/data/{dataset}.manifest.json",
         shards=ancient("<results>/data/{dataset}"),
@@ -24,7 +24,7 @@ rule decontaminate:
     params:
         *code("decontaminate"),
         spec=spec_of("data"),
-        settings=as_params(settings.contamination),
+        settings=settings.contamination.of_search(),
         benchmarks=searched_benchmarks,
         withdrawn=withdrawn_by_search,
     shell:
@@ -35,15 +35,17 @@ rule decontaminate:
 
 
 rule contamination_pictures:
-    """Make small pictures of the questions that were found and of the rows that hold them, for the report."""
+    """Show the questions that were found beside the rows that hold them: pictures for the report, and a page."""
     input:
         findings="<results>/contamination/{dataset}.json",
         manifest="<results>/data/{dataset}.manifest.json",
         shards=ancient("<results>/data/{dataset}"),
         benchmarks=list(BENCHMARK_FILES.values()),
         images=list(BENCHMARK_IMAGES.values()),
+        templates=["scripts/syntune/pages/page.css", "scripts/syntune/contamination/page.html.j2"],
     output:
         pictures="<results>/contamination/{dataset}.pictures.json",
+        page="<results>/contamination/{dataset}.html",
     log:
         "<results>/logs/contamination_pictures/{dataset}.log",
     benchmark:
@@ -60,4 +62,4 @@ rule contamination_pictures:
         benchmarks=searched_benchmarks,
     shell:
         "python scripts/contamination_pictures.py --findings {input.findings:q} --benchmarks {params.benchmarks:q} "
-        "--dataset-manifest {input.manifest:q} --output {output.pictures:q} 2>&1 | tee {log:q}"
+        "--dataset-manifest {input.manifest:q} --output {output.pictures:q} --page {output.page:q} 2>&1 | tee {log:q}"

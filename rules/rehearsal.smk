@@ -73,11 +73,12 @@ rule rehearse_evaluation:
 
 
 rule clear_for_training:
-    """Let a run be trained: it and all that builds on it passed, its data were searched for benchmarks."""
+    """Let a run be trained: it and all that builds on it passed, and its data hold few questions of benchmarks."""
     input:
         rehearsed=rehearsed,
         rehearsals=rehearsals_before,
         findings=contamination_of,
+        pages=contamination_pages_of,
     output:
         cleared="<results>/rehearsal/{run}/cleared",
     log:
@@ -96,7 +97,9 @@ rule clear_for_training:
     params:
         *code("clear_for_training"),
         spec=spec_of("data"),
+        contamination=as_params(settings.contamination),
         upstream=run_upstream,
     shell:
         "python scripts/clear_for_training.py --rehearsed {input.rehearsed:q} --upstream {params.upstream:q} "
+        "--findings {input.findings:q} --pages {input.pages:q} --contamination {params.contamination:q} "
         "--output {output.cleared:q} 2>&1 | tee {log:q}"

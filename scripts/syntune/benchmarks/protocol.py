@@ -126,6 +126,14 @@ class Protocol(ABC, Generic[S]):
         lines = question.prompt.split("\n")
         return "\n".join(lines[: max(len(lines) - 1, 1)])
 
+    def searched_texts(self, question: Question) -> tuple[str, ...]:
+        """The texts by any of which the contamination search knows the question."""
+        return (self.own_words(question),)
+
+    def answer_texts(self, question: Question) -> tuple[str, ...]:
+        """The right answers in words: of a letter, its option."""
+        return tuple(question.options.get(reference, reference) for reference in question.references)
+
     def unscorable(self, questions: Sequence[Question]) -> str | None:
         """Why ``questions`` cannot be scored here, and what to do; None if they can."""
         without = [question.id for question in questions if not question.references]

@@ -1,9 +1,8 @@
-"""What was found, by benchmark, and whether it is too much."""
+"""What was found, by benchmark."""
 
 from syntune.artifacts.findings import BenchmarkFindings, ContaminatedIds, FoundQuestion
 from syntune.contamination.questions import QuestionIndex
 from syntune.contamination.search import Sighting, Sightings
-from syntune.errors import UserError
 
 EXAMPLES = 10
 """Examples of each kind, at most."""
@@ -26,7 +25,7 @@ def _benchmark_findings(name: str, places: list[int], index: QuestionIndex, sigh
     asked = index.questions
     near = {image: seen for image, seen in sightings.near.items() if image not in sightings.same}
     kinds: dict[str, dict[int, Sighting]] = {
-        "text": {place: sightings.texts[asked[place].text] for place in places if asked[place].text in sightings.texts},
+        "text": {place: seen for place in places if (seen := _first_of(asked[place].texts, sightings.texts))},
         "image_exact": {
             place: sightings.same[asked[place].image] for place in places if asked[place].image in sightings.same
         },
@@ -47,31 +46,19 @@ def _benchmark_findings(name: str, places: list[int], index: QuestionIndex, sigh
     )
 
 
+def _first_of(texts: tuple[int, ...], seen: dict[int, Sighting]) -> Sighting | None:
+    """Where the first of a question's texts that were seen was."""
+    return next((seen[text] for text in texts if text in seen), None)
+
+
 def _examples(seen: dict[int, Sighting], index: QuestionIndex) -> list[FoundQuestion]:
     """The first sightings of questions, which are known by their place."""
     return [
         FoundQuestion(
             question_id=index.questions[place].id,
-            question=index.texts[index.questions[place].text],
+            question=index.texts[index.questions[place].texts[0]],
             row=sighting.row,
             distance=sighting.distance,
         )
         for place, sighting in list(seen.items())[:EXAMPLES]
     ]
-
-
-def check_share(dataset: str, benchmarks: dict[str, BenchmarkFindings], max_share: float | None) -> None:
-    """Refuse a dataset that holds more than ``max_share`` of any benchmark's questions with their images."""
-    over = [name for name, found in benchmarks.items() if max_share is not None and found.share > max_share]
-    if not over:
-        return
-    worst = max(over, key=lambda name: benchmarks[name].share)
-    found = benchmarks[worst]
-    example = found.examples["both"][0]
-    others = f" ({len(over) - 1} more benchmarks are over it too)" if len(over) > 1 else ""
-    raise UserError(
-        f"dataset '{dataset}' holds {found.both} of the {found.questions} questions of benchmark '{worst}' with their "
-        f"images, a share of {found.share:.4g} over contamination.max_share {max_share:g}{others}; e.g. question "
-        f"{example.question_id} in row '{example.row}'; take such rows out of the seed, or set max_share to null "
-        "to train all the same and have the report say so"
-    )

@@ -1,6 +1,6 @@
 """The benchmarks' questions, ready to be found in training rows."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -17,13 +17,16 @@ from syntune.matching.looks import Fingerprint, fingerprint
 from syntune.settings.benchmarks import BenchmarkSettings
 from syntune.settings.contamination import ContaminationSettings
 
+SHARED, SHARED_BY = 0.05, 3
+"""A text that more than this share of a benchmark's questions have in common, and more than so many, says nothing."""
+
 
 class IndexedQuestion(NamedTuple):
-    """A question: whose it is, and the places of its text and its image in the index."""
+    """A question: whose it is, and the places of its texts and its image in the index."""
 
     benchmark: str
     id: QuestionId
-    text: int
+    texts: tuple[int, ...]
     image: int
 
 
@@ -32,7 +35,7 @@ class QuestionIndex:
 
     Attributes:
         questions: all of them, in the benchmarks' order.
-        texts: the distinct texts: the questions' own words.
+        texts: the distinct texts that the questions are known by.
     """
 
     def __init__(
@@ -47,11 +50,13 @@ class QuestionIndex:
         self.texts = texts
         self.hash_size = settings.hash_size
         self._by_words = TextIndex(texts, settings.ngram)
+        self._images = images
         self._by_pixels = {image.pixels: place for place, image in enumerate(images)}
         self._by_bits = HammingIndex((image.bits for image in images), 2 * settings.hash_size**2, settings.max_distance)
         self._of_image: list[dict[int, list[int]]] = [defaultdict(list) for _ in images]
         for place, question in enumerate(questions):
-            self._of_image[question.image][question.text].append(place)
+            for text in question.texts:
+                self._of_image[question.image][text].append(place)
 
     def texts_in(self, text: str) -> set[int]:
         """The texts that stand in a training text."""
@@ -62,8 +67,9 @@ class QuestionIndex:
         return self._by_pixels.get(image.pixels)
 
     def near_images(self, image: Fingerprint) -> dict[int, int]:
-        """The images that look the same, and the distance of each; also the one that is the same."""
-        return self._by_bits.near(image.bits)
+        """The images that look the same, in colors too, and the distance of each; also the one that is the same."""
+        near = self._by_bits.near(image.bits)
+        return {place: distance for place, distance in near.items() if image.is_colored_as(self._images[place])}
 
     def asking(self, texts: set[int], image: int) -> Iterator[int]:
         """The places of the questions that ask one of ``texts`` about ``image``."""
@@ -82,8 +88,8 @@ def index_questions(benchmarks: list[Protocol], settings: ContaminationSettings,
     for benchmark in benchmarks:
         questions = benchmark.questions()
         benchmark.check_images(questions)
-        asked += [(benchmark, question) for question in questions]
-    sources = {question.image: (benchmark, question) for benchmark, question in asked}
+        asked += [(benchmark, question, known_by) for question, known_by in _known_by(benchmark, questions)]
+    sources = {question.image: (benchmark, question) for benchmark, question, _ in asked}
     tasks = [
         (source, _image_name(benchmark, question), benchmark.settings, settings.hash_size)
         for source, (benchmark, question) in sources.items()
@@ -92,12 +98,24 @@ def index_questions(benchmarks: list[Protocol], settings: ContaminationSettings,
     texts: dict[str, int] = {}
     images: dict[bytes, tuple[int, Fingerprint]] = {}
     questions = []
-    for benchmark, question in asked:
-        text = texts.setdefault(benchmark.own_words(question), len(texts))
+    for benchmark, question, known_by in asked:
+        of_question = tuple(texts.setdefault(text, len(texts)) for text in known_by)
         image = fingerprints[question.image]
         place, _ = images.setdefault(image.pixels, (len(images), image))
-        questions.append(IndexedQuestion(benchmark.name, question.id, text, place))
+        questions.append(IndexedQuestion(benchmark.name, question.id, of_question, place))
     return QuestionIndex(questions, list(texts), [image for _, image in images.values()], settings)
+
+
+def _known_by(benchmark: Protocol, questions: list[Question]) -> Iterator[tuple[Question, tuple[str, ...]]]:
+    """Each question with the texts to look for: where its own are shared by many, the right answers, if there are any.
+
+    A prompt such as "What is this?" stands in the training data anyway; what would leak is the answer.
+    """
+    own = [(question, benchmark.searched_texts(question)) for question in questions]
+    sharing = Counter(texts for _, texts in {(question.base, texts) for question, texts in own})
+    most = max(SHARED * benchmark.size(questions), SHARED_BY)
+    for question, texts in own:
+        yield question, (benchmark.answer_texts(question) or texts) if sharing[texts] > most else texts
 
 
 def _fingerprints(tasks: list[tuple], processes: int) -> Iterator[Fingerprint]:

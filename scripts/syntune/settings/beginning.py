@@ -116,6 +116,8 @@ def first_config(
             f"    protocol: {protocol}",
             f"    holdout: {quoted}",
             "    empty_answers: wrong  # one that answers nothing; refuse, the default, would not score the run",
+            "# if training stops for held-out questions found in the data: docs/reference/contamination.md",
+            "# contamination: {max_share: 0.01, max_questions: 2, max_distance: 40}",
         ]
     if not base and not tiny:
         training = [

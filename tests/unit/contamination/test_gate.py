@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import shutil
 
 import pyarrow
@@ -14,10 +15,14 @@ from syntune.artifacts.findings import Findings
 from syntune.artifacts.reading import read_json_file
 from syntune.benchmarks.findings import read_contaminated
 from syntune.benchmarks.registry import load_benchmark
+from syntune.contamination.limits import check_findings
+from syntune.contamination.page import render_pairs
 from syntune.contamination.pictures import example_pictures
 from syntune.errors import UserError
 from syntune.files import sha256_file
+from syntune.matching.looks import fingerprint
 from syntune.settings.benchmarks import BenchmarkSettings
+from syntune.settings.contamination import ContaminationSettings
 from syntune.settings.reading import read_settings
 
 QUESTIONS = [
@@ -86,16 +91,70 @@ def test_the_result_does_not_depend_on_the_processes(decontaminate, data, benchm
     assert first == second
 
 
-def test_too_much_is_refused_in_a_line_and_nothing_is_written(decontaminate, data, benchmark, tmp_path):
-    with pytest.raises(
-        UserError, match=r"dataset 'd' .* 2 of the 5 .*'bench'.* 0\.4 .*max_share 0\.01.* 1 in row 'near'"
-    ):
-        decontaminate(data, benchmark)
-    assert not (tmp_path / "findings.json").exists()
+def test_too_much_is_refused_in_a_line_with_pairs_and_settings(decontaminate, data, benchmark):
+    findings = read_json_file(decontaminate(data, benchmark), Findings)
+    with pytest.raises(UserError) as refused:
+        check_findings(findings, ContaminationSettings(max_questions=1), "results/contamination/d.html")
+    line = str(refused.value)
+    assert re.search(r"'d' holds 2 of the 5 .*'bench'.* 0\.4 over contamination.max_share 0\.01", line)
+    assert re.search(r"question 1 in row 'near' \(distance \d+\); question 4 in row 'two images' \(the same im", line)
+    assert "see them in results/contamination/d.html" in line and "max_distance (now 40)" in line
 
 
-def test_a_share_at_the_limit_passes(decontaminate, data, benchmark):
-    decontaminate(data, benchmark, max_share=0.4)
+@pytest.mark.parametrize("limits", [{"max_share": 0.4, "max_questions": 0}, {"max_questions": 2}, {"max_share": None}])
+def test_what_is_within_one_limit_passes(decontaminate, data, benchmark, limits):
+    findings = read_json_file(decontaminate(data, benchmark), Findings)
+    check_findings(findings, ContaminationSettings(**limits), "page")
+
+
+def held_out(tmp_path, encode, images, questions, **settings) -> dict:
+    """A file of questions, each about an image of its own: (question, answer)."""
+    path = tmp_path / "questions.parquet"
+    rows = [
+        {"id": str(place), "image": encode(image), "question": question, "answer": answer}
+        for place, (image, (question, answer)) in enumerate(zip(images, questions, strict=True))
+    ]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    return {"questions": str(path), **settings}
+
+
+CAPTIONS = ["A red fox.", "A tall lighthouse.", "Two mugs.", "A ferry at dawn."]
+TRAINED = [("other", 50, "A bridge."), ("no leak", 1, "A wall."), ("leak", 2, "Two mugs.")]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "questions"),
+    [
+        ("caption", ["Describe the image.", "What is shown?", "Describe it.", "Give a caption."]),
+        ("vqa", ["Describe the image."] * 4),
+    ],
+)
+def test_of_a_prompt_that_many_share_the_answer_is_looked_for(
+    decontaminate, shards, picture, encode, tmp_path, protocol, questions
+):
+    """Rows 'no leak' and 'leak' hold a benchmark's image with its prompt; only the latter holds the answer, too."""
+    data = shards([(row, [encode(picture(image))], [f"<image>\n{questions[0]}", said]) for row, image, said in TRAINED])
+    asked = list(zip(questions, CAPTIONS, strict=True))
+    benchmark = held_out(tmp_path, encode, map(picture, range(4)), asked, protocol=protocol)
+    bench = json.loads(decontaminate(data, benchmark).read_text())["benchmarks"]["bench"]
+    assert bench["question_ids"] == {"text": ["2"], "image": ["1", "2"], "both": ["2"]}
+    assert bench["row_ids"] == ["leak"]
+
+
+def test_drawings_of_other_colors_are_other_images(decontaminate, shards, encode, tmp_path):
+    def stripes(*colors) -> Image.Image:
+        flag = Image.new("RGB", (96, 64))
+        for place, color in enumerate(colors):
+            flag.paste(color, (32 * place, 0, 32 * place + 32, 64))
+        return flag
+
+    ireland, france = stripes("#169b62", "#ffffff", "#ff883e"), stripes("#0055a4", "#ffffff", "#ef4135")
+    shrunk = encode(ireland.resize((48, 32)), "JPEG", quality=60)
+    data = shards([("france", [encode(france)], ["A flag."]), ("ireland", [shrunk], ["A flag."])])
+    benchmark = held_out(tmp_path, encode, [ireland], [("Describe it.", "A flag.")], protocol="caption")
+    bench = json.loads(decontaminate(data, benchmark).read_text())["benchmarks"]["bench"]
+    assert bench["row_ids"] == ["ireland"]
+    assert fingerprint(ireland, 12).bits == fingerprint(france, 12).bits
 
 
 def test_only_asked_questions_count(decontaminate, data, benchmark):
@@ -149,6 +208,9 @@ def test_examples_have_pictures_of_question_and_row(decontaminate, data, benchma
         for uri in (pictures.questions["bench"]["4"], pictures.rows["two images"][1])
     )
     assert max(of_question.size) == 168
+    render_pairs(findings, pictures, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert pictures.questions["bench"]["4"] in page and pictures.rows["two images"][1] in page
     assert ImageChops.difference(of_question, of_row).getbbox() is None, "both are of the picture c"
 
 

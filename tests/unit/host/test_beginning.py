@@ -67,6 +67,7 @@ def test_a_tenth_is_held_out_and_scored():
     settings = read(config(984, base="FOLDER"))
     assert settings.datasets["mine"].holdout == 98 and settings.runs["mine-lora"].eval_steps == 45
     assert (settings.benchmarks["held-out"].protocol, settings.benchmarks["held-out"].holdout) == ("caption", "mine")
+    assert "\n# contamination: {max_share: 0.01, " in config(984, base="FOLDER")
     assert read(config(10**6)).datasets["mine"].holdout == 500
     few = read(config(19, base="FOLDER"))
     assert few.datasets["mine"].holdout is None and few.runs["mine-lora"].eval_steps is None and not few.benchmarks
