@@ -125,7 +125,8 @@ EDITS = {
     ),
     "the style of all pages": (
         "scripts/syntune/pages/page.css", "", "/* edited */",
-        {f"data_page {name}" for name in DATASETS} | {"report"} | ANSWERS,
+        {f"{page} {name}" for page in ("data_page", "contamination_pictures") for name in DATASETS}
+        | {"report"} | ANSWERS,
     ),
     "a template of the report": ("scripts/syntune/reporting/parts.html.j2", "", "{# edited #}", {"report"}),
     "what stands out in a dataset": (

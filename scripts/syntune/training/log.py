@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from syntune.settings.methods import METHODS
 from syntune.settings.runs import TrainedRunSettings
 from syntune.training.batching import RunPlan
 from syntune.training.device import memory_kind, peak_memory_gib
@@ -37,6 +38,7 @@ def logged_to(path: Path, writes: bool) -> Iterator[None]:
 def log_plan(settings: TrainedRunSettings, plan: RunPlan, ready: Ready, warning: str | None) -> None:
     """What is about to happen, and a warning about it, if there is one."""
     steps, parameters = plan.step_plan, ready.parameters
+    log.info("method %s: trains %s", settings.method, METHODS[settings.method].trains)
     log.info(
         "%d steps of %d rows in %d micro-batches of at most %d tokens on each of %d ranks",
         plan.steps, steps.global_batch_size, steps.micro_batches, settings.micro_batch_tokens, steps.ranks,
