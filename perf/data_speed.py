@@ -92,12 +92,15 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--chunks", type=int, default=10)
     parser.add_argument("--cores", type=int, default=os.cpu_count())
+    parser.add_argument("--folder", type=Path, help="keep seed and results here")
     parser.add_argument("snakemake", nargs="*", help="further arguments of snakemake, after --")
     args = parser.parse_args()
     print(f"{platform.machine()}, {args.cores} of {os.cpu_count()} cores, Python {platform.python_version()}\n")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        prepare(folder, args.rows, args.chunks)
+        folder = args.folder or Path(name)
+        if not (folder / "config.yaml").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            prepare(folder, args.rows, args.chunks)
         started = time.monotonic()
         command = ["snakemake", "data", "--cores", str(args.cores), "--quiet", "all", *args.snakemake]
         done = subprocess.run(command, cwd=folder, stdout=sys.stderr)

@@ -43,8 +43,13 @@ def run_command(main: Callable[[argparse.Namespace], None], parser: argparse.Arg
 
 
 def _disk_is_full(error: Exception) -> bool:
-    """Whether ``error`` says so, by number or, from compiled writers such as safetensors', in words."""
-    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error)
+    """Whether ``error`` says so, by number or, from compiled writers such as safetensors' and SQLite's, in words."""
+    said = str(error)
+    return (
+        getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        or "No space left on device" in said
+        or "database or disk is full" in said
+    )
 
 
 def _stop(message: str) -> None:

@@ -57,8 +57,12 @@ def ingest_seed(
     with atomic_file(quarantine) as listed, listed.open("w", encoding="utf-8") as file:
         faults = Faults(settings, file)
         ingestion = _Ingestion(name, settings, faults)
-        with atomic_directory(rows) as folder, ImageChecks(cache, limits, folder, rows) as checks:
-            counts = write_chunks(ingestion.rows(checks), folder, settings.chunks, name)
+        with (
+            atomic_directory(rows) as folder,
+            ImageChecks(cache, limits, folder, rows) as checks,
+            Ids(settings.repeated_ids, folder) as ids,
+        ):
+            counts = write_chunks(ingestion.rows(checks, ids), folder, settings.chunks, name)
             if not any(counts):
                 why = f" (dropped: {counted(faults.dropped)})" if faults.dropped else ""
                 raise UserError(f"seeds.{name}: no row is left of the {faults.read} records in {settings.path}{why}")
@@ -100,29 +104,28 @@ class _Ingestion:
         self.notes: Counter[str] = Counter()
         self.images = DistinctCount()
         self.traits = {trait: DistinctCount() for trait in Traits._fields}
-        self._ids = Ids(settings.repeated_ids)
 
-    def rows(self, checks: ImageChecks) -> Iterator[dict]:
+    def rows(self, checks: ImageChecks, ids: Ids) -> Iterator[dict]:
         """The rows whose images are good, in the records' order."""
         records = self.faults.sift(read_records(self.settings))
         with tqdm(desc="records", unit="", disable=None) as progress:
             for batch in batches(records):
                 for record, images in zip(batch, _check_images(batch, checks), strict=True):
-                    row = self._row(record, images)
+                    row = self._row(record, images, ids)
                     if row:
                         yield row
                 progress.update(len(batch))
             self.faults.check(self.name)
             log.info("%d records read, %d dropped", self.faults.read, self.faults.dropped.total())
 
-    def _row(self, record: Record, images: list[Checked]) -> dict | None:
+    def _row(self, record: Record, images: list[Checked], ids: Ids) -> dict | None:
         """The canonical row of a record; None where an image is bad or the id repeats."""
         bad = next((image for image in images if image.reason), None)
         if bad:
             self.faults.add(Fault(record.where, record.id, bad.reason, bad.message))
             return None
         hashes = [image.sha256 for image in images]
-        row_id = self._ids.take(record, hashes)
+        row_id = ids.take(record, hashes)
         if isinstance(row_id, Fault):
             self.faults.add(row_id)
             return None
