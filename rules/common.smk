@@ -406,10 +406,14 @@ def rehearsals_before(wildcards) -> list[str]:
     return expand("<results>/rehearsal/{run}/passed.json", run=names)
 
 
+def trained_on(run: str) -> list[str]:
+    """The datasets that a run and those that it builds on are trained on, each once."""
+    return list(dict.fromkeys(settings.runs[name].dataset for name in settings.ancestry(run) if name in TRAINED))
+
+
 def contamination_of(wildcards) -> list[str]:
     """The findings of every dataset that a run, or a run that it builds on, is trained on."""
-    datasets = [settings.runs[name].dataset for name in settings.ancestry(wildcards.run) if name in TRAINED]
-    searched = [dataset for dataset in dict.fromkeys(datasets) if dataset in SEARCHED]
+    searched = [dataset for dataset in trained_on(wildcards.run) if dataset in SEARCHED]
     return expand("<results>/contamination/{dataset}.json", dataset=searched)
 
 

@@ -98,8 +98,7 @@ def withdrawn_by_rehearsal(wildcards, input) -> list[str]:
 
 def withdrawn_by_search(wildcards, input) -> list[str]:
     """The clearances that the search of a dataset takes back as it starts; ``input`` as above."""
-    trained_on = {run: {settings.runs[name].dataset for name in settings.ancestry(run)[1:]} for run in TRAINED}
-    return unsettled_clearances([run for run in TRAINED if wildcards.dataset in trained_on[run]])
+    return unsettled_clearances([run for run in TRAINED if wildcards.dataset in trained_on(run)])
 
 
 WAITING = [run for run in TRAINED if not (Path(f"{RESULTS}/rehearsal/{run}/cleared").exists() and is_settled(run))]

@@ -160,6 +160,11 @@ def test_a_dataset_that_fills_no_step_is_told_of_in_the_plan(folder):
     assert "runs.raw.global_batch_size: 20 rows in 1 epochs do not fill one step of 500; lower it" in told
 
 
+def test_a_run_may_start_from_one_that_is_not_trained(folder):
+    workflow, config = variant(folder, "untrained", runs={"raw": {"start": "before"}})
+    assert workflow.planned() == jobs(config)
+
+
 def test_slices_are_gathered(folder):
     workflow, config = variant(folder, "slices", prediction={"slices": 3})
     planned = workflow.planned()
