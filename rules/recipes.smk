@@ -22,16 +22,28 @@ def rows_expected(dataset: str) -> int | None:
     return read_json(manifest)["rows_out"] if manifest.exists() else settings.seeds[seed].limit
 
 
-def tell_costs() -> None:
-    """Say what the recipes of datasets that are not made will ask of endpoints."""
-    for dataset, recipe in RECIPES.items():
-        if not Path(f"{RESULTS}/synth/{dataset}.manifest.json").exists():
-            for line in costs_of_recipe(recipe, settings.models, rows_expected(dataset)):
-                print(f"dataset {dataset}: {line}", file=sys.stderr)
+def tell_of_models(dataset: str) -> None:
+    """Say what a dataset's recipe will ask of endpoints, and which runs see its images otherwise than its models."""
+    for line in costs_of_recipe(RECIPES[dataset], settings.models, rows_expected(dataset)):
+        print(f"dataset {dataset}: {line}", file=sys.stderr)
+    pixels = settings.datasets[dataset].pixels()
+    runs = [
+        name
+        for name in filter(TRAINED.__contains__, TRAININGS)
+        if dataset in synthesized(settings.runs[name].dataset) and settings.runs[name].pixels() != pixels
+    ]
+    if runs and any(stage.kind == "models" for stage in STAGES[dataset]):
+        print(
+            f"dataset {dataset}: the models of its recipe see images otherwise than {', '.join(runs)}; set orientation "
+            "and transparency alike",
+            file=sys.stderr,
+        )
 
 
 if workflow.is_main_process:
-    tell_costs()
+    for name in RECIPES:
+        if not Path(f"{RESULTS}/synth/{name}.manifest.json").exists():
+            tell_of_models(name)
 
 UNREHEARSED = [
     name
@@ -245,6 +257,11 @@ def dataset_recipe(wildcards) -> str:
 def dataset_executor(wildcards) -> str:
     """How a dataset's operators are called."""
     return settings.datasets[wildcards.dataset].executor
+
+
+def dataset_pixels(wildcards) -> str:
+    """How the operators of a dataset's recipe that run a model see images, as JSON."""
+    return settings.datasets[wildcards.dataset].pixels().model_dump_json()
 
 
 def dataset_seed_manifest(wildcards) -> str:

@@ -11,6 +11,7 @@ def main(args: argparse.Namespace) -> None:
     from syntune.model_operators.given import Given, NamedModel, check_given
     from syntune.recipes.model_parameters import read_model_operator
     from syntune.recipes.percentiles import read_percentiles
+    from syntune.settings.pixels import PixelSettings
     from syntune.settings.reading import read_params
 
     operators = [
@@ -31,6 +32,7 @@ def main(args: argparse.Namespace) -> None:
         cache=args.cache,
         device=choose_device(args.gpus, args.threads),
         threads=args.threads,
+        pixels=read_params(args.pixels, PixelSettings),
     )
     stage.run(args.chunk, output=args.output, report=args.report, lineage=args.lineage, scores=args.scores)
 
@@ -45,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--chunk", type=Path, required=True, help="rows to read (JSONL)")
     parser.add_argument("--percentiles", default="", help="thresholds that are percentiles (JSON); empty: none")
+    parser.add_argument("--pixels", default="{}", help="how images are seen, as JSON or @FILE")
     parser.add_argument("--cache", type=Path, required=True, help="folder of what models found before")
     parser.add_argument(
         "--gpus", type=int, choices=(0, 1), help="1: the GPU; 0: the CPU; left out: the GPU where there is one"

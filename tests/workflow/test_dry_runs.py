@@ -165,6 +165,22 @@ def test_a_run_may_start_from_one_that_is_not_trained(folder):
     assert workflow.planned() == jobs(config)
 
 
+def test_what_models_of_a_recipe_ask_and_see_is_told_in_the_plan(folder):
+    models = {
+        "clip": {"source": "scorer", "path": "data/clip"},
+        "captioner": {"source": "endpoint", "base_url": "https://localhost/v1", "model": "m"},
+    }
+    recipe = {"recipe": "config/recipes/recaption-endpoint.yaml"}
+    runs = {run: {"transparency": "ignore"} for run in ("pretrained", "raw", "synthetic")}  # it mixes raw in
+    told = {}
+    for name, pixels in (("apart", {}), ("alike", {"transparency": "ignore"})):
+        workflow, _ = variant(folder, name, datasets={"raw": recipe | pixels}, models=models, runs=runs)
+        told[name] = workflow.snakemake("-n").stdout
+    assert all("dataset raw: captioner: at most 150 calls, about " in text for text in told.values())
+    assert "dataset raw: the models of its recipe see images otherwise than raw, synthetic; set" in told["apart"]
+    assert "see images otherwise" not in told["alike"]
+
+
 def test_slices_are_gathered(folder):
     workflow, config = variant(folder, "slices", prediction={"slices": 3})
     planned = workflow.planned()

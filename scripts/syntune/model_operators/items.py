@@ -13,6 +13,7 @@ from syntune.batches import in_batches
 from syntune.errors import UserError
 from syntune.files import canonical_json, sha256_bytes
 from syntune.images import open_image
+from syntune.settings.pixels import AS_VIEWERS, PixelSettings
 
 
 @dataclass(frozen=True)
@@ -24,17 +25,20 @@ class Item:
         paths: the images' files.
         hashes: their SHA-256.
         text: None where only images are looked at.
+        pixels: how the images are seen.
     """
 
     row: str
     paths: tuple[str, ...]
     hashes: tuple[str, ...]
     text: str | None = None
+    pixels: PixelSettings = AS_VIEWERS
 
     @cached_property
     def key(self) -> str:
-        """SHA-256 over the content: equal images and texts give equal keys, wherever they lie."""
-        return sha256_bytes(canonical_json([self.text, self.hashes]).encode())
+        """SHA-256 over the content: equal images, seen alike, and texts give equal keys, wherever they lie."""
+        seen = [] if self.pixels == AS_VIEWERS else [self.pixels.model_dump()]
+        return sha256_bytes(canonical_json([self.text, self.hashes, *seen]).encode())
 
     def images(self) -> list[Image.Image]:
         """The images, decoded.
@@ -42,13 +46,18 @@ class Item:
         Raises:
             UserError: a file is missing, is another one than the row was made with, or cannot be decoded.
         """
-        return [_image(self.row, path, sha256) for path, sha256 in zip(self.paths, self.hashes, strict=True)]
+        pairs = zip(self.paths, self.hashes, strict=True)
+        return [_image(self.row, path, sha256, self.pixels) for path, sha256 in pairs]
 
 
-def images_of(row: dict[str, Any]) -> list[Item]:
+def item_of(row: dict[str, Any], text: str | None, pixels: PixelSettings, places: slice = slice(None)) -> Item:
+    """A row's images, or those at some places, with a text: a caption, a prompt, or None."""
+    return Item(row["id"], tuple(row["images"][places]), tuple(row["image_sha256"][places]), text, pixels)
+
+
+def images_of(row: dict[str, Any], pixels: PixelSettings = AS_VIEWERS) -> list[Item]:
     """Each image of a row alone."""
-    pairs = zip(row["images"], row["image_sha256"], strict=True)
-    return [Item(row["id"], (path,), (sha256,)) for path, sha256 in pairs]
+    return [item_of(row, None, pixels, slice(place, place + 1)) for place in range(len(row["images"]))]
 
 
 def decoded(items: Sequence[Item], size: int, threads: int) -> Iterator[list[tuple[Item, list[Image.Image]]]]:
@@ -67,7 +76,7 @@ def decoded(items: Sequence[Item], size: int, threads: int) -> Iterator[list[tup
             batch, coming = following
 
 
-def _image(row: str, path: str, sha256: str) -> Image.Image:
+def _image(row: str, path: str, sha256: str, pixels: PixelSettings) -> Image.Image:
     """One image, checked against its hash."""
     name = f"row {row}: {path}"
     try:
@@ -76,4 +85,4 @@ def _image(row: str, path: str, sha256: str) -> Image.Image:
         raise UserError(f"{name}: cannot be read ({error.strerror}); ingest the seed again") from error
     if sha256_bytes(content) != sha256:
         raise UserError(f"{name}: is another file than the row was made with; ingest the seed again")
-    return open_image(content, name, max_pixels=None)  # it was judged as the seed was read
+    return open_image(content, name, max_pixels=None, pixels=pixels)  # it was judged as the seed was read

@@ -10,13 +10,14 @@ from typing import Any
 from syntune.artifacts.store import Store
 from syntune.errors import UserError
 from syntune.formats import plural
-from syntune.model_operators.items import Item
+from syntune.model_operators.items import Item, item_of
 from syntune.model_operators.replies import EMPTY, Captioner, Reply
 from syntune.model_operators.scores import Scores
 from syntune.model_operators.texts import caption_text, cleaned, is_caption, texts_with_images
 from syntune.recipes.endpoint_cost import estimate_calls
 from syntune.recipes.model_parameters import RecaptionParameters
 from syntune.settings.models import EndpointSettings, ModelSettings
+from syntune.settings.pixels import AS_VIEWERS, PixelSettings
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ def recaption(
     scores: Scores | None,
     settings: ModelSettings,
     cache: Path,
+    pixels: PixelSettings = AS_VIEWERS,
 ) -> Recaptioned:
     """Replace the texts of rows in place.
 
@@ -84,6 +86,7 @@ def recaption(
         scores: the similarity that decides; None: the first candidate is taken.
         settings: of the captioner, for prices.
         cache: the folder of all stores.
+        pixels: how images are seen.
 
     Raises:
         UserError: a statistic is not there, or too many rows get no candidate.
@@ -92,21 +95,22 @@ def recaption(
     chosen = _chosen(rows, below, told)
     told.asked = len(chosen)
     prompts = parameters.prompts[: parameters.candidates]
-    asked = [[_item(row, prompt) for prompt in prompts] for row in chosen]
+    asked = [[item_of(row, prompt, pixels) for prompt in prompts] for row in chosen]
     replies = _replies([item for items in asked for item in items], captioner, parameters, settings, cache)
     _count_tokens(replies, settings, told)
     candidates = [_candidates([replies[item.key] for item in items], parameters, told) for items in asked]
     _check_failures(candidates, parameters, told)
-    similarities = _similarities(chosen, candidates, scores)
+    similarities = _similarities(chosen, candidates, scores, pixels)
     for row, texts in zip(chosen, candidates, strict=True):
         if not texts:
             told.kept["no usable reply"] += 1
         elif scores is None:
             _replace(row, texts[0], None, told)
         else:
-            best = max(texts, key=lambda text: similarities[_item(row, text).key])
-            similarity = similarities[_item(row, best).key]
-            if similarity > similarities[_item(row, _caption(row)).key]:
+            found = {text: similarities[item_of(row, text, pixels).key] for text in (*texts, _caption(row))}
+            best = max(texts, key=found.__getitem__)
+            similarity = found[best]
+            if similarity > found[_caption(row)]:
                 _replace(row, best, similarity, told)
             else:
                 told.kept["new caption is not better"] += 1
@@ -140,11 +144,6 @@ def _highest(row: dict[str, Any], stat: str) -> float:
         )
     value = row["stats"][stat]
     return max(value, default=float("inf")) if isinstance(value, list) else value
-
-
-def _item(row: dict[str, Any], text: str) -> Item:
-    """A row's image with a text: a prompt, or a caption."""
-    return Item(row["id"], tuple(row["images"]), tuple(row["image_sha256"]), text)
 
 
 def _caption(row: dict[str, Any]) -> str:
@@ -206,13 +205,13 @@ def _check_failures(candidates: Sequence[list[str]], parameters: RecaptionParame
 
 
 def _similarities(
-    rows: Sequence[dict[str, Any]], candidates: Sequence[list[str]], scores: Scores | None
+    rows: Sequence[dict[str, Any]], candidates: Sequence[list[str]], scores: Scores | None, pixels: PixelSettings
 ) -> dict[str, float]:
     """The similarity of each row's caption and of its candidates, by the items' keys."""
     if scores is None:
         return {}
     items = [
-        _item(row, text)
+        item_of(row, text, pixels)
         for row, texts in zip(rows, candidates, strict=True)
         for text in ([_caption(row), *texts] if texts else [])
     ]

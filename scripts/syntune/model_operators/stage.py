@@ -12,7 +12,7 @@ from syntune.errors import UserError
 from syntune.files import atomic_file, read_jsonl, sha256_file, write_json, write_jsonl
 from syntune.model_operators.endpoint import EndpointCaptioner
 from syntune.model_operators.given import NamedModel
-from syntune.model_operators.items import Item, images_of
+from syntune.model_operators.items import Item, images_of, item_of
 from syntune.model_operators.local_captioner import LocalCaptioner
 from syntune.model_operators.recaption import SIMILARITY, Recaptioned, recaption
 from syntune.model_operators.replies import Captioner
@@ -21,6 +21,7 @@ from syntune.model_operators.sidecar import OF_TEXTS, write_scores
 from syntune.model_operators.texts import texts_with_images
 from syntune.recipes.model_parameters import ModelParameters, RecaptionParameters
 from syntune.recipes.percentiles import Percentile, limit_text
+from syntune.settings.pixels import AS_VIEWERS, PixelSettings
 
 Operators = Sequence[tuple[str, ModelParameters]]
 
@@ -37,6 +38,7 @@ class ModelsStage:
         cache: Path,
         device: torch.device,
         threads: int,
+        pixels: PixelSettings = AS_VIEWERS,
     ) -> None:
         """Take what the stage works with.
 
@@ -47,9 +49,10 @@ class ModelsStage:
             cache: the folder of what models found before.
             device: where models run.
             threads: threads that decode images.
+            pixels: how images are seen.
         """
         self._operators, self._models, self._percentiles = operators, models, percentiles
-        self._cache, self._device, self._threads = cache, device, threads
+        self._cache, self._device, self._threads, self._pixels = cache, device, threads, pixels
 
     def run(self, chunk: Path, *, output: Path, report: Path, lineage: Path, scores: Path) -> None:
         """Write the chunk's rows with their statistics, a report, the lineage of what changed, and the scores.
@@ -86,7 +89,8 @@ class ModelsStage:
         ((parameter, kind),) = parameters.models.items()
         pairs = {key: getattr(parameters, key) for key in _OF_PAIRS if hasattr(parameters, key)}
         scores = self._scores(name, parameter, kind, parameters, **pairs)
-        items = [_with_texts(row) if parameters.stat in OF_TEXTS else images_of(row) for row in rows]
+        items_of = _with_texts if parameters.stat in OF_TEXTS else images_of
+        items = [items_of(row, self._pixels) for row in rows]
         values = iter(scores.of([item for some in items for item in some]))
         for row, some in zip(rows, items, strict=True):
             row["stats"][parameters.stat] = [next(values) for _ in some]
@@ -107,6 +111,7 @@ class ModelsStage:
             scores,
             model.settings,
             self._cache,
+            self._pixels,
         )
 
     def _captioner(self, model: NamedModel, parameters: RecaptionParameters) -> Captioner:
@@ -138,18 +143,12 @@ class ModelsStage:
 _OF_PAIRS = ("horizontal_flip", "vertical_flip", "reduce_mode")
 
 
-def _with_texts(row: dict[str, Any]) -> list[Item]:
+def _with_texts(row: dict[str, Any], pixels: PixelSettings) -> list[Item]:
     """Each text of a row with its images."""
-    return [
-        Item(
-            row["id"],
-            tuple(row["images"][places.start : places.stop]),
-            tuple(row["image_sha256"][places.start : places.stop]),
-            text,
-        )
-        for text, places in texts_with_images(row["text"])
-        if row["images"][places.start : places.stop]
+    items = [
+        item_of(row, text, pixels, slice(places.start, places.stop)) for text, places in texts_with_images(row["text"])
     ]
+    return [item for item in items if item.paths]
 
 
 def _events(

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from syntune.settings.pixels import AS_VIEWERS, Orientation, PixelSettings, Transparency
 from syntune.settings.strict import Name, Strict, is_unset
 
 
@@ -71,6 +72,17 @@ class DatasetSettings(Strict):
         description="how a recipe's mappers and filters are called: within each chunk's job, or through Data-Juicer's "
         "datasets on Ray (a cluster's where RAY_ADDRESS names one, else this machine's); the rows are the same",
     )
+    orientation: Orientation = Field(
+        default=AS_VIEWERS.orientation,
+        exclude_if=AS_VIEWERS.orientation.__eq__,
+        description="how a recipe's operators that run a model see images with an orientation tag, as for runs: set it "
+        "as the runs that train on the dataset have it",
+    )
+    transparency: Transparency = Field(
+        default=AS_VIEWERS.transparency,
+        exclude_if=AS_VIEWERS.transparency.__eq__,
+        description="the same for images with transparent pixels",
+    )
     mix: dict[Name, Mix] = Field(
         default_factory=dict,
         description="other datasets whose rows are mixed in: a number of rows (chosen by a hash of the row id), null "
@@ -102,6 +114,10 @@ class DatasetSettings(Strict):
         pattern=r"^[a-z0-9][a-z0-9.\-]*$",
         description="the data's licence for the dataset's card, as the Hugging Face Hub names it, such as cc-by-4.0",
     )
+
+    def pixels(self) -> PixelSettings:
+        """How a recipe's model operators see images."""
+        return PixelSettings(orientation=self.orientation, transparency=self.transparency)
 
     @model_validator(mode="after")
     def _room_for_own_rows(self) -> "DatasetSettings":

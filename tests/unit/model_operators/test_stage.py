@@ -10,10 +10,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from misbehaving_server import running
+from PIL import Image
 
 import synthesize_with_models
 from syntune.errors import UserError
-from syntune.files import read_jsonl, write_json, write_jsonl
+from syntune.files import read_jsonl, sha256_file, write_json, write_jsonl
 
 SCRIPT = Path(__file__).resolve().parents[3] / "scripts/synthesize_with_models.py"
 OUTPUTS = {"output": "rows.jsonl", "report": "report.json", "lineage": "lineage.parquet", "scores": "scores.parquet"}
@@ -23,7 +24,7 @@ OUTPUTS = {"output": "rows.jsonl", "report": "report.json", "lineage": "lineage.
 def command(prepared, tmp_path):
     """Run the command's main on rows; returns the paths of what it wrote."""
 
-    def run(rows, operators, models, name="out", cache="cache", percentiles=None):
+    def run(rows, operators, models, name="out", cache="cache", percentiles=None, pixels="{}"):
         write_jsonl(tmp_path / "chunk.jsonl", rows)
         given = {
             key: model
@@ -37,6 +38,7 @@ def command(prepared, tmp_path):
         options = [text for option, path in paths.items() for text in (f"--{option}", str(path))]
         arguments = ["--dataset", "d", "--operators", json.dumps(operators), "--models", json.dumps(given)]
         arguments += ["--chunk", str(tmp_path / "chunk.jsonl"), "--cache", str(tmp_path / cache), "--gpus", "0"]
+        arguments += ["--pixels", pixels]
         arguments += ["--percentiles", str(tmp_path / "percentiles.json") if percentiles else "", *options]
         synthesize_with_models.main(synthesize_with_models.parser().parse_args(arguments))
         return paths
@@ -112,6 +114,35 @@ def test_the_same_bytes_with_and_without_a_cache(command, prepared, make_row):
         paths = command(rows, operators, models, name, cache)
         written.append([path.read_bytes() for path in paths.values()])
     assert written[0] == written[1] == written[2]
+
+
+def test_images_are_seen_as_the_dataset_says(command, prepared, make_row):
+    """A picture on its side is scored and captioned as it is stored, or as it is shown; the one is not the other's."""
+    stored = make_row(1)
+    tagged = make_row(2) | {"text": stored["text"]}
+    path = Path(tagged["images"][0])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(stored["images"][0]).save(path, exif=exif)
+    tagged["image_sha256"] = [sha256_file(path)]
+    operators = [
+        ["image_text_similarity_filter", {"hf_clip": "clip"}],
+        ["image_watermark_filter", {"hf_watermark_model": "mark"}],
+        ["recaption_mapper", {"model": "vlm", "max_new_tokens": 12, "max_failed_share": 1.0}],
+    ]
+
+    def found(pixels):
+        with running() as server:
+            endpoint = {"settings": {"source": "endpoint", "base_url": server.url, "model": "m"}, "folder": None}
+            models = {"clip": prepared("clip"), "mark": prepared("classifier"), "vlm": endpoint}
+            paths = command([stored, tagged], operators[:2], models, pixels=pixels)
+            one, other = (row["stats"] for row in read_jsonl(paths["output"]))
+            command([stored, tagged], operators[2:], models, pixels=pixels)
+            sent = {request["messages"][0]["content"][0]["image_url"]["url"] for request in server.requests}
+        return [one[stat] == other[stat] for stat in sorted(one)], len(sent)
+
+    assert found('{"orientation": "ignore"}') == ([True, True], 1)
+    assert found("{}") == ([False, False], 2)
 
 
 @pytest.mark.parametrize(
