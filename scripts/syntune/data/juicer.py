@@ -116,7 +116,7 @@ def load_operator(name: str, parameters: dict[str, Any], where: str, numbers: di
     Raises:
         UserError: an unknown operator or parameter, a wrong value, or an operator of a kind that is not supported.
     """
-    _import_operator(name, where)
+    import_operator(name, where)
     from data_juicer.core.preflight import PipelineConfigError, pre_instantiation_check
     from data_juicer.ops.base_op import OPERATORS, Deduplicator, Filter, Mapper, Selector
 
@@ -135,13 +135,22 @@ def load_operator(name: str, parameters: dict[str, Any], where: str, numbers: di
     return operator
 
 
-def _import_operator(name: str, where: str) -> None:
-    """Import the module that registers an operator, and no other."""
+def operator_modules() -> dict[str, str]:
+    """The module that registers each operator, Data-Juicer's or this project's own, by the operator's name."""
     root = Path(find_spec("data_juicer").submodule_search_locations[0]) / "ops"
-    modules = {
-        file.stem: f"data_juicer.ops.{kind}.{file.stem}" for kind in _KINDS for file in root.glob(f"{kind}/*.py")
-    }
-    modules |= {file.stem: f"syntune.operators.{file.stem}" for file in _OPERATORS.glob("*.py")}
+    files = {kind: root.glob(f"{kind}/*_{kind}.py") for kind in _KINDS}
+    theirs = {file.stem: f"data_juicer.ops.{kind}.{file.stem}" for kind, found in files.items() for file in found}
+    ours = [file.stem for kind in _KINDS for file in _OPERATORS.glob(f"*_{kind}.py")]
+    return theirs | {name: f"syntune.operators.{name}" for name in ours}
+
+
+def import_operator(name: str, where: str) -> None:
+    """Import the module that registers an operator, and no other.
+
+    Raises:
+        UserError: there is none; the message begins with ``where``.
+    """
+    modules = operator_modules()
     if name not in modules:
         raise UserError(f"{where}: process: {unknown(name) or f'no operator {name} in this Data-Juicer'}")
     importlib.import_module(modules[name])

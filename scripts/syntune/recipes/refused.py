@@ -31,6 +31,11 @@ The environment of the rows stages holds none of the packages that they need (tr
 
 def reason_to_refuse(name: str, model_operators: list[str]) -> str | None:
     """Why an operator cannot run here, and what to do; None where it can."""
+    return out_of_place(name, model_operators) or unknown(name)
+
+
+def out_of_place(name: str, model_operators: list[str]) -> str | None:
+    """The same of an operator that exists."""
     if name in RUN_MODELS:
         return (
             "Data-Juicer's own way of running this model needs packages that no environment here has; operators that "
@@ -40,4 +45,6 @@ def reason_to_refuse(name: str, model_operators: list[str]) -> str | None:
         return "the rows have images and texts, and no video or audio; remove it"
     if name.endswith(("_grouper", "_aggregator")):
         return "it merges rows, and merged rows could not be accounted for; remove it"
-    return unknown(name)
+    if name.startswith("ray_"):
+        return "it works on a dataset of Ray's; remove it, or take the operator without ray_, if there is one"
+    return None

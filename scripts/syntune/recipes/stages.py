@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from syntune.errors import UserError
 from syntune.recipes.model_parameters import MODEL_OPERATORS
+from syntune.recipes.parameters import check_parameters
 from syntune.recipes.reading import Recipe
 from syntune.recipes.refused import reason_to_refuse
 from syntune.settings.reading import read_settings
@@ -49,8 +50,8 @@ def stages_of(recipe: Recipe, source: str) -> list[Stage]:
     """Cut a recipe into stages.
 
     Raises:
-        UserError: the parameters of a model operator are wrong, or an operator has no place in a workflow; the message
-            begins with ``source``.
+        UserError: the parameters of an operator are wrong, or it has no place in a workflow; the message begins with
+            ``source``.
     """
     parts: list[tuple[str, Recipe]] = []
     for index, (name, parameters) in enumerate(recipe):
@@ -87,8 +88,11 @@ def _compiled(name: str, parameters: dict[str, Any], where: str) -> Iterator[tup
         raise UserError(f"{where}: {reason}")
     if kind == MODELS:
         yield from _compiled_model(name, parameters, where)
-    elif percentiles := percentiles_in(name, parameters):
-        rest = {key: value for key, value in parameters.items() if key not in percentiles}
+        return
+    percentiles = percentiles_in(name, parameters)
+    rest = {key: value for key, value in parameters.items() if key not in percentiles}
+    check_parameters(name, rest | dict.fromkeys(percentiles), where)
+    if percentiles:
         yield ROWS, (STATS_OF, {name: rest})
         yield ROWS, (name, parameters)
     else:

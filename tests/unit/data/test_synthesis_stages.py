@@ -72,8 +72,8 @@ def test_a_percentile_is_taken_over_all_chunks(run, share, value, kept):
 
 
 def test_a_percentile_needs_one_statistic(run):
-    with pytest.raises(UserError, match="image_shape_filter: min_with: a percentile of which statistic"):
-        run("process: [image_shape_filter: {min_with: 10%}]")
+    with pytest.raises(UserError, match="image_shape_filter: any_or_all: a percentile of which statistic"):
+        run("process: [image_shape_filter: {any_or_all: 10%}]")
 
 
 def test_a_models_scores_are_applied_by_the_stage_after_it(run):

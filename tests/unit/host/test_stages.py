@@ -82,8 +82,32 @@ def test_a_text_of_a_mapper_is_no_percentile():
         (("image_shap_filter", {}), r"image_shap_filter: unknown operator .*; did you mean: image_shape_filter"),
         (("image_text_similarity_filter", {"min_score": 1}), r"image_text_similarity_filter: hf_clip: is missing"),
         (("image_text_similarity_filter", {"hf_clp": "a"}), r"hf_clp: unknown key; did you mean 'hf_clip'"),
+        (("text_length_filter", {"min_lenn": 2}), r"_filter: min_lenn: unknown parameter; did you mean 'min_len'"),
+        (("text_length_filter", {"batchsize": 2}), r"batchsize: unknown parameter; did you mean 'batch_size'"),
+        (("text_length_filter", {"words": 2}), r"words: unknown parameter; known: min_len, max_len"),
+        (("clean_html_mapper", {"words": 2}), r"words: unknown parameter; it has none of its own"),
+        (("text_length_filter", {"min_len": "many"}), r"text_length_filter: min_len: 'many' is not of type 'integer'"),
+        (("text_length_filter", {"min_len": "25%", "max_len": "x"}), r"text_length_filter: max_len: 'x' is not"),
+        (("text_length_filter", {"min_len": True}), r"min_len: True is not of type 'integer'"),
+        (("choice_mapper", {"captions": "kep"}), r"captions: 'kep' is not one of \['keep', 'drop'\]"),
+        (("qa_choice_mapper", {}), r"qa_choice_mapper: pools: is missing"),
+        (("qa_choice_mapper", {"pools": ["red"]}), r"pools: 'red' is not of type 'array'"),
+        (("ray_document_deduplicator", {}), r"it works on a dataset of Ray's; .*take the operator without ray_"),
     ],
 )  # fmt: skip
 def test_what_cannot_run_is_refused_before_anything_does(operator, line):
     with pytest.raises(UserError, match=line):
         stages_of([operator], "r.yaml")
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        ("words_num_filter", {"lang": "en", "min_num": "10%", "max_num": 20.0}),
+        ("replace_content_mapper", {"pattern": ["a", "b"], "repl": "c"}),
+        ("language_id_score_filter", {"lang": None, "min_score": 1, "num_proc": 2}),
+        ("ocr_qa_mapper", {"sides": [320]}),
+    ],
+)  # fmt: skip
+def test_what_data_juicer_takes_is_taken(operator):
+    assert stages_of([operator], "r.yaml")
