@@ -15,6 +15,7 @@ from typing import Any
 
 try:
     from syntune.artifacts.manifests import read_manifest
+    from syntune.benchmarks.first_questions import check_first_questions
     from syntune.errors import UserError
     from syntune.files import canonical_json, read_json, write_json
     from syntune.interpreter import spec_digest
@@ -56,6 +57,9 @@ try:
     settings = read_settings(config, Settings, config_name)
     RESULTS = results_folder(configs, settings.results)
     check_paths(settings, config_name, made_by_rules="results/easy-vqa")
+    if workflow.is_main_process:
+        for name, benchmark in settings.benchmarks.items():
+            check_first_questions(benchmark, f"{config_name}: benchmarks.{name}.questions")
 except UserError as error:
     sys.exit(f"error: {error}")
 

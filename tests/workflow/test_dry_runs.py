@@ -1,5 +1,6 @@
 """What each config plans: every config of the project, and the choices that change the rules themselves."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -139,13 +140,34 @@ def test_held_out_rows_come_before_every_shard(folder):
     assert sorted(validated) == [("rehearse_training", "synthetic"), ("train", "synthetic")]
 
 
+def lay_questions(folder: Path) -> None:
+    """Files of one question each, by protocol, about a picture that is there."""
+    asked = {"question": "Is it red?", "answer": "yes"}
+    rows = {"vqa": asked, "choice": asked | {"options": ["yes", "no"]}, "caption": {"answer": "A red dot."}}
+    (folder / "data/own").mkdir(parents=True, exist_ok=True)
+    (folder / "data/own/red.png").touch()
+    for kind, row in rows.items():
+        (folder / f"data/own/{kind}.jsonl").write_text(json.dumps({"id": 1, "image": "red.png"} | row))
+
+
 def test_questions_of_ones_own_are_planned(folder):
+    lay_questions(folder)
     own = {
         f"own-{kind}": {"protocol": kind, "questions": f"data/own/{kind}.jsonl", "prompt": prompt}
         for kind, prompt in (("vqa", "{question} {{run}}"), ("choice", "{question} {options}"), ("caption", "Say it."))
     }
     workflow, config = variant(folder, "own", benchmarks=own)
     assert workflow.planned() == jobs(config)
+
+
+def test_questions_that_cannot_be_asked_are_named_in_the_plan(folder):
+    lay_questions(folder)
+    (folder / "data/own/odd.jsonl").write_text('{"id": 1, "image": "red.png", "question": "a?", "anser": "b"}')
+    own = {"mine": {"protocol": "vqa", "questions": "data/own/odd.jsonl"}}
+    workflow, _ = variant(folder, "odd", benchmarks=own)
+    told = workflow.snakemake("-n").stdout
+    line = "benchmarks.mine.questions: data/own/odd.jsonl: line 1: anser: unknown key; did you mean 'answer'?"
+    assert line in told and "Traceback" not in told
 
 
 def test_a_dataset_that_fills_no_step_is_told_of_in_the_plan(folder):

@@ -16,7 +16,6 @@ class Caption(OwnQuestions[CaptionSettings]):
     """
 
     metric = "captions"
-    row = CaptionRow
 
     def label(self) -> str:
         """There is one protocol only."""

@@ -15,7 +15,6 @@ class Choice(OwnQuestions[ChoiceSettings]):
     """The prompt is the config's template with the question and its options by letter, a line each."""
 
     metric = "choice"
-    row = ChoiceRow
 
     def label(self) -> str:
         """Asking every rotation is a protocol of its own."""

@@ -4,10 +4,10 @@ import re
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from syntune.benchmarks.protocol import Protocol, Question
-from syntune.benchmarks.question_file import QuestionRow, read_question_file
+from syntune.benchmarks.question_file import ROWS, QuestionRow, read_question_file
 from syntune.files import sha256_bytes, write_json
 
 S = TypeVar("S")
@@ -17,8 +17,6 @@ class OwnQuestions(Protocol[S]):
     """A protocol whose questions are rows of a file; errors are clustered by image."""
 
     clusters = "images"
-    row: ClassVar[type[QuestionRow]]
-    """What a row of the file holds."""
 
     @abstractmethod
     def ask(self, row: QuestionRow, **shared: Any) -> Iterator[Question]:
@@ -34,7 +32,7 @@ class OwnQuestions(Protocol[S]):
         path = self.settings.questions
         folder = Path(self.settings.images or Path(path).parent)
         questions: list[Question] = []
-        for row in read_question_file(path, self.row):
+        for row in read_question_file(path, ROWS[self.settings.protocol]):
             image = row.source(folder)
             group = sha256_bytes(image)[:16] if isinstance(image, bytes) else str(image)
             categories = {"category": row.category} if row.category else {}

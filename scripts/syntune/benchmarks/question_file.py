@@ -118,6 +118,14 @@ class ChoiceRow(QuestionRow):
         return {place for place, names in enumerate(pairs) if self.answer.strip() in (names[0], names[1].strip())}
 
 
+ROWS: dict[str, type[QuestionRow]] = {
+    "vqa": AnsweredRow,
+    "choice": ChoiceRow,
+    "yes_no": YesNoRow,
+    "caption": CaptionRow,
+}
+"""What a row of each protocol's file holds."""
+
 Row = TypeVar("Row", bound=QuestionRow)
 
 

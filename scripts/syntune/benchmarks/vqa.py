@@ -15,7 +15,6 @@ class Vqa(OwnQuestions[VqaSettings]):
     """The prompt is the config's template with the question in it; the answer is the text, or what a pattern takes."""
 
     metric = "open"
-    row = AnsweredRow
 
     @property
     def primary(self) -> str:

@@ -14,7 +14,6 @@ class YesNo(OwnQuestions[YesNoSettings]):
     """The prompt is the config's template with the question in it."""
 
     metric = "yes_no"
-    row = YesNoRow
 
     def label(self) -> str:
         """There is one protocol only."""
