@@ -11,6 +11,7 @@ from syntune.command import run_command
 
 if TYPE_CHECKING:
     from syntune.settings.runs import TrainedRunSettings
+    from syntune.training.notice import Notice
 
 
 def main(args: argparse.Namespace) -> None:
@@ -20,17 +21,19 @@ def main(args: argparse.Namespace) -> None:
     """
     from syntune.settings.reading import read_params
     from syntune.settings.runs import TrainedRunSettings
+    from syntune.training.notice import noticed
     from syntune.training.owner import owned
 
     settings = read_params(args.settings, TrainedRunSettings)
-    if "RANK" in os.environ:
-        train(args, settings)
-    else:
-        with owned(args.work.with_name(f"{args.work.name}.lock")):
-            take_or_train(args, settings)
+    with noticed(int(os.environ.get("WORLD_SIZE", settings.gpus))) as notice:
+        if "RANK" in os.environ:
+            train(args, settings, notice)
+        else:
+            with owned(args.work.with_name(f"{args.work.name}.lock")):
+                take_or_train(args, settings, notice)
 
 
-def take_or_train(args: argparse.Namespace, settings: "TrainedRunSettings") -> None:
+def take_or_train(args: argparse.Namespace, settings: "TrainedRunSettings", notice: "Notice") -> None:
     """Take the finished checkpoint of an equal training; without one, train what was rehearsed and keep it."""
     from syntune.artifacts.clearances import Clearance, rehearsed_fingerprint
     from syntune.artifacts.fingerprints import data_content, training_fingerprint
@@ -57,14 +60,14 @@ def take_or_train(args: argparse.Namespace, settings: "TrainedRunSettings") -> N
                 f"run {args.run}: what would be trained now is not what was rehearsed: data, base, settings or code "
                 "changed meanwhile. Nothing was trained; run snakemake again, and it is rehearsed first"
             )
-        train(args, settings)
+        train(args, settings, notice)
         finished.put(fingerprint, args.checkpoint, args.manifest)
     shutil.rmtree(args.work, ignore_errors=True)  # not before: a job that failed until here has to go on from it
     trained_under = Clearance(fingerprint=rehearsed, upstream=clearance.upstream)
     write_json(args.checkpoint / "cleared.json", trained_under.as_written())
 
 
-def train(args: argparse.Namespace, settings: "TrainedRunSettings") -> None:
+def train(args: argparse.Namespace, settings: "TrainedRunSettings", notice: "Notice") -> None:
     """Train, in as many processes as there are GPUs."""
     from syntune.training.job import Job
     from syntune.training.launch import launch
@@ -83,7 +86,8 @@ def train(args: argparse.Namespace, settings: "TrainedRunSettings") -> None:
             work=args.work,
             checkpoint=args.checkpoint,
             manifest=args.manifest,
-        )
+        ),
+        notice,
     )
 
 

@@ -4,14 +4,21 @@ import argparse
 import errno
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from syntune.errors import UserError
+from syntune.errors import UserError, one_line
 from syntune.interpreter import require_environment
 from syntune.planned import require_planned_code
+
+_DISK = re.compile("No space left on device|database or disk is full|Disk quota exceeded")
+_MEMORY = re.compile(
+    "[Cc]an(no|')t allocate memory|failed to map segment|bad_alloc"
+    "|can't start new thread|Failed to launch worker thread"
+)
 
 
 def run_command(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser, environment: str) -> None:
@@ -33,23 +40,32 @@ def run_command(main: Callable[[argparse.Namespace], None], parser: argparse.Arg
         require_environment(getattr(args, "environment", environment))
         require_planned_code(Path(sys.argv[0]).stem)
         main(args)
-    except UserError as error:
-        _stop(str(error))
     except Exception as error:
-        if not _disk_is_full(error):
+        told = _told_shortage(error) or (str(error) if isinstance(error, UserError) else None)
+        if told is None:
             raise
-        where = getattr(error, "filename", None) or "the output"
-        _stop(f"no space left on the disk while writing {where}; free some and run again")
+        _stop(told)
 
 
-def _disk_is_full(error: Exception) -> bool:
-    """Whether ``error`` says so, by number or, from compiled writers such as safetensors' and SQLite's, in words."""
-    said = str(error)
-    return (
-        getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-        or "No space left on device" in said
-        or "database or disk is full" in said
-    )
+def _told_shortage(error: BaseException | None) -> str | None:
+    """What to say if ``error``, or what led to it, says that disk or memory is short; whatever else is said of that.
+
+    A file that could not be read for lack of memory is not damaged, though who reads it may say so.
+    """
+    while error:
+        if _says(error, _DISK, errno.ENOSPC, errno.EDQUOT):
+            where = getattr(error, "filename", None) or "the output"
+            return f"no space left on the disk while writing {where}; free some and run again"
+        if isinstance(error, MemoryError) or _says(error, _MEMORY, errno.ENOMEM):
+            said = one_line(error) or type(error).__name__
+            return f"not enough memory ({said}); free some, or raise the job's limit (mem_mb, ulimit -v), and run again"
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return None
+
+
+def _says(error: BaseException, words: re.Pattern[str], *numbers: int) -> bool:
+    """Whether an error says it by its number or, from compiled code such as safetensors' and SQLite's, in words."""
+    return getattr(error, "errno", None) in numbers or bool(words.search(str(error)))
 
 
 def _stop(message: str) -> None:

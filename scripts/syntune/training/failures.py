@@ -10,8 +10,8 @@ import torch
 from syntune.errors import UserError
 from syntune.training.health import Unhealthy
 from syntune.training.job import Job
-from syntune.training.notice import Stopped
 from syntune.training.ranks import Ranks
+from syntune.training.stopping import Stopped
 
 
 @contextmanager

@@ -19,13 +19,14 @@ from syntune.training.health import checks_of_run
 from syntune.training.job import Job
 from syntune.training.learning import adapter_move
 from syntune.training.log import log_plan, log_rehearsal, logged_to
-from syntune.training.notice import noticed
+from syntune.training.notice import Notice
 from syntune.training.outputs import write_checkpoint
 from syntune.training.owner import owned
 from syntune.training.ranks import Ranks, leave_ranks
 from syntune.training.ready import load_start, make_ready
 from syntune.training.recorder import record
 from syntune.training.rows import read_rows
+from syntune.training.stopping import stop_on_notice
 from syntune.training.validation import validate
 from syntune.training.work import Work
 from syntune.training.zero import trained_tensors, unpartitioned
@@ -33,11 +34,15 @@ from syntune.training.zero import trained_tensors, unpartitioned
 log = logging.getLogger("train")
 
 
-def train_run(job: Job) -> None:
+def train_run(job: Job, notice: Notice | None = None) -> None:
     """Train a run, or go on with it where an earlier job of the same fingerprint stopped.
 
+    Args:
+        job: what to train.
+        notice: what is told that this job's time is up; None where nothing is.
+
     Raises:
-        UserError: the run cannot be trained as it is set, or it was not healthy.
+        UserError: the run cannot be trained as it is set, it was not healthy, or it stopped on a notice.
     """
     settings, ranks = job.settings, Ranks.here()
     device = find_device(settings, ranks)
@@ -56,14 +61,14 @@ def train_run(job: Job) -> None:
         stack.enter_context(failures_explained(job, ranks, work.folder))
         log.info("run %s, fingerprint %s, on %s", job.run, identity, device_name(device))
         is_random = len(starts) == 1 and starts[0].settings.get("source") == "tiny"
-        finished = _train(job, work, ranks, device, is_random)
+        finished = _train(job, notice or Notice(), work, ranks, device, is_random)
         leave_ranks()  # here, where nothing holds the trainer any more
         log.info("done: %s", ", ".join(f"{check['name']} {check['status']}" for check in finished.verdicts))
     if ranks.first:
         write_checkpoint(job.checkpoint, job.manifest, finished, dataset, starts)
 
 
-def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, is_random: bool) -> Finished:
+def _train(job: Job, notice: Notice, work: Work, ranks: Ranks, device: torch.device, is_random: bool) -> Finished:
     """Everything between reading and writing; ``is_random``: the start's weights are, so that it can only guess."""
     settings = job.settings
     set_seed(settings.random_seed)
@@ -82,14 +87,16 @@ def _train(job: Job, work: Work, ranks: Ranks, device: torch.device, is_random: 
         done = int(checkpoint.name.rpartition("-")[2])
         log.info("going on after step %d, from %s", done, checkpoint)
     trainer = build_trainer(ready, rows, plan, settings, work)
+    stopping = stop_on_notice(trainer, notice)
     validator = None
     if job.holdout:
         held_out = read_rows(job.holdout, start.processor, settings, work.folder / "holdout-tokens", ranks)
         validator = validate(trainer, held_out, job, work.folder, done, ranks.first)
     recorder = record(trainer, health, work.folder, done, ranks.first, validator)
     begun = time.perf_counter()
-    with unpartitioned(ready.model, ready.unpartitioned, device), noticed(trainer):
+    with unpartitioned(ready.model, ready.unpartitioned, device):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    stopping.leave_if_stopped(plan.steps)
 
     tensors = trained_tensors(ready.model, frozen_too=METHODS[settings.method].stands_alone)
     if job.rehearsed_steps and ranks.first:

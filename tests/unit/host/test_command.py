@@ -31,6 +31,11 @@ def run(body: str) -> subprocess.CompletedProcess[str]:
         ("raise UserError('seed.jsonl: line 3:\\n not JSON')", "error: seed.jsonl: line 3: not JSON"),
         ("print('x' * 100_000, file=open('/dev/full', 'w'), flush=True)", "error: no space left on the disk"),
         ("raise RuntimeError('I/O error: No space left on device (os error 28)')", "error: no space left on the disk"),
+        ("bytearray(1 << 60)", "error: not enough memory (MemoryError); free some, or raise the job's limit"),
+        (
+            "raise UserError('a.parquet: not readable; delete it') from OSError('Failed to launch worker thread')",
+            "error: not enough memory (Failed to launch worker thread)",
+        ),
     ],
 )
 def test_what_a_user_can_put_right_is_one_line(body, line):

@@ -2,8 +2,10 @@
 
 import json
 import os
+import pickle
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from syntune.errors import UserError
 from syntune.files import write_json
 from syntune.models.checkpoints import load_chain
 from syntune.settings.runs import TrainedRunSettings
+from syntune.training.notice import noticed
 from syntune.training.run import train_run
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
@@ -193,8 +196,6 @@ train_run(job)
     ids=["in a step", "while saving", "after saving", "at the end"],
 )
 def test_a_killed_run_goes_on_to_the_same_end(trained, victim, when, resumed):
-    import pickle
-
     job = again(trained, "killed")
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(SCRIPTS)], input=pickle.dumps((job, victim, when)), capture_output=True
@@ -220,14 +221,83 @@ def test_a_run_whose_time_is_up_saves_the_step_that_it_is_in(trained, monkeypatc
             os.kill(os.getpid(), sent)
         return compute_loss(self, *args, **kwargs)
 
-    with monkeypatch.context() as context:
+    with monkeypatch.context() as context, noticed(ranks=1) as notice:
         context.setattr(engine.PlannedTrainer, "compute_loss", told)
-        with pytest.raises(UserError, match=rf"stopped by {sent.name} after step 3 of \d+, and saved; it goes on from"):
-            train_run(job)
+        with pytest.raises(UserError, match=rf"stopped by {sent.name} after step 3 of 6, and saved; it goes on from"):
+            train_run(job, notice)
     assert not job.checkpoint.exists()
     train_run(job)
     assert json.loads((job.checkpoint / "summary.json").read_text())["resumed_from"] == 3
     assert weights(job.checkpoint) == weights(trained.checkpoint)
+
+
+RANKS = """
+import os, pickle, signal, sys
+sys.path.insert(0, sys.argv[1])
+from syntune.errors import UserError
+from syntune.training.launch import run_ranks
+if "RANK" not in os.environ:
+    try:
+        sys.exit(run_ranks(sys.argv, 2, timeout=5))
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+import syntune.training.engine as engine
+from syntune.training.notice import noticed
+from syntune.training.run import train_run
+with open(sys.argv[2], "rb") as file:
+    job, when = pickle.load(file)
+told_now = os.environ["RANK"] == "1" and when is not None
+compute_loss = engine.PlannedTrainer.compute_loss
+def told(self, *args, **kwargs):
+    if told_now and self.state.global_step == when:
+        os.kill(os.getpid(), signal.SIGURG)
+    return compute_loss(self, *args, **kwargs)
+engine.PlannedTrainer.compute_loss = told
+with noticed(ranks=2) as notice:
+    if told_now and when < 0:
+        os.kill(os.getpid(), signal.SIGURG)
+    try:
+        train_run(job, notice)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+"""
+
+
+@pytest.mark.slow
+def test_two_ranks_of_which_one_is_told_stop_together_and_go_on_to_the_same_end(job, tmp_path):
+    (tmp_path / "ranks.py").write_text(RANKS)
+
+    def run_two(run, when: int | None) -> str:
+        (tmp_path / "job").write_bytes(pickle.dumps((run, when)))
+        command = [sys.executable, tmp_path / "ranks.py", SCRIPTS, tmp_path / "job"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+        assert done.returncode == (0 if when is None else 1), done.stderr[-4000:]
+        return done.stderr
+
+    stopped, whole = job("stopped"), job("whole")
+    for when, said in ((-1, "before its step 1 of 6"), (2, "after step 3 of 6, and saved")):
+        told = run_two(stopped, when)
+        assert f"was stopped by SIGURG {said}; it goes on from there" in told
+        assert f"was stopped by a notice to another rank {said}" in told
+        assert not stopped.checkpoint.exists()
+    for run in (stopped, whole):
+        run_two(run, None)
+    assert json.loads((stopped.checkpoint / "summary.json").read_text())["resumed_from"] == 3
+    assert weights(stopped.checkpoint) == weights(whole.checkpoint)
+
+
+@pytest.mark.parametrize(("resumed", "step"), [(False, 1), (True, 5)])
+def test_a_run_whose_time_is_up_before_its_first_step_leaves_at_once(job, monkeypatch, resumed, step):
+    run = job()
+    if resumed:
+        shutil.rmtree(stopped_at_the_end(run, monkeypatch) / "checkpoint-6")
+    with noticed(ranks=1) as notice:
+        os.kill(os.getpid(), signal.SIGURG)
+        with pytest.raises(UserError, match=f"was stopped by SIGURG before its step {step} of 6; it goes on from"):
+            train_run(run, notice)
+    train_run(run)
+    assert json.loads((run.checkpoint / "summary.json").read_text())["resumed_from"] == (step - 1 or None)
 
 
 def flip(path, place=0.5):
