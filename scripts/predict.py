@@ -9,6 +9,7 @@ from syntune.command import run_command
 def main(args: argparse.Namespace) -> None:
     """Write a line for each question, in the benchmark's order."""
     from syntune.benchmarks.registry import load_benchmark
+    from syntune.gpus import take_gpus
     from syntune.prediction.device import choose_device
     from syntune.prediction.predictions import predict
     from syntune.settings.benchmarks import BenchmarkSettings
@@ -16,6 +17,7 @@ def main(args: argparse.Namespace) -> None:
     from syntune.settings.prediction import PredictionSettings
     from syntune.settings.reading import read_params
 
+    take_gpus(args.gpus)
     device, dtype = choose_device(args.gpus, args.threads)
     predict(
         load_benchmark(read_params(args.benchmark_settings, BenchmarkSettings), args.benchmark),

@@ -10,6 +10,7 @@ def main(args: argparse.Namespace) -> None:
     """Write what was checked; it holds no answer, so it changes only when something else does."""
     from syntune.benchmarks.registry import load_benchmark
     from syntune.files import write_json
+    from syntune.gpus import take_gpus
     from syntune.interpreter import describe_interpreter
     from syntune.prediction.device import choose_device, dtype_name
     from syntune.prediction.identity import PACKAGES
@@ -18,6 +19,7 @@ def main(args: argparse.Namespace) -> None:
     from syntune.settings.pixels import PixelSettings
     from syntune.settings.reading import read_params
 
+    take_gpus(args.gpus)
     device, dtype = choose_device(args.gpus, args.threads)
     benchmarks = read_params(args.benchmarks, dict[str, BenchmarkSettings])
     pixels = read_params(args.pixels, PixelSettings)

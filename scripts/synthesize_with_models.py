@@ -8,6 +8,7 @@ from syntune.command import run_command
 
 def main(args: argparse.Namespace) -> None:
     """Write the chunk's rows, a report, the lineage and the scores."""
+    from syntune.gpus import take_gpus
     from syntune.model_operators.given import Given, NamedModel, check_given
     from syntune.recipes.model_parameters import read_model_operator
     from syntune.recipes.percentiles import read_percentiles
@@ -21,6 +22,7 @@ def main(args: argparse.Namespace) -> None:
     given = read_params(args.models, dict[str, Given])
     models = {name: NamedModel(name, model.settings, model.folder) for name, model in given.items()}
     check_given(operators, models)
+    take_gpus(int(args.gpus != 0 and any(model.folder for model in models.values())))  # an endpoint needs none
 
     from syntune.model_operators.device import choose_device
     from syntune.model_operators.stage import ModelsStage

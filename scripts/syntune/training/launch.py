@@ -1,5 +1,6 @@
 """One process for each GPU, and what their end means."""
 
+import ctypes
 import os
 import signal
 import sys
@@ -11,11 +12,15 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from syntune.errors import UserError
+from syntune.gpus import take_gpus
 from syntune.settings.runs import TrainedRunSettings
+
+_PR_SET_PDEATHSIG = 1
+"""From linux/prctl.h."""
 
 
 def launch(command: list[str], settings: TrainedRunSettings) -> bool:
-    """Run a Python command once for each of a run's GPUs, if they are several and this process is none of theirs.
+    """Take a run's GPUs; if they are several, run a Python command once for each, unless this process is such a one.
 
     Returns:
         Whether it was run.
@@ -23,11 +28,24 @@ def launch(command: list[str], settings: TrainedRunSettings) -> bool:
     Raises:
         UserError: there are fewer GPUs than are asked for, or a process failed.
     """
-    if settings.gpus <= 1 or "RANK" in os.environ:
+    if "RANK" in os.environ:
+        _end_with_launcher()
+        return False
+    take_gpus(settings.gpus)
+    if settings.gpus <= 1:
         return False
     refuse_missing_gpus(settings)
     run_ranks(command, settings.gpus, settings.timeout)
     return True
+
+
+def _end_with_launcher() -> None:
+    """Have the kernel kill this process once the one that started it is dead, which held the GPUs and the work folder.
+
+    Even a launcher that is killed leaves nothing behind. Linux only.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def refuse_missing_gpus(settings: TrainedRunSettings) -> None:
