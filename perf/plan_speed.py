@@ -24,6 +24,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("Snakefile", "config", "rules", "scripts", "envs", "profiles", "report", "tools")
 """What a folder holds in which the project is planned."""
 
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""With that variable every call would compile our modules anew, as it does in no user's clone."""
+
 RECIPES = 3
 """The demo's datasets that have a recipe: each has a job for each chunk."""
 
@@ -66,7 +69,7 @@ def call(folder: Path, *arguments: str) -> Cost:
     """Call Snakemake in a folder."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "snakemake", *arguments]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr
     said = process.stderr.read().decode()
     _, status, usage = os.wait4(process.pid, 0)

@@ -84,10 +84,10 @@ def require_planned_code(script: str) -> None:
     plan = read_plan()
     for name, (sha256, digest) in (plan.code.get(script, {}) if plan else {}).items():
         file = SCRIPTS / name
-        if not file.is_file() or (sha256_file(file) != sha256 and read_source(file).digest != digest):
+        if not file.is_file() or (sha256_file(file) != sha256 and read_source(name).digest != digest):
             raise UserError(f"scripts/{name}: {_AGAIN}")
 
 
 def _sources(script: str) -> dict[str, tuple[str, str]]:
     """The source files of a script as this process first read them."""
-    return {file.relative_to(SCRIPTS).as_posix(): read_source(file)[:2] for file in source_files(script)}
+    return {path: read_source(path)[:2] for path in source_files(script)}

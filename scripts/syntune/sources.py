@@ -26,23 +26,23 @@ class Source(NamedTuple):
     sha256: str
     digest: str
     """Of what its code does."""
-    imports: tuple[Path, ...]
-    """The library's files that its import statements name."""
+    imports: tuple[str, ...]
+    """The library's files that its import statements name, by their paths below ``scripts/``."""
 
 
 @cache
-def source_files(script: str) -> tuple[Path, ...]:
-    """``scripts/{script}.py`` and every module of this library that it imports, directly or not, sorted.
+def source_files(script: str) -> tuple[str, ...]:
+    """The sorted paths of ``{script}.py`` and of every module of this library that it imports, directly or not.
 
     Static: imports inside functions count, imports by computed names do not.
     """
-    found: set[Path] = set()
-    waiting = [SCRIPTS / f"{script}.py"]
+    found: set[str] = set()
+    waiting = [f"{script}.py"]
     while waiting:
-        file = waiting.pop()
-        if file not in found:
-            found.add(file)
-            waiting.extend(read_source(file).imports)
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting.extend(read_source(path).imports)
     return tuple(sorted(found))
 
 
@@ -59,7 +59,7 @@ def file_digests(script: str) -> dict[str, str]:
     """For each of :func:`source_files`, by its path below ``scripts/``, a digest of what its code does."""
     if script in _GIVEN:
         return _GIVEN[script]
-    return {file.relative_to(SCRIPTS).as_posix(): read_source(file).digest for file in source_files(script)}
+    return {path: read_source(path).digest for path in source_files(script)}
 
 
 def code_digest(script: str) -> str:
@@ -75,12 +75,15 @@ _PARSED: dict[str, list] = {}
 
 
 @cache
-def read_source(file: Path) -> Source:
-    """What a source file holds, does and imports."""
-    data = file.read_bytes()
-    path, sha256 = file.relative_to(SCRIPTS).as_posix(), sha256_bytes(data)
+def read_source(path: str) -> Source:
+    """What a source file holds, does and imports; ``path`` is below ``scripts/``, as all paths here: a plan names some
+    thousand, for which :class:`Path` is slow.
+    """
+    with open(os.path.join(SCRIPTS, path), "rb") as file:
+        data = file.read()
+    sha256 = sha256_bytes(data)
     if path not in _PARSED or _PARSED[path][0] != sha256:
-        _PARSED[path] = [sha256, *_parse(data, file)]
+        _PARSED[path] = [sha256, *_parse(data, path)]
     _, digest, names = _PARSED[path]
     return Source(sha256, digest, tuple(path for name in names for path in _files_of(name)))
 
@@ -92,21 +95,23 @@ def parse_once(kept: Path) -> None:
         found = json.loads(kept.read_bytes())
         known = found["parsed"] if found["parser"] == _PARSER else {}
     _PARSED.update(known)
-    for file in SCRIPTS.rglob("*.py"):
-        read_source(file)
+    for folder, _, names in os.walk(SCRIPTS):
+        for name in names:
+            if name.endswith(".py"):
+                read_source(os.path.relpath(os.path.join(folder, name), SCRIPTS))
     if known != _PARSED:
         write_json(kept, {"parser": _PARSER, "parsed": _PARSED})
 
 
-def _parse(data: bytes, file: Path) -> tuple[str, list[str]]:
+def _parse(data: bytes, path: str) -> tuple[str, list[str]]:
     """A digest of what a source file does, and the modules that its import statements may name."""
-    tree = ast.parse(data, filename=str(file))
+    tree = ast.parse(data, filename=path)
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            module = _absolute(node, file)
+            module = _absolute(node, path)
             names.add(module)
             names.update(f"{module}.{alias.name}" for alias in node.names)
         if isinstance(body := getattr(node, "body", None), list):
@@ -124,18 +129,25 @@ def _is_bare_text(statement: ast.stmt) -> bool:
     )
 
 
-def _absolute(node: ast.ImportFrom, file: Path) -> str:
+def _absolute(node: ast.ImportFrom, path: str) -> str:
     """The module that a ``from`` import names, relative dots resolved."""
     if not node.level:
         return node.module or ""
-    package = file.relative_to(SCRIPTS).parent.parts
+    package = path.split("/")[:-1]
     package = package[: len(package) - node.level + 1]
     return ".".join((*package, *(node.module or "").split("."))).rstrip(".")
 
 
-def _files_of(name: str) -> list[Path]:
+@cache
+def _files_of(name: str) -> tuple[str, ...]:
     """The file of a module of the library and the ``__init__`` of each package above it."""
     parts = name.split(".")
-    folders = [os.path.join(SCRIPTS, *parts[:depth]) for depth in range(1, len(parts) + 1)]
+    folders = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
     paths = [*(f"{folder}/__init__.py" for folder in folders), f"{folders[-1]}.py"]
-    return [Path(path) for path in paths if os.path.isfile(path)]
+    return tuple(filter(_is_there, paths))
+
+
+@cache
+def _is_there(path: str) -> bool:
+    """Whether there is such a file below ``scripts/``."""
+    return os.path.isfile(os.path.join(SCRIPTS, path))

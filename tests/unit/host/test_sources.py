@@ -9,6 +9,11 @@ import syntune.sources as sources
 ROOT = Path(__file__).resolve().parents[3]
 
 
+def forget():
+    for remembered in (sources.source_files, sources.read_source, sources._files_of, sources._is_there):
+        remembered.cache_clear()
+
+
 @pytest.fixture
 def library(tmp_path, monkeypatch):
     """Writes files of a library and gives the digests of its script ``run``, by path."""
@@ -18,14 +23,12 @@ def library(tmp_path, monkeypatch):
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        sources.source_files.cache_clear()
-        sources.read_source.cache_clear()
+        forget()
         return sources.file_digests("run")
 
     monkeypatch.setattr(sources, "SCRIPTS", tmp_path)
     yield write
-    sources.source_files.cache_clear()
-    sources.read_source.cache_clear()
+    forget()
 
 
 def test_direct_indirect_relative_and_late_imports_count(library):
@@ -79,9 +82,10 @@ def test_only_the_edited_file_has_another_digest(library):
 
 
 def test_every_command_of_the_workflow_has_its_library_declared():
-    names = {path.name for path in sources.source_files("score")}
+    paths = [Path(path) for path in sources.source_files("score")]
+    names = {path.name for path in paths}
     assert {"score.py", "command.py", "interpreter.py", "textvqa.py", "mmbench.py"} <= names
-    assert not {path.parent.name for path in sources.source_files("score")} & {"models", "training", "operators"}
+    assert not {path.parent.name for path in paths} & {"models", "training", "operators"}
 
 
 @pytest.mark.parametrize(
@@ -105,11 +109,11 @@ def test_what_was_parsed_once_is_parsed_again_when_it_changed(library, tmp_path,
     parsed = []
     monkeypatch.setattr(sources, "_PARSED", {})
     parse = sources._parse
-    monkeypatch.setattr(sources, "_parse", lambda data, file: parsed.append(file.name) or parse(data, file))
+    monkeypatch.setattr(sources, "_parse", lambda data, path: parsed.append(path) or parse(data, path))
     (tmp_path / "syntune/rows.py").write_text("LIMIT = 4\n")
-    sources.read_source.cache_clear()
+    forget()
     sources.parse_once(kept)
-    assert parsed == ["rows.py"]
+    assert parsed == ["syntune/rows.py"]
     assert library({}).keys() == first.keys()
     assert {path for path, digest in library({}).items() if first[path] != digest} == {"syntune/rows.py"}
 

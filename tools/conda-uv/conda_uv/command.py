@@ -2,12 +2,11 @@
 
 import argparse
 import json
-import platform
+import os
 import shlex
 import sys
 from pathlib import Path
 
-from conda_uv.environment import create_environment
 from conda_uv.messages import CondaUvError, say
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,7 +34,8 @@ def parser() -> argparse.ArgumentParser:
         prog="conda", description="A small conda backed by uv: what Snakemake needs of conda."
     )
     top.add_argument("--version", action="version", version=f"conda {VERSION} (uv front-end)")
-    calls = top.add_subparsers(required=True, metavar="CALL")
+    # without prog, argparse formats a help text and imports half of the standard library for it
+    calls = top.add_subparsers(required=True, metavar="CALL", prog="conda")
 
     info = calls.add_parser("info", help="where this conda is")
     info.add_argument("--json", action="store_true", required=True)
@@ -46,8 +46,9 @@ def parser() -> argparse.ArgumentParser:
     config.add_argument("--json", action="store_true", required=True)
     config.set_defaults(answer=answer_config)
 
-    env = calls.add_parser("env", help="environments").add_subparsers(required=True, metavar="CALL")
-    env_create = env.add_parser("create", help="make the environment of a spec")
+    env = calls.add_parser("env", help="environments")
+    env_calls = env.add_subparsers(required=True, metavar="CALL", prog="conda env")
+    env_create = env_calls.add_parser("create", help="make the environment of a spec")
     create = calls.add_parser("create", help="refused: lists of conda packages")
     for call, answer in ((env_create, answer_env_create), (create, refuse_create)):
         call.add_argument("--file", "-f", type=Path, required=True)
@@ -64,7 +65,8 @@ def parser() -> argparse.ArgumentParser:
 def answer_info(args: argparse.Namespace) -> None:
     """Print where ``bin/activate`` is and the platform's name."""
     system = SYSTEMS.get(sys.platform, sys.platform)
-    architecture = ARCHITECTURES.get(platform.machine().lower(), platform.machine().lower())
+    machine = os.uname().machine.lower()
+    architecture = ARCHITECTURES.get(machine, machine)
     root = shlex.quote(str(ROOT))  # Snakemake puts it into a shell command as it is
     print(json.dumps({"conda_prefix": root, "conda_version": VERSION, "platform": f"{system}-{architecture}"}))
 
@@ -76,6 +78,8 @@ def answer_config(args: argparse.Namespace) -> None:
 
 def answer_env_create(args: argparse.Namespace) -> None:
     """Make an environment."""
+    from conda_uv.environment import create_environment  # what it imports takes longer than Snakemake's other calls
+
     create_environment(args.file, args.prefix.absolute())
 
 
