@@ -1,173 +1,331 @@
-"""Speed of answering at MGM-2B's full size, with random weights: in batches, as prediction does, against one by one.
+"""Speed of prediction from files to answers, at MGM-2B's full size with random weights.
 
-    python perf/predict_speed.py                        # on a GPU
-    python perf/predict_speed.py --batch-sizes 16,64    # several batch sizes, one after another
-    python perf/predict_speed.py --size tiny            # the same code in seconds, on a CPU
+    python perf/predict_speed.py                     # on a GPU, capped at 23 GiB
+    python perf/predict_speed.py --batch-size 64     # fewer questions at a time
+    python perf/predict_speed.py --size tiny --questions 30 --pictures 19    # the same code in seconds, on a CPU
 
-The questions have TextVQA's shape: 1.58 questions an image (5,000 on 3,166), an image and a prompt of 25 to 160 tokens
-with OCR tokens, 60 in the mean. Every answer is forced to the same number of tokens. One by one is the reference's
-evaluation loop: batch 1, the image encoded anew for each question; it runs on this project's model, whose mining is
-cheaper than the reference's. Both are timed from preprocessed images in the host's memory to answers: moving pixels,
-vision towers, prefill and decoding count; decoding and resizing image files, which other threads do ahead, does not.
-Before it is timed, each batch size answers all questions once: a number of images that the towers have not seen before
-costs seconds, once.
+It makes a benchmark and a checkpoint, then calls what scripts/predict.py calls. The benchmark has TextVQA's shape:
+5,000 questions about 3,166 JPEG files, most of 1024 x 768 pixels, with the spectrum of photographs; prompts with OCR
+tokens, 60 tokens in the mean besides the picture's 576. Every answer has as many tokens as the longest of a batch has
+in TextVQA, for a batch goes on until its longest answer ends. The clock runs from the first file that is opened to the
+last answer on the disk; loading the checkpoint is timed beside it. Then a part of the questions is asked again, in
+other company: how many answers differ?
 """
 
 import argparse
+import io
 import json
+import os
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import wraps
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
+import numpy
 import torch
+from PIL import Image
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
 
-from syntune.benchmarks.protocol import Question
-from syntune.models.checkpoints import Loaded
-from syntune.models.family import Row
+from syntune.artifacts.manifests import Part, write_manifest
+from syntune.benchmarks.registry import load_benchmark
+from syntune.benchmarks.textvqa import INSTRUCTION, OCR
 from syntune.models.mgm.configuration_mgm import MgmConfig
-from syntune.models.mgm.expansion import IMAGE_TOKEN
 from syntune.models.mgm.family import MgmFamily
 from syntune.models.mgm.modeling_mgm import MgmForConditionalGeneration
 from syntune.models.mgm.processing_mgm import MgmProcessor
 from syntune.models.mgm.tiny import tiny_config
+from syntune.models.mgm.tiny_tokenizer import CONTROL
+from syntune.models.mgm.tokenizer import SPECIAL_NAMES, TURN_TOKENS
+from syntune.prediction import predictions
 from syntune.prediction.answering import Answerer
-from syntune.prediction.plan import HashedQuestion, by_image
+from syntune.prediction.device import choose_device
+from syntune.settings.benchmarks import BenchmarkSettings
+from syntune.settings.prediction import PredictionSettings
+from syntune.settings.reading import read_settings
 
 GIB = 2**30
-IMAGES_TO_QUESTIONS = 3166 / 5000
+WORDS = ["".join(letters) for letters in product("bdfgklmnprst", "aeiou", "bdfgklmnprst")]
+BLOCK = 50
+"""Pictures that are cut from one."""
+
+# -------------------------------------------------------------------------------------------------------- the benchmark
 
 
-class Ids:
-    """What answering needs of a processor where there is no tokenizer: an answer's text is its ids."""
+def write_benchmark(folder: Path, questions: int, pictures: int, scale: float, workers: int) -> dict[str, Any]:
+    """Question file, annotations and pictures of TextVQA's shape; returns the benchmark's settings."""
+    (folder / "images").mkdir(parents=True)
+    rng = numpy.random.default_rng(0)
+    lengths = numpy.exp(rng.normal(3.2, 0.6, questions)).clip(8, 130).astype(int)
+    of_question = rng.permutation(numpy.arange(questions) % pictures)
+    lines, annotations = [], []
+    for number, (length, picture) in enumerate(zip(lengths, of_question, strict=True)):
+        words = rng.choice(WORDS, length)
+        question = f"{' '.join(words[:7])} {number}?"
+        text = f"{question}\n{OCR}{' '.join(words[7:])}\n{INSTRUCTION}"
+        name = f"p{picture:05d}"
+        lines.append({"question_id": name, "image": f"{name}.jpg", "text": text})
+        annotations.append({"question_id": number, "image_id": name, "question": question, "answers": ["a"] * 10})
+    (folder / "questions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "annotations.json").write_text(json.dumps({"dataset_version": "0.5.1", "data": annotations}))
+    blocks = [
+        (folder / "images", range(first, min(first + BLOCK, pictures)), scale) for first in range(0, pictures, BLOCK)
+    ]
+    with ProcessPoolExecutor(workers) as pool:
+        bytes_written = sum(pool.map(write_pictures, *zip(*blocks, strict=True)))
+    print(json.dumps({"pictures": pictures, "mean_kb": round(bytes_written / pictures / 1000)}), flush=True)
+    files = {"annotations": str(folder / "annotations.json"), "questions": str(folder / "questions.jsonl")}
+    return {"protocol": "textvqa", "images": str(folder / "images"), **files}
 
-    collate = MgmProcessor.collate
 
-    def decode(self, ids: list[int]) -> str:
-        """The ids as text."""
-        return " ".join(map(str, ids))
+def write_pictures(folder: Path, numbers: range, scale: float) -> int:
+    """JPEG files cut from one noise whose amplitude falls with frequency, as a photograph's; returns their bytes."""
+    rng = numpy.random.default_rng(numbers.start)
+    side = round(1280 * scale)
+    frequency = numpy.hypot(numpy.fft.fftfreq(side)[:, None], numpy.fft.rfftfreq(side)[None]).astype(numpy.float32)
+    frequency[0, 0] = numpy.inf
+    real, imaginary = rng.standard_normal((2, 4, *frequency.shape), dtype=numpy.float32)
+    waves = (real + 1j * imaginary) / frequency
+    noise = numpy.fft.irfft2(0.8 * waves[:1] + 0.35 * waves[1:], s=(side, side))
+    canvas = (128 + 52 * noise / noise.std()).clip(0, 255).astype(numpy.uint8).transpose(1, 2, 0)
+    written = 0
+    for number in numbers:
+        width, height = (
+            round(length * scale) for length in ((1024, 768), (1024, 768), (768, 1024), (1024, 683))[number % 4]
+        )
+        top, left = rng.integers(0, side - height), rng.integers(0, side - width)
+        picture = Image.fromarray(canvas[top : top + height, left : left + width, rng.permutation(3)])
+        stream = io.BytesIO()
+        picture.save(stream, "JPEG", quality=78)
+        written += (folder / f"p{number:05d}.jpg").write_bytes(stream.getvalue())
+    return written
 
 
-class Prepared(Answerer):
-    """Takes the model's inputs from memory instead of image files."""
-
-    rows: dict[int, Row]
-
-    def _encoded(self, groups: list[list[HashedQuestion]], ahead: int) -> Iterator[tuple[HashedQuestion, Row]]:
-        for group in groups:
-            for asked in group:
-                yield asked, self.rows[asked.question.id]
+# ------------------------------------------------------------------------------------------------------- the checkpoint
 
 
-def build(full: bool, device: torch.device) -> MgmForConditionalGeneration:
-    """The model with random weights, made where it stays."""
+def write_checkpoint(folder: Path, full: bool, device: torch.device) -> None:
+    """A model with random weights, made on the device, whose answers depend on picture and question."""
+    config = MgmConfig() if full else tiny_config(3000, 64, 2)
     torch.manual_seed(0)
     standard = torch.get_default_dtype()
     torch.set_default_dtype(torch.bfloat16 if full else torch.float32)
     try:
         with device:
-            model = MgmForConditionalGeneration(MgmConfig() if full else tiny_config(503, 64, 2))
+            model = MgmForConditionalGeneration(config)
     finally:
         torch.set_default_dtype(standard)
-    return model.eval()
+    # else the model would say its last token again and again, as output and embedding are one, and look at all alike
+    torch.nn.init.normal_(model.model.norm.weight, mean=-1.0)
+    for layer in model.model.layers:
+        for linear, factor in (("q_proj", 3), ("k_proj", 3), ("o_proj", 4)):
+            getattr(layer.self_attn, linear).weight.data.mul_(factor)
+    folder.mkdir()
+    processor = MgmProcessor.for_config(config, word_tokenizer(config.text_config.vocab_size))
+    MgmFamily().write_full(model.eval(), processor, folder, folder)
+    parts = [Part.from_file(file, folder.parent) for file in sorted(folder.iterdir())]
+    write_manifest(
+        folder.with_name(f"{folder.name}.manifest.json"), stage="prepare_base", name=folder.name, parts=parts
+    )
 
 
-def questions(config: MgmConfig, count: int, dtype: torch.dtype) -> tuple[list[HashedQuestion], dict[int, Row]]:
-    """Questions of TextVQA's shape, and each one's inputs; questions about an image share its pixels."""
-    generator = torch.Generator().manual_seed(0)
-    lengths = (torch.randn(count, generator=generator) * 0.45 + 4.0).exp().clamp(25, 160).int().tolist()
-    images = [
-        {
-            name: torch.randn(1, 3, side, side, generator=generator).to(dtype)
-            for name, side in (
-                ("images", config.vision_config.image_size),
-                ("images_aux", config.image_size_aux),
-            )
-        }
-        for _ in range(round(count * IMAGES_TO_QUESTIONS))
-    ]
-    asked, rows = [], {}
-    for number, length in enumerate(lengths):
-        image = number % len(images)
-        ids = torch.randint(5, config.text_config.vocab_size, (length + 1,), generator=generator)
-        ids[3] = IMAGE_TOKEN
-        asked.append(HashedQuestion(Question(number, prompt="x" * length, image=b""), str(image)))
-        rows[number] = {"input_ids": ids, **images[image]}
-    return asked, rows
+def word_tokenizer(vocab_size: int) -> PreTrainedTokenizerFast:
+    """A tokenizer to which each of our words is a token; every id has a text, so that all answers can be told apart."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=3000, special_tokens=CONTROL, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator([f"user model {' '.join(WORDS)} {OCR} {INSTRUCTION}"] * 2, trainer)
+    fields = json.loads(tokenizer.to_str())
+    vocabulary = fields["model"]["vocab"]
+    vocabulary |= {f"t{id}": id for id in range(len(vocabulary), vocab_size)}
+    filled = Tokenizer.from_str(json.dumps(fields))
+    return PreTrainedTokenizerFast(tokenizer_object=filled, additional_special_tokens=[*TURN_TOKENS], **SPECIAL_NAMES)
 
 
-def one_by_one(model: Any, rows: dict[int, Row], tokens: int) -> dict[int, str]:
-    """Each question alone, its image encoded anew."""
-    answers = {}
-    for number, row in rows.items():
-        inputs = {name: tensor.to(model.device) for name, tensor in row.items()}
-        ids = inputs.pop("input_ids")[None]
-        new = model.generate(ids, torch.ones_like(ids), **inputs, max_new_tokens=tokens, do_sample=False)
-        answers[number] = Ids().decode(new[0].tolist())
-    return answers
+# -------------------------------------------------------------------------------------------------------------- timing
 
 
-def batched(answerer: Prepared, asked: list[HashedQuestion], batch_size: int) -> dict[int, str]:
-    """All questions as prediction answers them."""
-    batches = answerer.answer(by_image(asked), batch_size)
-    return {one.question.id: answer.text for batch in batches for one, answer in batch}
+class Watched:
+    """Seconds by what they went into, while :func:`predictions.predict` runs."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {"waiting": 0.0}
+        self.tokens: list[int] = []
+        self.batches: list[tuple[float, int]] = []
+        self.began = 0.0
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Time the steps of prediction."""
+        kept = {name: getattr(predictions, name) for name in ("chain_content", "hash_images", "load_chain")}
+        encoded, answer = Answerer._encoded, Answerer.answer
+        for name, step in kept.items():
+            setattr(predictions, name, self._timed(name, step))
+        Answerer._encoded, Answerer.answer = self._waiting(encoded), self._answering(answer)
+        try:
+            yield
+        finally:
+            for name, step in kept.items():
+                setattr(predictions, name, step)
+            Answerer._encoded, Answerer.answer = encoded, answer
+
+    def _timed(self, name: str, step: Callable) -> Callable:
+        @wraps(step)
+        def timed(*args: Any, **options: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return step(*args, **options)
+            finally:
+                self.seconds[name] = time.perf_counter() - start
+
+        return timed
+
+    def _waiting(self, encoded: Callable) -> Callable:
+        def waiting(*args: Any, **options: Any) -> Iterator:
+            groups = encoded(*args, **options)
+            while True:
+                start = time.perf_counter()
+                group = next(groups, None)
+                self.seconds["waiting"] += time.perf_counter() - start
+                if group is None:
+                    return
+                self.tokens += [len(row["input_ids"]) for row in group[1]]
+                yield group
+
+        return waiting
+
+    def _answering(self, answer: Callable) -> Callable:
+        def answering(*args: Any, **options: Any) -> Iterator:
+            self.began = time.perf_counter()
+            for batch in answer(*args, **options):
+                self.batches.append((time.perf_counter() - self.began, len(batch)))
+                yield batch
+
+        return answering
 
 
-def timed(device: torch.device, count: int, call: Any, *args: Any) -> tuple[dict[int, str], dict[str, float | None]]:
-    """The answers of a call; questions per second and peak memory."""
-    on_gpu = device.type == "cuda"
-    if on_gpu:
-        torch.cuda.synchronize()
+class GpuBusy:
+    """The share of time in which the GPU runs anything, by nvidia-smi, five times a second."""
+
+    def __enter__(self) -> "GpuBusy":
+        query = [
+            "nvidia-smi",
+            "--query-gpu=utilization.gpu",
+            "--format=csv,noheader,nounits",
+            "--loop-ms=200",
+            "--id=0",
+        ]
+        self._asked = subprocess.Popen(query, stdout=subprocess.PIPE, text=True) if torch.cuda.is_available() else None
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.samples = []
+        if self._asked:
+            self._asked.terminate()
+            self.samples = [int(line) for line in self._asked.communicate()[0].split() if line.isdigit()]
+
+
+# ---------------------------------------------------------------------------------------------------------------- main
+
+
+def ask(args: argparse.Namespace, folder: Path, benchmark: dict[str, Any], name: str) -> tuple[dict, dict[str, Any]]:
+    """Answer the benchmark's questions with an empty cache; returns the answers by id, and what was measured."""
+    device, dtype = choose_device(int(args.size == "full"), args.threads)
+    watched, output, checkpoint = Watched(), folder / f"{name}.jsonl", folder / "base"
+    if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    start = time.perf_counter()
-    answers = call(*args)  # ends with ids on the host
-    spent = time.perf_counter() - start
-    peak = round(torch.cuda.max_memory_allocated() / GIB, 2) if on_gpu else None
-    return answers, {"samples_per_second": round(count / spent, 2), "seconds": round(spent, 2), "peak_gib": peak}
+    with watched.watching(), GpuBusy() as busy:
+        start = time.perf_counter()
+        predictions.predict(
+            load_benchmark(read_settings(benchmark, BenchmarkSettings, "perf"), "textvqa"),
+            PredictionSettings(batch_size=args.batch_size),
+            name=name,
+            checkpoints=[checkpoint],
+            manifests=[folder / "base.manifest.json"],
+            device=device,
+            dtype=dtype,
+            threads=args.threads,
+            slice_index=0,
+            cache=folder / f"cache-{name}",
+            output=output,
+        )
+        total = time.perf_counter() - start
+    lines = [json.loads(line) for line in output.read_text().splitlines()]
+    seconds, (first, of_first) = watched.seconds, watched.batches[0]
+    loading = seconds["chain_content"] + seconds["load_chain"]
+    last = watched.batches[-1][0]
+    samples = busy.samples[int((loading + seconds["hash_images"]) * 5) :]
+    measured = {
+        "questions_per_second": round(len(lines) / (total - loading), 1),
+        "questions_per_second_after_first_batch": round((len(lines) - of_first) / max(last - first, 1e-9), 1),
+        "seconds": round(total - loading, 2),
+        "of_them_hashing_pictures": round(seconds["hash_images"], 2),
+        "of_them_first_batch": round(first, 2),
+        "waiting_for_loader_percent": round(100 * seconds["waiting"] / last, 1),
+        "gpu_busy_percent": round(sum(samples) / len(samples), 1) if samples else None,
+        "peak_gib": round(torch.cuda.max_memory_allocated() / GIB, 2) if device.type == "cuda" else None,
+        "reserved_gib": round(torch.cuda.max_memory_reserved() / GIB, 2) if device.type == "cuda" else None,
+        "seconds_checking_checkpoint": round(seconds["chain_content"], 2),
+        "seconds_loading_checkpoint": round(seconds["load_chain"], 2),
+        "mean_prompt_tokens": round(sum(watched.tokens) / len(watched.tokens), 1),
+        "longest_prompt_tokens": max(watched.tokens),
+        "distinct_answers": len({line["text"] for line in lines}),
+        "near_ties": sum(line.get("near_tie", False) for line in lines),
+    }
+    return {line["question_id"]: line["text"] for line in lines}, measured
 
 
 def main(args: argparse.Namespace) -> None:
-    """Measure both ways and print a line of JSON for each, then the table."""
+    """Measure, and print a line of JSON for each thing found."""
     full = args.size == "full"
     if full and not torch.cuda.is_available():
         sys.exit("error: the full size needs a GPU; try --size tiny")
     device = torch.device("cuda" if full else "cpu")
-    model = build(full, device)
-    model.generation_config.min_new_tokens = args.tokens
-    asked, rows = questions(model.config, args.questions, model.dtype)
-    answerer = Prepared(Loaded(model, Ids(), MgmFamily()), args.tokens, 1, 1)
-    answerer.rows = rows
-    name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
-    shape = {"device": name, "torch": torch.__version__, "dtype": str(model.dtype), "questions": args.questions}
-    print(json.dumps({**shape, "images": len({one.image for one in asked}), "new_tokens": args.tokens}), flush=True)
-
-    first = dict(list(rows.items())[:3])
-    one_by_one(model, first, args.tokens)
-    alone, slow = timed(device, len(rows), one_by_one, model, rows, args.tokens)
-    table = ["| way | samples/s | peak GiB | times as fast |", "|---|---|---|---|"]
-    table.append(f"| one by one | {slow['samples_per_second']:g} | {slow['peak_gib'] or ''} | 1 |")
-    print(json.dumps({"way": "one by one", **slow}), flush=True)
-    for size in map(int, args.batch_sizes.split(",")):
-        batched(answerer, asked, size)
-        answers, fast = timed(device, len(rows), batched, answerer, asked, size)
-        ratio = round(fast["samples_per_second"] / slow["samples_per_second"], 1)
-        same = sum(answers[number] == alone[number] for number in rows)
-        found = {"way": f"batches of {size}", **fast, "ratio": ratio, "same_answers": same}
-        table.append(f"| batches of {size} | {fast['samples_per_second']:g} | {fast['peak_gib'] or ''} | {ratio:g} |")
-        print(json.dumps(found), flush=True)
-    print("\n".join(table))
+    shape = {"torch": torch.__version__, "threads": args.threads, "batch_size": args.batch_size}
+    print(json.dumps({**shape, "gib": args.gib if full else None, "tokens_an_answer": args.tokens}), flush=True)
+    with tempfile.TemporaryDirectory(prefix="predict-speed-") as temporary:
+        folder = Path(temporary)
+        start = time.perf_counter()
+        scale = 1.0 if full else 0.1
+        benchmark = write_benchmark(folder / "textvqa", args.questions, args.pictures, scale, args.threads)
+        if full:  # after the pictures, whose processes were forked from this one
+            torch.cuda.set_per_process_memory_fraction(args.gib * GIB / torch.cuda.mem_get_info()[1])
+        write_checkpoint(folder / "base", full, device)
+        if full:
+            torch.cuda.empty_cache()
+        print(json.dumps({"seconds_making_files": round(time.perf_counter() - start, 1)}), flush=True)
+        benchmark["max_new_tokens"] = args.tokens
+        answers, measured = ask(args, folder, benchmark, "all")
+        print(json.dumps({"device": torch.cuda.get_device_name() if full else "CPU", **measured}), flush=True)
+        again, _ = ask(args, folder, benchmark | {"limit": args.again}, "again")
+        differ = sum(answers[number] != text for number, text in again.items())
+        print(json.dumps({"asked_again_in_other_company": len(again), "answers_that_differ": differ}))
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--size", choices=("full", "tiny"), default="full", help="MGM-2B, or a toy for a CPU")
-    arguments.add_argument("--questions", type=int, default=128, help="questions that are asked")
-    arguments.add_argument("--tokens", type=int, default=8, help="new tokens of every answer")
-    arguments.add_argument("--batch-sizes", default="64", help="questions at a time, a,b,c")
+    arguments.add_argument("--questions", type=int, default=5000, help="questions that are asked")
+    arguments.add_argument("--pictures", type=int, default=3166, help="pictures that they are about")
+    arguments.add_argument("--batch-size", type=int, default=128, help="questions at a time")
+    arguments.add_argument("--tokens", type=int, default=18, help="new tokens of every answer")
+    arguments.add_argument("--again", type=int, default=512, help="how many of them are asked again")
+    arguments.add_argument("--threads", type=int, default=os.cpu_count(), help="threads that decode pictures")
+    arguments.add_argument("--gib", type=float, default=23, help="GPU memory that may be taken")
     return arguments
 
 

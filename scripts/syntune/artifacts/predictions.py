@@ -18,6 +18,7 @@ class Prediction(Artifact):
         prompt: the text that the model was given with the image.
         text: what the model wrote, without control tokens.
         tokens: length of what it wrote.
+        near_tie: true where rounding may have decided what it wrote, in bfloat16 alone; else None.
         adapter: content hash of the chain of checkpoints that answered.
         benchmark: content hash of all questions and images of the benchmark.
         decoding: how the answer was decoded, and in which arithmetic.
@@ -31,6 +32,7 @@ class Prediction(Artifact):
     prompt: str
     text: str
     tokens: int | None = None
+    near_tie: bool | None = None
     adapter: str | None = None
     benchmark: str | None = None
     decoding: dict[str, Any] | None = None

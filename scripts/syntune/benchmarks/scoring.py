@@ -101,18 +101,20 @@ def _unusual(
 ) -> dict[str, dict[str, CategoryScore | int]]:
     """The counts of questions with something unusual about them, by what it is; nothing where there are none."""
     notes = [note for question in questions for note in question.notes]
-    notes += [note for line in predictions for note in _seen(line)]
+    notes += [note for line in predictions for note in _noted(line)]
     return {"questions": dict(sorted(Counter(notes).items()))} if notes else {}
 
 
-def _seen(line: Prediction) -> Iterator[str]:
-    """How an image was seen whose pixels can be seen in several ways."""
+def _noted(line: Prediction) -> Iterator[str]:
+    """What is unusual about an answer: how its image was seen, where there are several ways, and what decided it."""
     if line.orientation:
         is_turned = line.orientation == "apply"
         yield "image turned by its orientation tag" if is_turned else "image's orientation tag ignored"
     if line.transparency:
         is_shown = line.transparency != "ignore"
         yield f"transparent pixels on {line.transparency}" if is_shown else "transparent pixels' hidden colours shown"
+    if line.near_tie:
+        yield "near tie: rounding may have decided the answer"
 
 
 def _by_category(

@@ -48,11 +48,12 @@ class LocalCaptioner:
             rows = []
             for item, images in batch:
                 try:
-                    rows.append(narrowed(loaded.processor.encode_prompt(item.text, images), loaded.model.dtype))
+                    rows.append(narrowed(loaded.processor.encode_prompt(item.text, images), loaded.model))
                 except UserError as error:
                     raise UserError(f"models.{self._model.name}: row {item.row}: {error}") from error
-            answers = greedy_answers(loaded, rows, encode_images(loaded, rows), self._max_new_tokens)
-            yield {item.key: self._reply(loaded, ids) for (item, _), ids in zip(batch, answers, strict=True)}
+            features = encode_images(loaded, rows)
+            answers = greedy_answers(loaded, rows, features, self._max_new_tokens, self._batch_size)
+            yield {item.key: self._reply(loaded, answer.ids) for (item, _), answer in zip(batch, answers, strict=True)}
 
     def _reply(self, loaded: Loaded, ids: list[int]) -> Reply:
         """New ids as a reply."""

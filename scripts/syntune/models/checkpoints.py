@@ -28,17 +28,20 @@ class Loaded:
     family: Family
 
 
-def load_chain(folders: Sequence[Path], dtype: torch.dtype, device: torch.device | str = "cpu") -> Loaded:
+def load_chain(
+    folders: Sequence[Path], dtype: torch.dtype, device: torch.device | str = "cpu", checked: bool = False
+) -> Loaded:
     """The model that a chain of folders makes: a full checkpoint, then others, each merged into what is before it.
 
-    A folder that has a manifest beside it must hold what that describes: every file is hashed.
+    A folder that has a manifest beside it must hold what that describes: every file is hashed, which takes longer than
+    to load it, unless the caller has just ``checked`` them.
 
     Raises:
         UserError: a folder is not what its place asks for or is damaged, or an adapter is for another base.
     """
     base, *others = folders
     for folder in folders:
-        if (manifest := folder.with_name(f"{folder.name}.manifest.json")).is_file():
+        if not checked and (manifest := folder.with_name(f"{folder.name}.manifest.json")).is_file():
             part_files(manifest)
     if not is_full(base):
         raise UserError(f"{base}: is an adapter; the folder of its base must come before it")

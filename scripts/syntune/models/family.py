@@ -30,14 +30,27 @@ class EncodedText:
     length: int
 
 
+@dataclass(frozen=True)
+class Generated:
+    """A greedy answer.
+
+    Attributes:
+        ids: its tokens, up to and without the end token.
+        near_tie: whether rounding may have decided a choice, the end's among them.
+    """
+
+    ids: list[int]
+    near_tie: bool
+
+
 class Processor(Protocol):
     """From conversations and images to a model's inputs, and back to text."""
 
     def encode_conversation(self, messages: list[dict[str, str]], images: list[Image.Image]) -> Row:
         """A training row; a row that is too long is cut, labels are -100 where nothing is supervised."""
 
-    def encode_prompt(self, question: str, images: list[Image.Image]) -> Row:
-        """A question to be answered."""
+    def encode_prompt(self, question: str, images: list[Image.Image], like: Row | None = None) -> Row:
+        """A question to be answered; ``like`` is another one about the same images, whose tensors may be taken."""
 
     def encode_text(self, messages: list[dict[str, str]]) -> EncodedText | None:
         """A training row without its images' tensors; None where its tokens depend on the images themselves."""
@@ -143,5 +156,9 @@ class Family(Protocol):
         rows: list[Row],
         features: list[torch.Tensor | None],
         max_new_tokens: int,
-    ) -> list[list[int]]:
-        """Greedy answers to prompts: each one's new ids, up to and without the end token."""
+        at_once: int,
+    ) -> list[Generated]:
+        """Greedy answers to at most ``at_once`` prompts.
+
+        Where a family can, an answer depends on ``at_once`` but on no other prompt, in any arithmetic.
+        """

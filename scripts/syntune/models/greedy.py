@@ -1,10 +1,11 @@
 """Greedy answers to a batch of prompts, the same whatever else is in the batch."""
 
+from typing import Any
+
 import torch
 
 from syntune.models.checkpoints import Loaded
-from syntune.models.family import Row
-from syntune.models.margins import watch_margins
+from syntune.models.family import Generated, Row
 
 IMAGES_AT_ONCE = 8
 """Images that the towers see at a time: enough to keep a GPU busy, and their activations fit it."""
@@ -18,26 +19,33 @@ def encode_images(loaded: Loaded, rows: list[Row]) -> list[Features]:
     return [features for part in parts for features in loaded.family.encode_images(loaded.model, part)]
 
 
-def greedy_answers(loaded: Loaded, rows: list[Row], features: list[Features], max_new_tokens: int) -> list[list[int]]:
-    """The new ids of each row, up to and without the end token; so many as ``max_new_tokens`` mean that it was cut.
+def greedy_answers(
+    loaded: Loaded, rows: list[Row], features: list[Features], max_new_tokens: int, at_once: int
+) -> list[Generated]:
+    """The answers to at most ``at_once`` rows; so many ids as ``max_new_tokens`` mean that one was cut.
 
-    In float32 an answer depends on nothing but the prompt: one with a choice so close that rounding, which differs with
-    the batch, may have decided it is answered again, alone. In bfloat16 such choices are left as they are.
+    In float32 an answer depends on nothing but the prompt: a near tie is answered again, alone, and is none any more.
+    In bfloat16, where they are too many for that, it may depend on more, and says so.
     """
 
-    def generate(rows: list[Row], features: list[Features]) -> list[list[int]]:
-        return loaded.family.generate(loaded.model, loaded.processor, rows, features, max_new_tokens)
+    def generate(rows: list[Row], features: list[Features]) -> list[Generated]:
+        return loaded.family.generate(loaded.model, loaded.processor, rows, features, max_new_tokens, at_once)
 
-    if loaded.model.dtype != torch.float32:
-        return generate(rows, features)
-    with watch_margins(loaded.model) as margins:
-        answers = generate(rows, features)
-    for place in margins.unsure(answers):
-        row = [rows[place]]
-        answers[place] = generate(row, encode_images(loaded, row))[0]
+    answers = generate(rows, features)
+    if loaded.model.dtype == torch.float32:
+        for place, answer in enumerate(answers):
+            if answer.near_tie:
+                row = [rows[place]]
+                (alone,) = generate(row, encode_images(loaded, row))
+                answers[place] = Generated(alone.ids, near_tie=False)
     return answers
 
 
-def narrowed(row: Row, dtype: torch.dtype) -> Row:
-    """A row with its pixels in the model's own type: half as much to move to a GPU."""
-    return {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in row.items()}
+def narrowed(row: Row, model: Any) -> Row:
+    """A row with its pixels in the model's own type and, for one on a GPU, where that can fetch them by itself."""
+
+    def narrow(pixels: torch.Tensor) -> torch.Tensor:
+        pixels = pixels.to(model.dtype)
+        return pixels.pin_memory() if model.device.type == "cuda" else pixels
+
+    return {name: narrow(tensor) if tensor.is_floating_point() else tensor for name, tensor in row.items()}

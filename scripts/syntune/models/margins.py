@@ -1,4 +1,4 @@
-"""How close a greedy choice was: the distance of the two largest logits, at each step of a generation."""
+"""Greedy choices, and how close they were: rounding, which differs with the batch, may decide a near tie."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,31 +9,46 @@ from torch import nn
 ROUNDING = 1e-3
 """Two logits may change places by float32 rounding if they are nearer than this; a hundred times what is usual."""
 
+COARSE_ROUNDING = 2**-6
+"""And by bfloat16 rounding if they are nearer than this share of the larger: two to four steps between its numbers."""
 
-class Margins:
-    """The margins of a batch."""
+
+def choose(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The greedy choice and whether it is a near tie, both [rows]; of logits [rows, vocabulary], which are changed."""
+    best, ids = logits.max(dim=-1)
+    second = logits.scatter_(1, ids[:, None], -torch.inf).amax(dim=-1)
+    return ids, _is_near_tie(best, second)
+
+
+class Choices:
+    """The choices of a batch, one after another."""
 
     def __init__(self) -> None:
         self._steps: list[torch.Tensor] = []
 
     def add(self, logits: torch.Tensor) -> None:
         """Take the logits [rows, vocabulary] of one step."""
-        best = logits.float().topk(2).values
-        self._steps.append(best[:, 0] - best[:, 1])
+        self._steps.append(_is_near_tie(*logits.topk(2).values.unbind(-1)))
 
-    def unsure(self, answers: Sequence[Sequence[int]]) -> list[int]:
-        """The rows with a choice that rounding may have decided; each one's new ids say how many choices it had."""
-        margins = torch.stack(self._steps, dim=1)
+    def near_ties(self, answers: Sequence[Sequence[int]]) -> list[bool]:
+        """Whether each row had a near tie; its answer's ids, without the end's, say how many choices it had."""
+        near_ties = torch.stack(self._steps, dim=1)
         # one more than the ids: the choice of the end
-        return [row for row, ids in enumerate(answers) if (margins[row, : len(ids) + 1] < ROUNDING).any()]
+        return [bool(near_ties[row, : len(ids) + 1].any()) for row, ids in enumerate(answers)]
 
 
 @contextmanager
-def watch_margins(model: nn.Module) -> Iterator[Margins]:
-    """Collect the margins of one generation of ``model``, whose outputs have ``logits``."""
-    margins = Margins()
-    hook = model.register_forward_hook(lambda module, inputs, output: margins.add(output.logits[:, -1]))
+def watch_choices(model: nn.Module) -> Iterator[Choices]:
+    """Collect the choices of one generation of ``model``, whose outputs have ``logits``."""
+    choices = Choices()
+    hook = model.register_forward_hook(lambda module, inputs, output: choices.add(output.logits[:, -1]))
     try:
-        yield margins
+        yield choices
     finally:
         hook.remove()
+
+
+def _is_near_tie(best: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Whether rounding may have decided between the two largest logits, by their type."""
+    apart = best.float() - second.float()
+    return apart < (ROUNDING if best.dtype == torch.float32 else COARSE_ROUNDING * best.float().abs())

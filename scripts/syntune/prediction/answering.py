@@ -12,8 +12,11 @@ from syntune.benchmarks.protocol import Question
 from syntune.errors import UserError
 from syntune.models.checkpoints import Loaded
 from syntune.models.family import Row
-from syntune.models.greedy import Features, encode_images, greedy_answers, narrowed
+from syntune.models.greedy import IMAGES_AT_ONCE, Features, encode_images, greedy_answers, narrowed
 from syntune.prediction.plan import AnsweredQuestion, GeneratedAnswer, HashedQuestion
+
+EncodedGroup = tuple[Sequence[HashedQuestion], list[Row]]
+"""Questions about an image, and each one's model inputs."""
 
 
 class Answerer:
@@ -45,19 +48,26 @@ class Answerer:
         Raises:
             UserError: an image is unreadable or a prompt is too long; the message names the question.
         """
-        features: dict[str, Features] = {}
-        for batch in in_batches(self._encoded(groups, ahead=batch_size), batch_size):
-            fresh = {asked.image: row for asked, row in batch if asked.image not in features}
-            features |= dict(zip(fresh, encode_images(self.loaded, list(fresh.values())), strict=True))
-            rows = [row for _, row in batch]
-            answers = self._generate(rows, [features[asked.image] for asked, _ in batch])
-            yield [(asked, answer) for (asked, _), answer in zip(batch, answers, strict=True)]
-            # the next batch may begin with more questions about the last image
-            last = batch[-1][0].image
-            features = {last: features[last]}
+        rows = self._with_features(self._encoded(groups, ahead=max(batch_size, IMAGES_AT_ONCE)))
+        for batch in in_batches(rows, batch_size):
+            asked, *given = map(list, zip(*batch, strict=True))
+            generated = greedy_answers(self.loaded, *given, self.max_new_tokens, batch_size)
+            texts = [self.loaded.processor.decode(each.ids) for each in generated]
+            answers = (
+                GeneratedAnswer(text, len(each.ids), each.near_tie) for text, each in zip(texts, generated, strict=True)
+            )
+            yield list(zip(asked, answers, strict=True))
 
-    def _encoded(self, groups: Sequence[Sequence[HashedQuestion]], ahead: int) -> Iterator[tuple[HashedQuestion, Row]]:
-        """The questions with their model inputs, made by other threads for ``ahead`` images in advance."""
+    def _with_features(self, encoded: Iterator[EncodedGroup]) -> Iterator[tuple[HashedQuestion, Row, Features]]:
+        """The questions with what the model made of their images; several images go through it at a time."""
+        for groups in in_batches(encoded, IMAGES_AT_ONCE):
+            features = encode_images(self.loaded, [rows[0] for _, rows in groups])
+            for (group, rows), of_image in zip(groups, features, strict=True):
+                for asked, row in zip(group, rows, strict=True):
+                    yield asked, row, of_image
+
+    def _encoded(self, groups: Sequence[Sequence[HashedQuestion]], ahead: int) -> Iterator[EncodedGroup]:
+        """Questions about an image with their model inputs, made by other threads for ``ahead`` images in advance."""
         with ThreadPoolExecutor(self.threads) as pool:
             waiting, left = deque(), iter(groups)
             try:
@@ -67,7 +77,7 @@ class Answerer:
                     if not waiting:
                         return
                     group, rows = waiting.popleft()
-                    yield from zip(group, rows.result(), strict=True)
+                    yield group, rows.result()
             finally:
                 for _, rows in waiting:
                     rows.cancel()
@@ -79,13 +89,8 @@ class Answerer:
             question = asked.question
             try:
                 image = image or self.open_image(question)
-                row = self.loaded.processor.encode_prompt(question.prompt, [image])
+                row = self.loaded.processor.encode_prompt(question.prompt, [image], like=rows[0] if rows else None)
             except UserError as error:
                 raise UserError(f"question {question.id}: {error}") from error
-            rows.append(narrowed(row, self.loaded.model.dtype))
+            rows.append(narrowed(row, self.loaded.model))
         return rows
-
-    def _generate(self, rows: list[Row], features: list[Features]) -> list[GeneratedAnswer]:
-        """The answers to a batch."""
-        answers = greedy_answers(self.loaded, rows, features, self.max_new_tokens)
-        return [GeneratedAnswer(self.loaded.processor.decode(ids), len(ids)) for ids in answers]

@@ -35,7 +35,7 @@ def ask(
     Raises:
         UserError: there is no such run, it is not trained, or the picture cannot be used.
     """
-    folders, settings = find_run(config, run)
+    folders, settings, batch_size = find_run(config, run)
     image = open_image(read_image(picture), str(picture), pixels=settings.pixels())
     device, dtype = choose_device(min(settings.gpus, 1) if gpus is None else gpus, settings.threads)
     answerer = Answerer(load_chain(folders, dtype, device), max_new_tokens, lambda _: image, settings.threads)
@@ -43,14 +43,14 @@ def ask(
     groups = by_image(hash_images(asked, settings.pixels()))
     answers = {
         hashed.question.id: answer.text
-        for batch in answerer.answer(groups, batch_size=len(asked))
+        for batch in answerer.answer(groups, batch_size)
         for hashed, answer in batch
     }
     return [answers[question.id] for question in asked]
 
 
-def find_run(config: str, run: str) -> tuple[list[Path], RunSettings]:
-    """The folders of the checkpoints that answer for a run, and its settings.
+def find_run(config: str, run: str) -> tuple[list[Path], RunSettings, int]:
+    """The folders of the checkpoints that answer for a run, its settings, and how many questions it is asked at a time.
 
     Raises:
         UserError: the config cannot be read, has no such run, or a checkpoint of the run is not there yet.
@@ -69,4 +69,4 @@ def find_run(config: str, run: str) -> tuple[list[Path], RunSettings]:
             call = f"snakemake {manifest} --cores all{'' if config == 'config.yaml' else f' --configfile {config}'}"
             raise UserError(f"{config}: run '{run}' cannot answer yet: {folder} is not made; make it: {call}")
         folders.append(folder)
-    return folders, settings.runs[run]
+    return folders, settings.runs[run], settings.prediction.batch_size

@@ -41,7 +41,7 @@ class AnswerCache:
 
     def add(self, answers: Iterable[AnsweredQuestion]) -> None:
         """Keep answers; when this returns they are on the disk."""
-        self._store.add({_key(asked): [answer.text, answer.tokens] for asked, answer in answers})
+        self._store.add({_key(asked): [answer.text, answer.tokens, answer.near_tie] for asked, answer in answers})
 
 
 def _key(asked: HashedQuestion) -> str:

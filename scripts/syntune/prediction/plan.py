@@ -1,6 +1,7 @@
 """What is asked, in which order, and by which job."""
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from syntune.benchmarks.protocol import Question
@@ -27,27 +28,39 @@ class HashedQuestion:
 
 @dataclass(frozen=True)
 class GeneratedAnswer:
-    """What the model wrote: its text without control tokens, and its length in tokens."""
+    """What the model wrote.
+
+    Attributes:
+        text: without control tokens.
+        tokens: its length.
+        near_tie: whether rounding may have decided one of them, or the end.
+    """
 
     text: str
     tokens: int
+    near_tie: bool = False
 
 
 AnsweredQuestion = tuple[HashedQuestion, GeneratedAnswer]
 
 
-def hash_images(questions: Sequence[Question], pixels: PixelSettings = AS_VIEWERS) -> list[HashedQuestion]:
-    """The questions with the hashes of their images; each file is read once."""
-    images: dict[object, tuple[str, tuple[tuple[str, str], ...]]] = {}
-    for question in questions:
-        if question.image not in images:
-            content = question.image_bytes()
-            matters = {
-                "orientation": orientation_of(content) != UPRIGHT,
-                "transparency": has_transparent_pixels(content),
-            }
-            seen = tuple((name, getattr(pixels, name)) for name, does in matters.items() if does)
-            images[question.image] = sha256_bytes(content), seen
+def hash_images(
+    questions: Sequence[Question], pixels: PixelSettings = AS_VIEWERS, threads: int = 1
+) -> list[HashedQuestion]:
+    """The questions with the hashes of their images; each file is read once, ``threads`` of them at a time."""
+
+    def look_at(question: Question) -> tuple[str, tuple[tuple[str, str], ...]]:
+        content = question.image_bytes()
+        matters = {
+            "orientation": orientation_of(content) != UPRIGHT,
+            "transparency": has_transparent_pixels(content),
+        }
+        seen = tuple((name, getattr(pixels, name)) for name, does in matters.items() if does)
+        return sha256_bytes(content), seen
+
+    about = {question.image: question for question in reversed(questions)}
+    with ThreadPoolExecutor(threads) as pool:
+        images = dict(zip(about, pool.map(look_at, about.values()), strict=True))
     return [HashedQuestion(question, *images[question.image]) for question in questions]
 
 

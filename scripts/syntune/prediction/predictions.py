@@ -65,14 +65,17 @@ def predict(
     content = chain_content(checkpoints, manifests)
     questions = protocol.questions()
     protocol.check_images(questions)
-    every = hash_images(questions, pixels)
+    every = hash_images(questions, pixels, threads)
     asked = of_slice(every, slice_index, settings.slices)
     decoding = protocol.decoding() | {"dtype": dtype_name(dtype)}
-    with AnswerCache(cache, {"model": content, "engine": engine_content(), "decoding": decoding}) as answers:
+    way = {"model": content, "engine": engine_content(), "decoding": decoding}
+    if dtype != torch.float32:
+        way["batch_size"] = settings.batch_size  # the shape of the work decides the rounding
+    with AnswerCache(cache, way) as answers:
         waiting = [question for question in asked if answers.get(question) is None]
         logger.info("%s: %d questions, %d of them answered before", name, len(asked), len(asked) - len(waiting))
         if waiting:
-            loaded = load_chain(checkpoints, dtype, device)
+            loaded = load_chain(checkpoints, dtype, device, checked=True)  # by chain_content
             open_image = partial(protocol.open_image, pixels=pixels)
             answerer = Answerer(loaded, decoding["max_new_tokens"], open_image, threads)
             with Progress(name, len(waiting), "questions") as progress:
@@ -92,6 +95,7 @@ def _line(hashed: HashedQuestion, answer: GeneratedAnswer, shared: dict[str, Any
         text=answer.text,
         tokens=answer.tokens,
         **shared,
+        **({"near_tie": True} if answer.near_tie else {}),
         **dict(hashed.seen),
     )
 

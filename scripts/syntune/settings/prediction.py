@@ -12,7 +12,7 @@ class PredictionSettings(Strict):
         default=8,
         ge=1,
         description="questions answered at a time; perf/predict_speed.py shows what a size takes and gives. On a CPU "
-        "answers do not depend on it; on a GPU, in bfloat16, some may",
+        "answers do not depend on it; on a GPU, in bfloat16, near ties may",
     )
     slices: int = Field(
         default=1,

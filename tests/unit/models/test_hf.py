@@ -220,8 +220,8 @@ def test_answers_do_not_depend_on_the_batch(folder, family, processor, model):
     questions = [("What?", [RED]), ("Which of the two colours is it?", [TALL]), ("No image.", []), ("Is it?", [RED])]
     rows = [processor.encode_prompt(*question) for question in (questions * 2)]
     rows[5] = processor.encode_prompt("Is <image> like <image>?", [TALL, RED])
-    together = family.generate(model, processor, rows, [None] * 8, 8)
-    alone = [answer for row in rows for answer in family.generate(model, processor, [row], [None], 8)]
+    together = [each.ids for each in family.generate(model, processor, rows, [None] * 8, 8, at_once=8)]
+    alone = [each.ids for row in rows for each in family.generate(model, processor, [row], [None], 8, at_once=8)]
     assert together == alone
     assert len({tuple(answer) for answer in together}) > 2  # the questions do matter
     assert all(not set(answer) & set(processor.end_ids) for answer in together)
@@ -230,10 +230,10 @@ def test_answers_do_not_depend_on_the_batch(folder, family, processor, model):
 def test_greedy_whatever_the_checkpoint_says(family, processor, model):
     """Each token is the likeliest one after those before it."""
     row = processor.encode_prompt("What?", [RED])
-    (answer,) = family.generate(model, processor, [row], [None], 6)
-    for index, token in enumerate(answer):
+    (answer,) = family.generate(model, processor, [row], [None], 6, at_once=1)
+    for index, token in enumerate(answer.ids):
         longer = dict(row)
-        for name, value in {"input_ids": answer[:index], "attention_mask": [1] * index}.items():
+        for name, value in {"input_ids": answer.ids[:index], "attention_mask": [1] * index}.items():
             longer[name] = torch.cat([row[name], torch.tensor(value, dtype=torch.long)])
         for name in {"token_type_ids", "mm_token_type_ids"} & row.keys():
             kind = int(name == "token_type_ids")

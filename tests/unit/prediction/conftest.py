@@ -130,10 +130,12 @@ def mmbench(tmp_path) -> Protocol:
 
 @pytest.fixture
 def answer(checkpoints, tmp_path) -> Callable[..., list[dict]]:
-    """Predict on the CPU in float32 and return the lines; each call has a cache of its own unless one is given."""
+    """Predict on the CPU and return the lines; each call has a cache of its own unless one is given."""
     calls = []
 
-    def run(protocol, folders=None, cache=None, slice_index=0, pixels=AS_VIEWERS, **settings) -> list[dict]:
+    def run(
+        protocol, folders=None, cache=None, slice_index=0, pixels=AS_VIEWERS, dtype=torch.float32, **settings
+    ) -> list[dict]:
         folders = folders or checkpoints
         calls.append(folders)
         output = tmp_path / "out" / f"{len(calls)}.jsonl"
@@ -144,7 +146,7 @@ def answer(checkpoints, tmp_path) -> Callable[..., list[dict]]:
             checkpoints=folders,
             manifests=[folder.with_name(folder.name + ".manifest.json") for folder in folders],
             device=torch.device("cpu"),
-            dtype=torch.float32,
+            dtype=dtype,
             threads=3,
             slice_index=slice_index,
             cache=cache or tmp_path / f"cache{len(calls)}",

@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
+from syntune.artifacts.predictions import Prediction
 from syntune.benchmarks.predictions import read_predictions
 from syntune.benchmarks.protocol import Question
+from syntune.benchmarks.scoring import score_run
 from syntune.errors import UserError
 from syntune.models.mgm.modeling_mgm import MgmForConditionalGeneration
 from syntune.prediction.gathering import gather
@@ -108,3 +111,16 @@ def test_what_cannot_be_answered_is_named(answer, textvqa, checkpoints, tmp_path
     (images / "i1.jpg").unlink()
     with pytest.raises(UserError, match="1 of 5 images are missing .*i1.jpg"):
         answer(textvqa)
+
+
+def test_near_ties_are_told_in_bfloat16_and_asked_again_in_float32(answer, textvqa, monkeypatch):
+    alone = answer(textvqa, batch_size=1)
+    monkeypatch.setattr("syntune.models.margins.ROUNDING", 1e3)  # every choice is one
+    assert answer(textvqa, batch_size=4) == alone
+    monkeypatch.setattr("syntune.models.margins.COARSE_ROUNDING", 1e3)
+    coarse = answer(textvqa, batch_size=4, dtype=torch.bfloat16)
+    assert [line.get("near_tie") for line in coarse] == [True] * 11
+    monkeypatch.setattr("syntune.models.margins.COARSE_ROUNDING", 0.0)
+    assert all("near_tie" not in line for line in answer(textvqa, batch_size=4, dtype=torch.bfloat16))
+    score = score_run("run", textvqa, textvqa.questions(), [Prediction(**line) for line in coarse])
+    assert score.breakdown["questions"] == {"near tie: rounding may have decided the answer": 11}

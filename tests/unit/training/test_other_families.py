@@ -55,5 +55,5 @@ def test_a_model_is_prepared_trained_and_asked(kind, job, tmp_path):
         < as_its_card_says(run.checkpoint, load_chain([base], torch.float32))
     )
     prompt = loaded.processor.encode_prompt("What color?", [Image.new("RGB", (40, 40), "red")])
-    (answer,) = loaded.family.generate(loaded.model.eval(), loaded.processor, [prompt], [None], 3)
-    assert 0 < len(answer) <= 3
+    (answer,) = loaded.family.generate(loaded.model.eval(), loaded.processor, [prompt], [None], 3, at_once=1)
+    assert 0 < len(answer.ids) <= 3

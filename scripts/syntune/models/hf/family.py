@@ -15,10 +15,11 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from syntune.errors import UserError, one_line
 from syntune.models.adapter_targets import PEFT_PREFIX
 from syntune.models.cross_entropy import IGNORED
-from syntune.models.family import Row
+from syntune.models.family import Generated, Row
 from syntune.models.full_checkpoints import load_full
 from syntune.models.hf.loading import load_config
 from syntune.models.hf.processing import HfProcessor
+from syntune.models.margins import watch_choices
 
 _ATTENTIONS = {"auto": None, "sdpa": "sdpa", "eager": "eager", "flash-attn": "flash_attention_2"}
 """The setting's names, and transformers'."""
@@ -160,8 +161,9 @@ class HfFamily:
         rows: list[Row],
         features: list[torch.Tensor | None],
         max_new_tokens: int,
-    ) -> list[list[int]]:
-        """Greedy answers to prompts: each one's new ids, up to and without the end token."""
+        at_once: int,
+    ) -> list[Generated]:
+        """Greedy answers to prompts; rounding depends on which prompts they are."""
         batch = processor.collate(rows, padding_side="left")
         # a checkpoint's own generation config may sample or punish repetition: neither belongs in a benchmark
         greedy = GenerationConfig(
@@ -173,12 +175,13 @@ class HfFamily:
             eos_token_id=processor.end_ids,
             pad_token_id=processor.pad_id,
         )
-        with torch.inference_mode():
+        with torch.inference_mode(), watch_choices(model) as choices:
             ids = model.generate(
                 **{name: tensor.to(model.device) for name, tensor in batch.items()}, generation_config=greedy
             )
         new = ids[:, batch["input_ids"].shape[1] :].tolist()
-        return [_until(answer, set(processor.end_ids)) for answer in new]
+        answers = [_until(answer, set(processor.end_ids)) for answer in new]
+        return [Generated(*answer) for answer in zip(answers, choices.near_ties(answers), strict=True)]
 
     def _language_model(self, model: nn.Module) -> nn.Module:
         """The model's language model."""

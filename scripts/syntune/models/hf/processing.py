@@ -79,12 +79,13 @@ class HfProcessor:
         """
         return self._cut(*self._labelled(messages, images))
 
-    def encode_prompt(self, question: str, images: Sequence[Image.Image]) -> Row:
+    def encode_prompt(self, question: str, images: Sequence[Image.Image], like: Row | None = None) -> Row:
         """A question to be answered.
 
         Args:
             question: the user's turn; without ``<image>`` in it, its images stand at the front.
             images: the question's images.
+            like: not used: text and images go through such a processor together.
 
         Returns:
             ``input_ids`` [L] and the processor's other tensors, as :meth:`encode_conversation`.

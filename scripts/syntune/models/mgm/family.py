@@ -8,13 +8,15 @@ from torch import nn
 
 from syntune.models.adapter_targets import PEFT_PREFIX
 from syntune.models.attention import choose_attention
-from syntune.models.family import Row
+from syntune.models.family import Generated, Row
 from syntune.models.full_checkpoints import load_full
+from syntune.models.margins import watch_choices
 from syntune.models.mgm.assembly import Assembly, write_assembly
 from syntune.models.mgm.compiled_towers import speed_up_towers
+from syntune.models.mgm.continuation import Continuation
 from syntune.models.mgm.modeling_mgm import LORA_TARGETS, MgmForConditionalGeneration
 from syntune.models.mgm.packing import pack_in_training
-from syntune.models.mgm.prefix import encode_prefixes, generate_after
+from syntune.models.mgm.prefix import PrefixEncoder, after_image
 from syntune.models.mgm.processing_mgm import MgmProcessor
 from syntune.models.mgm.reference_checkpoints import read_reference_config
 from syntune.models.mgm.reference_names import from_reference_name, to_reference_name
@@ -97,7 +99,9 @@ class MgmFamily:
         """
         if any(len(row["images"]) != 1 for row in rows):
             return [None] * len(rows)
-        return encode_prefixes(model, rows)
+        if getattr(model, "prefix_encoder", None) is None:
+            model.prefix_encoder = PrefixEncoder(model)
+        return model.prefix_encoder.encode(rows)
 
     def generate(
         self,
@@ -106,12 +110,24 @@ class MgmFamily:
         rows: list[Row],
         features: list[torch.Tensor | None],
         max_new_tokens: int,
-    ) -> list[list[int]]:
-        """Greedy answers to prompts: each one's new ids, up to and without the end token."""
+        at_once: int,
+    ) -> list[Generated]:
+        """Greedy answers to prompts. On a GPU, those to prompts about one image depend on no other prompt."""
         if any(prefix is None for prefix in features):
             batch = {name: tensor.to(model.device) for name, tensor in processor.collate(rows, "left").items()}
-            new = model.generate(**batch, max_new_tokens=max_new_tokens, do_sample=False)
+            with watch_choices(model) as choices:
+                new = model.generate(**batch, max_new_tokens=max_new_tokens, do_sample=False).tolist()
+            answers = [_until_end(model, ids) for ids in new]
+            near_ties = choices.near_ties(answers)
         else:
-            new = generate_after(model, rows, features, max_new_tokens)
-        end = model.config.text_config.eos_token_id
-        return [ids[: ids.index(end)] if end in ids else ids for ids in new.tolist()]
+            if getattr(model, "continuation", None) is None or model.continuation.rows != at_once:
+                model.continuation = Continuation(model, at_once)
+            new, near_ties = model.continuation.answer(features, list(map(after_image, rows)), max_new_tokens)
+            answers = [_until_end(model, ids) for ids in new]
+        return [Generated(*answer) for answer in zip(answers, near_ties, strict=True)]
+
+
+def _until_end(model: MgmForConditionalGeneration, ids: list[int]) -> list[int]:
+    """``ids`` up to and without the end token."""
+    end = model.config.text_config.eos_token_id
+    return ids[: ids.index(end)] if end in ids else ids

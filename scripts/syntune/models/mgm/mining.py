@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from syntune.models.mgm.triton_use import in_triton
+
 
 class PatchInfoMining(nn.Module):
     """Single-head attention of every patch over the positions of its own window.
@@ -47,7 +49,7 @@ class PatchInfoMining(nn.Module):
         """
         query = self.query_projection(self.query_norm(patches))
         query = (query @ self.key_projection.weight) * self.key_norm.weight / patches.shape[-1] ** 0.5
-        if self.training and _in_triton(query, aux_stages):
+        if _fits_kernel(query, aux_stages) and (self.training or in_triton(query)):
             from syntune.models.mgm import vision_kernels
 
             pooled = vision_kernels.mine(query, aux_stages, self.key_norm.eps)
@@ -74,7 +76,7 @@ def mine_in_torch(query: torch.Tensor, stages: Sequence[torch.Tensor], epsilon: 
     return (weights.unsqueeze(-2) @ windows).squeeze(-2)
 
 
-def _in_triton(query: torch.Tensor, stages: Sequence[torch.Tensor]) -> bool:
+def _fits_kernel(query: torch.Tensor, stages: Sequence[torch.Tensor]) -> bool:
     """Whether the kernel, which resizes as it reads, can do it: frozen half-precision stages on a GPU."""
     sides = [stage.shape[-1] for stage in stages]
     window = sides[0] // round(query.shape[1] ** 0.5)

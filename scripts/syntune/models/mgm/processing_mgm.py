@@ -118,12 +118,15 @@ class MgmProcessor:
             **self.image_processor(images[: text.ids.count(IMAGE_TOKEN)]),
         }
 
-    def encode_prompt(self, question: str, images: list[Image.Image]) -> dict[str, torch.Tensor]:
+    def encode_prompt(
+        self, question: str, images: list[Image.Image], like: dict[str, torch.Tensor] | None = None
+    ) -> dict[str, torch.Tensor]:
         """A question to be answered.
 
         Args:
             question: the user's turn; its images stand at the front, whether it holds ``<image>`` or not.
             images: the question's images.
+            like: what this gave for another question about the same images, whose tensors are taken.
 
         Returns:
             ``input_ids`` [L], ``images`` and ``images_aux``, as :meth:`encode_conversation`.
@@ -140,7 +143,8 @@ class MgmProcessor:
             raise UserError(f"the prompt is longer than {self.max_length} tokens: {question[:60]!r}...")
         if ids.count(IMAGE_TOKEN) != len(images):
             raise UserError(f"{ids.count(IMAGE_TOKEN)} {IMAGE_MARK} marks, but {len(images)} images")
-        return {"input_ids": torch.tensor(ids), **self.image_processor(images)}
+        pixels = self.image_processor(images) if like is None else like
+        return {**pixels, "input_ids": torch.tensor(ids)}
 
     def collate(self, rows: list[dict[str, torch.Tensor]], padding_side: str = "right") -> dict[str, torch.Tensor]:
         """A batch of encoded rows.

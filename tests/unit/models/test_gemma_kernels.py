@@ -1,0 +1,50 @@
+"""Gemma's kernels against transformers' modules: on a GPU, or in Triton's interpreter where there is none."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+pytest.importorskip("triton", reason="Triton, which PyTorch's CPU builds lack, is not in this environment")
+
+from transformers.models.gemma.modeling_gemma import GemmaRMSNorm  # noqa: E402
+
+from syntune.models.mgm import gemma_kernels  # noqa: E402
+
+ON_GPU = torch.cuda.is_available()
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+DEVICE = "cuda" if ON_GPU else "cpu"
+
+runs_kernels = pytest.mark.skipif(not (ON_GPU or INTERPRETED), reason="run in a process of their own, below")
+
+
+@pytest.mark.skipif(ON_GPU or INTERPRETED, reason="the kernels run in this process")
+def test_in_tritons_interpreter():
+    """Triton must be told of its interpreter before anything imports it."""
+    command = [sys.executable, "-m", "pytest", __file__, "-k", "not interpreter"]
+    environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "4 passed" in done.stdout
+
+
+@runs_kernels
+@pytest.mark.parametrize("shape", [(2, 3, 96), (5, 128)])
+def test_the_norm_is_gemmas(shape):
+    generator = torch.Generator().manual_seed(0)
+    norm = GemmaRMSNorm(shape[-1]).to(DEVICE)
+    norm.weight.data = torch.randn(shape[-1], generator=generator).to(DEVICE)
+    x = (3 * torch.randn(shape, generator=generator)).to(DEVICE)
+    torch.testing.assert_close(gemma_kernels.rms_norm(x, norm.weight, norm.eps), norm(x), rtol=1e-5, atol=1e-5)
+
+
+@runs_kernels
+@pytest.mark.parametrize("tanh", [True, False])
+def test_gelu_times_up(tanh):
+    generator = torch.Generator().manual_seed(1)
+    gate, up = (8 * torch.randn(7, 331, generator=generator).to(DEVICE) for _ in range(2))
+    gate[0, :3] = torch.tensor([-90.0, 90.0, 0.0])
+    wanted = torch.nn.functional.gelu(gate, approximate="tanh" if tanh else "none") * up
+    torch.testing.assert_close(gemma_kernels.geglu(gate, up, tanh), wanted, rtol=1e-4, atol=1e-4)
