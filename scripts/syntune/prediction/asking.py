@@ -42,9 +42,7 @@ def ask(
     asked = [Question(index, text, picture) for index, text in enumerate(questions)]
     groups = by_image(hash_images(asked, settings.pixels()))
     answers = {
-        hashed.question.id: answer.text
-        for batch in answerer.answer(groups, batch_size)
-        for hashed, answer in batch
+        hashed.question.id: answer.text for batch in answerer.answer(groups, batch_size) for hashed, answer in batch
     }
     return [answers[question.id] for question in asked]
 
