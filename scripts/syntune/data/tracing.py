@@ -201,8 +201,8 @@ def told(story: Story) -> str:
 
 
 def _event(entry: dict[str, Any]) -> str:
-    """An entry of the lineage on one line."""
-    score = f", {entry['score']} {formats.number(entry['value'])}" if entry["score"] else ""
+    """An entry of the lineage on one line; a score has the digits of its limit, to which it may be close."""
+    score = f", {entry['score']} {entry['value']:.6g}" if entry["score"] else ""
     limit = f" ({entry['limit']})" if entry["limit"] else ""
     return f"  {entry['operator']}: {entry['event']} {entry['row_id']}{score}{limit}"
 

@@ -59,7 +59,7 @@ def made(ingested):
 def test_a_seed_row_that_was_dropped(made):
     text = told(trace_row("d", "r2", RESULTS))
     assert "[[human]]: Q2?" in text and "image seed/2.png" in text
-    assert "image_text_similarity_filter: dropped r2, image_text_similarity 0.213 (min_score 0.28 (25%))" in text
+    assert "image_text_similarity_filter: dropped r2, image_text_similarity 0.2134 (min_score 0.28 (25%))" in text
     assert text.endswith("0 rows in the shards")
 
 
