@@ -3,28 +3,19 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from syntune.artifacts.manifests import part_files
 from syntune.data.conversations import fault_of, pair_turns, to_messages
 from syntune.data.ordering import key_hash
-
-
-class Candidate(NamedTuple):
-    """A row that a model can learn from; those with the lowest ``rank`` are taken first."""
-
-    rank: str
-    id: str
-    seed_id: str
-    file: Path
-    offset: int
+from syntune.data.row_table import Place
 
 
 def candidates(
     manifest: Path, drop: Callable[[str, str, str], None], prefix: str = ""
-) -> Iterator[tuple[Candidate, list[str]]]:
+) -> Iterator[tuple[Place, list[str]]]:
     """Yield the rows of a manifest's parts that a model can learn from, each with the hashes of its images.
 
+    They are ordered by a hash of their ids, and the first of them are taken first.
     ``drop`` is told of the others: the reason, the seed row's id, and the row's with ``prefix`` in front.
     """
     for file in part_files(manifest):
@@ -38,6 +29,5 @@ def candidates(
                 if fault:
                     drop(fault, seed_id, prefix + row["id"])
                 else:
-                    found = Candidate(key_hash("keep", row["id"]), row["id"], seed_id, file, offset)
-                    yield found, row["image_sha256"]
+                    yield Place(key_hash("keep", row["id"]), row["id"], seed_id, file, offset), row["image_sha256"]
                 offset += len(line)

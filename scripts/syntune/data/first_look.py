@@ -8,7 +8,7 @@ from syntune.data.conversations import Message, fault_of, trained_messages
 from syntune.data.faults import counted
 from syntune.data.formats.front import read_records
 from syntune.data.formats.records import Fault, Record
-from syntune.data.ids import Ids
+from syntune.data.ids import own_id
 from syntune.errors import UserError
 from syntune.files import sha256_bytes
 from syntune.formats import count, words
@@ -113,7 +113,7 @@ def _pictures(record: Record, seed: SeedSettings) -> tuple[list[bytes], list[str
 
 def _example(record: Record, contents: list[bytes], shown: list[str]) -> Example:
     """One record as a row of a dataset with the default prompts."""
-    row_id = Ids("number").take(record, [sha256_bytes(content) for content in contents])
+    row_id = own_id(record, [sha256_bytes(content) for content in contents])
     messages, _ = trained_messages(record.text, row_id, DatasetSettings(seed="seed").caption_prompts)
     if fault := fault_of(messages, len(contents)):
         raise UserError(fault)

@@ -4,7 +4,9 @@ A hash of an image file decides, so that no picture is on both sides; text alone
 same bytes are the same picture: one that was saved anew is another.
 """
 
+import sqlite3
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,8 +14,9 @@ from pyarrow.parquet import ParquetFile
 
 from syntune.artifacts.manifests import Manifest, read_manifest
 from syntune.artifacts.shards import shard_files
-from syntune.data.candidates import Candidate, candidates
+from syntune.data.candidates import candidates
 from syntune.data.ordering import key_hash
+from syntune.data.row_table import Place, RowTable
 from syntune.errors import UserError
 from syntune.files import sha256_bytes
 
@@ -30,7 +33,7 @@ class HeldOut:
     images: set[str] = field(default_factory=set)
     seed_rows: set[tuple[str, str]] = field(default_factory=set)
 
-    def holds(self, row: Candidate, images: list[str], seed: str) -> bool:
+    def holds(self, row: Place, images: list[str], seed: str) -> bool:
         """Whether a row is about such an image, or made from the seed row of one that is held out."""
         return (seed, row.seed_id) in self.seed_rows or not self.images.isdisjoint(images)
 
@@ -55,9 +58,14 @@ def read_held_out(manifests: list[Path]) -> HeldOut:
 
 
 def choose_rows(
-    dataset: str, manifest: Path, amount: int | float, limit: int | None, dropped: Counter[str]
-) -> list[Candidate]:
-    """The rows to hold out, in the order of their hashes; ``dropped`` counts the others, by reason.
+    dataset: str,
+    manifest: Path,
+    amount: int | float,
+    limit: int | None,
+    dropped: Counter[str],
+    database: sqlite3.Connection,
+) -> list[Place]:
+    """The rows to hold out; ``dropped`` counts the others, by reason.
 
     The rows of whole images are taken, those with the lowest hashes first, until there are enough: a higher amount
     holds out the same rows and more.
@@ -68,23 +76,27 @@ def choose_rows(
         amount: a number of rows, or a share of those that the dataset would have without it.
         limit: of the dataset.
         dropped: changed.
+        database: for a table of all rows.
 
     Raises:
         UserError: no row would be left to train on.
     """
-    groups: dict[str, list[Candidate]] = {}
-    for row, images in candidates(manifest, lambda reason, *_: dropped.update([reason])):
-        key = min((key_hash("hold out", image) for image in images), default=key_hash("hold out", "text", row.seed_id))
-        groups.setdefault(key, []).append(row)
-    rows = sum(map(len, groups.values()))
+    table = RowTable(database, "by_image", _by_image(manifest, dropped))
+    rows = len(table)
     wanted = amount if isinstance(amount, int) else max(1, round(amount * min(limit or rows, rows)))
-    chosen: list[Candidate] = []
-    for key in sorted(groups):
-        if len(chosen) >= wanted:
+    chosen: list[Place] = []
+    for row in table:
+        if len(chosen) >= wanted and row.order != chosen[-1].order:
             break
-        chosen += sorted(groups[key])
+        chosen.append(row)
     if len(chosen) == rows:
         raise UserError(f"datasets.{dataset}.holdout: {amount} takes all of its {rows} rows; lower it")
-    if rows > len(chosen):
-        dropped[NOT_HELD_OUT] = rows - len(chosen)
+    dropped[NOT_HELD_OUT] = rows - len(chosen)
     return chosen
+
+
+def _by_image(manifest: Path, dropped: Counter[str]) -> Iterator[Place]:
+    """The rows of a manifest by the lowest hash of their images; text alone by that of its seed row's id."""
+    for row, images in candidates(manifest, lambda reason, *_: dropped.update([reason])):
+        hashes = (key_hash("hold out", image) for image in images)
+        yield row._replace(order=min(hashes, default=key_hash("hold out", "text", row.seed_id)))

@@ -11,7 +11,8 @@ from pyarrow.parquet import ParquetFile, ParquetWriter
 from syntune.artifacts.manifests import Part, read_manifest, write_manifest
 from syntune.artifacts.shards import IMAGE_MARK
 from syntune.data.holdout import choose_rows, seed_of
-from syntune.data.mixing import in_order
+from syntune.data.mixing import in_shards
+from syntune.data.scratch import scratch_database
 from syntune.data.shards import write_shard
 from syntune.data.statistics import Statistics
 from syntune.files import atomic_directory
@@ -44,10 +45,11 @@ def write_holdout(name: str, settings: DatasetSettings, rows_manifest: Path, fol
     """
     rows = read_manifest(rows_manifest)
     dropped: Counter[str] = Counter()
-    chosen = choose_rows(name, rows_manifest, settings.holdout, settings.limit, dropped)
     statistics = Statistics()
     with atomic_directory(folder) as made:
-        write_shard(made / SHARD, in_order(chosen), settings.caption_prompts, statistics)
+        with scratch_database(made) as database:
+            chosen = choose_rows(name, rows_manifest, settings.holdout, settings.limit, dropped, database)
+        write_shard(made / SHARD, sorted(map(in_shards, chosen)), settings.caption_prompts, statistics)
         asked = _write_questions(made / SHARD, made / QUESTIONS)
     write_manifest(
         manifest,

@@ -22,6 +22,7 @@ from syntune.data.formats.records import Fault, Record
 from syntune.data.ids import Ids
 from syntune.data.image_cache import Traits
 from syntune.data.image_checks import Checked, ImageChecks
+from syntune.data.scratch import scratch_database
 from syntune.errors import UserError
 from syntune.files import atomic_directory, atomic_file
 from syntune.settings.seeds import SeedSettings
@@ -60,8 +61,9 @@ def ingest_seed(
         with (
             atomic_directory(rows) as folder,
             ImageChecks(cache, limits, folder, rows) as checks,
-            Ids(settings.repeated_ids, folder) as ids,
+            scratch_database(folder) as database,
         ):
+            ids = Ids(settings.repeated_ids, database)
             counts = write_chunks(ingestion.rows(checks, ids), folder, settings.chunks, name)
             if not any(counts):
                 why = f" (dropped: {counted(faults.dropped)})" if faults.dropped else ""

@@ -1,12 +1,13 @@
 """From canonical rows to Parquet shards: images inside, conversations as messages.
 
 A row's id decides everything: which rows a limit keeps, where a row stands, which prompt a caption answers. Two passes
-keep memory bounded: the first remembers where each row lies, the second writes one row group at a time.
+keep memory bounded: the first writes down where each row lies, the second writes one row group at a time.
 """
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from syntune.data.card import write_card
 from syntune.data.conversations import trained_messages
 from syntune.data.dataset_lineage import open_lineage
 from syntune.data.holdout import read_held_out
-from syntune.data.mixing import Place, mix_rows
+from syntune.data.mixing import mix_rows
+from syntune.data.row_table import Place, RowTable
+from syntune.data.scratch import scratch_database
 from syntune.data.statistics import Statistics
 from syntune.errors import UserError
 from syntune.files import atomic_directory, sha256_bytes
@@ -78,29 +81,32 @@ def write_shards(
     manifests = {"rows": read_manifest(rows_manifest), **{f"mix.{key}": read_manifest(mix[key]) for key in mix}}
     holdouts = holdouts or {}
     held_out = read_held_out(list(holdouts.values()))
-    with open_lineage(lineage) as story:
+    with (
+        open_lineage(lineage) as story,
+        atomic_directory(shards) as folder,
+        scratch_database(folder) as database,
+    ):
         for made, path in synthesis_lineage.items():
             story.copy(path, "" if made == name else f"{made}/")
-        mixture = mix_rows(settings, rows_manifest, mix, story, held_out)
+        mixture = mix_rows(settings, rows_manifest, mix, story, database, held_out)
         places, dropped = mixture.places, dict(sorted(story.dropped.items()))
-        if not places:
+        if not len(places):
             why = ", ".join(f"{number} {reason}" for reason, number in story.dropped.most_common())
             raise UserError(f"datasets.{name}: every row was dropped ({why or 'there was none'})")
         if len(places) < settings.shards:
             raise UserError(f"datasets.{name}: {len(places)} rows do not fill {settings.shards} shards; lower shards")
         statistics = Statistics()
-        with atomic_directory(shards) as folder:
-            counts = _write_files(folder, places, settings, statistics)
-            card = write_card(
-                folder,
-                name=name,
-                settings=settings,
-                features=FEATURES,
-                sources=manifests,
-                details=statistics.as_details(),
-                rows=len(places),
-                dropped=dropped,
-            )
+        counts = _write_files(folder, places, settings, statistics)
+        card = write_card(
+            folder,
+            name=name,
+            settings=settings,
+            features=FEATURES,
+            sources=manifests,
+            details=statistics.as_details(),
+            rows=len(places),
+            dropped=dropped,
+        )
     write_manifest(
         manifest,
         stage="shard",
@@ -119,23 +125,22 @@ def write_shards(
     )
 
 
-def _write_files(
-    folder: Path, places: list[Place], settings: DatasetSettings, statistics: Statistics
-) -> dict[str, int]:
+def _write_files(folder: Path, places: RowTable, settings: DatasetSettings, statistics: Statistics) -> dict[str, int]:
     """Write the shards; returns the rows of each by its file's name."""
     counts: dict[str, int] = {}
+    left = iter(places)
     with tqdm(total=len(places), desc="rows", unit="", disable=None) as progress:
         for index in range(settings.shards):
-            part = places[len(places) * index // settings.shards : len(places) * (index + 1) // settings.shards]
+            rows = len(places) * (index + 1) // settings.shards - len(places) * index // settings.shards
             file = f"shard-{index:05d}-of-{settings.shards:05d}.parquet"
-            counts[file] = len(part)
-            write_shard(folder / file, part, settings.caption_prompts, statistics)
-            progress.update(len(part))
-            log.info("%s: %d rows", file, len(part))
+            counts[file] = rows
+            write_shard(folder / file, islice(left, rows), settings.caption_prompts, statistics)
+            progress.update(rows)
+            log.info("%s: %d rows", file, rows)
     return counts
 
 
-def write_shard(path: Path, places: list[Place], prompts: list[str], statistics: Statistics) -> None:
+def write_shard(path: Path, places: Iterable[Place], prompts: list[str], statistics: Statistics) -> None:
     """Write the rows of one shard, a row group at a time; ``prompts`` are for captions."""
     with ParquetWriter(path, FEATURES.arrow_schema, compression="zstd") as writer:
         for group in _groups(_read_row(place, prompts, statistics) for place in places):

@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL import Image
 
+from syntune.data.distinct import DistinctCount
 from syntune.files import canonical_json, sha256_bytes
 from syntune.images import FORMATS
 
@@ -41,7 +42,7 @@ class Histogram:
 
 
 class Statistics:
-    """Counts over the rows of a dataset; in memory are 8-byte hashes of images, rows and answers, no content."""
+    """Counts over the rows of a dataset; in memory are hashes of distinct images, rows and answers, no content."""
 
     def __init__(self) -> None:
         """Nothing counted yet."""
@@ -49,7 +50,6 @@ class Statistics:
         self.image_bytes = 0
         self.answers = 0
         self.words = 0
-        self.duplicates = 0
         self.images_per_row: Counter[str] = Counter()
         self.formats: Counter[str] = Counter()
         self.scripts: Counter[str] = Counter()
@@ -58,19 +58,17 @@ class Statistics:
         self.question_words = Histogram(WORDS)
         self.answer_words = Histogram(WORDS)
         self._images: set[int] = set()
-        self._rows: set[int] = set()
-        self._answers: set[int] = set()
+        self._rows = DistinctCount()
+        self._answers = DistinctCount()
 
     def add(self, messages: list[dict[str, str]], images: list[bytes], hashes: list[str]) -> None:
         """Count a row: its messages, its images' bytes and their SHA-256."""
         self.rows += 1
         self.images_per_row[str(len(images))] += 1
-        key = _short(sha256_bytes(canonical_json([hashes, messages]).encode()))
-        self.duplicates += key in self._rows
-        self._rows.add(key)
+        self._rows.add(sha256_bytes(canonical_json([hashes, messages]).encode()))
         for content, sha256 in zip(images, hashes, strict=True):
             self.image_bytes += len(content)
-            if (image := _short(sha256)) not in self._images:
+            if (image := int(sha256[:16], 16)) not in self._images:
                 self._images.add(image)
                 self._add_image(content)
         for message in messages:
@@ -79,7 +77,7 @@ class Statistics:
                 self.answers += 1
                 self.words += words
                 self.answer_words.add(words)
-                self._answers.add(_short(sha256_bytes(message["content"].encode())))
+                self._answers.add(sha256_bytes(message["content"].encode()))
             else:
                 self.question_words.add(words)
         answers = " ".join(message["content"] for message in messages if message["role"] == "assistant")
@@ -108,7 +106,7 @@ class Statistics:
             "answer_words": self.answer_words.as_details(),
             "question_words": self.question_words.as_details(),
             "scripts": dict(sorted(self.scripts.items())),
-            "duplicate_rows": self.duplicates,
+            "duplicate_rows": self.rows - len(self._rows),
             "turns_left_out": dict(sorted(self.left_out.items())),
         }
 
@@ -130,8 +128,3 @@ def _script(letter: str) -> str | None:
         return None
     first = name.split()[0]
     return "CJK" if first.startswith("CJK") else first.capitalize()
-
-
-def _short(sha256: str) -> int:
-    """The first 8 bytes of a hash: enough to tell millions of things apart."""
-    return int(sha256[:16], 16)

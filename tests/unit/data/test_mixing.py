@@ -7,21 +7,31 @@ import pyarrow.parquet as pq
 import pytest
 
 from syntune.data.dataset_lineage import open_lineage
-from syntune.data.mixing import Candidate, mix_rows, take_rows, wanted_rows
+from syntune.data.mixing import mix_rows, take_rows, wanted_rows
+from syntune.data.row_table import Place, RowTable
+from syntune.data.scratch import scratch_database
 from syntune.errors import UserError
 from syntune.settings.datasets import DatasetSettings, MixSettings
 from syntune.settings.reading import read_settings
 
 
 @pytest.fixture
-def mixed(ingested):
+def database(tmp_path):
+    """An empty database."""
+    with scratch_database(tmp_path) as database:
+        yield database
+
+
+@pytest.fixture
+def mixed(ingested, tmp_path):
     """Mix a seed of 40 rows into itself, as ``raw``; returns the mixture."""
 
     def mix(rows=40, limit=None, **amount):
         manifest = ingested(rows)
         settings = DatasetSettings(seed="s", limit=limit, mix={"raw": amount})
-        with open_lineage(Path("lineage.parquet")) as story:
-            mixture = mix_rows(settings, manifest, {"raw": manifest}, story)
+        with open_lineage(Path("lineage.parquet")) as story, scratch_database(tmp_path) as database:
+            mixture = mix_rows(settings, manifest, {"raw": manifest}, story, database)
+            mixture = mixture._replace(places=list(mixture.places))
         assert mixture.rows_in + mixture.added == len(mixture.places) + story.dropped.total()
         events = Counter(row["event"] for row in pq.read_table("lineage.parquet").to_pylist())
         assert events == +Counter(dropped=story.dropped.total(), added=mixture.added)
@@ -74,9 +84,12 @@ def test_shares_beside_numbers():
     assert wanted_rows(50, {"a": 999, "b": 999, "c": 999}, mix) == {"a": 200, "b": 100, "c": 50}
 
 
-def test_repeats_of_rows_that_are_repeats_have_ids_of_their_own():
-    rows = [Candidate(str(index), name, "s", Path("rows"), index) for index, name in enumerate(["a", "a#repeat-1"])]
-    assert len({place.id for place in take_rows(rows, 6)}) == 6
+def test_repeats_of_rows_that_are_repeats_have_ids_of_their_own(work, database):
+    rows = [Place(str(index), name, "s", Path("rows"), index) for index, name in enumerate(["a", "a#repeat-1"])]
+    places = RowTable(database, "places")
+    with open_lineage(Path("lineage.parquet")) as story:
+        take_rows(RowTable(database, "rows", rows), 6, places, story)
+    assert len({place.id for place in places}) == 6
 
 
 @pytest.mark.parametrize(

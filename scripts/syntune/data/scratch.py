@@ -1,0 +1,23 @@
+"""Tables on disk for what would not fit into memory: as long as a job works, and no longer."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+_IN_MEMORY = 32 * 1024
+"""KiB of a database that are in memory at a time."""
+
+
+@contextmanager
+def scratch_database(folder: Path) -> Iterator[sqlite3.Connection]:
+    """An empty SQLite database in a file of ``folder``, which is removed in the end. Nothing is safe from a crash."""
+    file = folder / "scratch.sqlite"
+    try:
+        with closing(sqlite3.connect(file, isolation_level=None)) as database:
+            for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{_IN_MEMORY}"):
+                database.execute(f"PRAGMA {pragma}")
+            database.execute("BEGIN")
+            yield database
+    finally:
+        file.unlink(missing_ok=True)
