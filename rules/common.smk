@@ -37,6 +37,7 @@ try:
     from syntune.settings.seed_files import images_folder, watched_files
     from syntune.settings.seed_state import seed_state
     from syntune.settings.steps import refuse_too_few_rows
+    from syntune.settings.trackers import require_tracker
     from syntune.settings.tree import Settings, as_params
     from syntune.sources import SCRIPTS, file_digests, give_digests, parse_once
     from syntune.yaml_files import read_yaml
@@ -142,6 +143,13 @@ TRAINED = [name for name, run in settings.runs.items() if METHODS[run.method].is
 WITH_RECIPE = [name for name, dataset in settings.datasets.items() if dataset.recipe]
 SEARCHED = list(dict.fromkeys(settings.runs[name].dataset for name in TRAINED)) if settings.benchmarks else []
 """The runs that train; the datasets that have a recipe; those that some run trains on, searched for benchmarks."""
+
+if settings.tracker and workflow.is_main_process:
+    try:
+        for name in TRAINED:
+            require_tracker(settings.tracker, settings.runs[name].environment)
+    except UserError as error:
+        sys.exit(f"error: {config_name}: {error}")
 
 
 def warn_of_too_few_rows(run: str) -> None:

@@ -23,6 +23,7 @@ rule train:
         mem_mb=32000,
         runtime=1440,
         gpu=value_at("runs/{run}/gpus", VALUES),
+        wandb=f"{RESULTS}/wandb" if settings.tracker == "wandb" else "",  # no param: it changes no result
     params:
         *code("train"),
         spec=training_spec,
@@ -38,4 +39,4 @@ rule train:
         "--dataset-manifest {input.dataset:q} --holdout {input.holdout:q} --start {input.folders:q} --start-manifests {input.start:q} "
         "--base-manifest {input.base:q} --cleared {input.cleared:q} --rehearsed {params.rehearsed:q} "
         "--work {params.work:q} --finished {params.finished:q} --checkpoint {output.checkpoint:q} --manifest {output.manifest:q} "
-        "--environment {params.environment:q} 2>&1 | tee {log:q}"
+        "--wandb {resources.wandb:q} --environment {params.environment:q} 2>&1 | tee {log:q}"

@@ -49,7 +49,7 @@ def _kept_spec() -> bytes | None:
 def _require_pins(name: str, prefix: Path) -> None:
     """Stop where a package that would be imported is not the one that ``envs/{name}.*`` pin."""
     found = _importable()
-    for package, pinned in _pins(name).items():
+    for package, pinned in pins(name).items():
         version, folder = found.get(package, ("missing", prefix))
         if pinned not in (version, version.partition("+")[0]):  # torch==2.13.0 allows 2.13.0+cpu
             is_inside = folder.resolve().is_relative_to(prefix)
@@ -59,7 +59,7 @@ def _require_pins(name: str, prefix: Path) -> None:
             )
 
 
-def _pins(name: str) -> dict[str, str]:
+def pins(name: str) -> dict[str, str]:
     """The version of each package that a spec, or what runs after it, pins."""
     return {_normal(package): version for line in _spec_lines(name) for package, version in _PIN.findall(line)}
 

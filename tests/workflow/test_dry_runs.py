@@ -170,6 +170,18 @@ def test_questions_that_cannot_be_asked_are_named_in_the_plan(folder):
     assert line in told and "Traceback" not in told
 
 
+def test_a_tracker_wants_its_package(tmp_path):
+    workflow = copy_project(tmp_path)
+    config = yaml.safe_load((tmp_path / "small.yaml").read_text())
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(config | {"tracker": "wandb"}))
+    told = workflow.snakemake("-n").stdout
+    assert "error: small.yaml: tracker: envs/train.yaml does not name wandb; add '- wandb==0.31.0' to its pip" in told
+    spec = tmp_path / "envs/train.yaml"
+    spec.write_text(spec.read_text().replace("      - torch==", "      - wandb==0.31.0\n      - torch=="))
+    commands = workflow.snakemake("-n").stdout
+    assert re.search(r"--run raw .* --wandb results(/small)?/wandb --environment train", commands)
+
+
 def test_a_dataset_that_fills_no_step_is_told_of_in_the_plan(folder):
     workflow, _ = variant(folder, "few", runs={"raw": {"max_steps": None, "global_batch_size": 500}})
     manifest = folder / "results/data/raw.manifest.json"

@@ -1,6 +1,6 @@
 """The whole config as one tree, and its references checked against each other."""
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
@@ -48,6 +48,11 @@ class Settings(Strict):
     )
     prediction: PredictionSettings = Field(default_factory=PredictionSettings, description="how answers are made")
     plan: PlanSettings = Field(default_factory=PlanSettings, description="what runs may need, and what a GPU costs")
+    tracker: Literal["wandb"] | None = Field(
+        default=None,
+        description="where the metrics of trainings go beside metrics.jsonl: wandb writes a run of W&B's into the "
+        "folder wandb of the results and sends nothing; its package must be added to the training environment",
+    )
     compare: Name | None = Field(
         default=None, description="the run that the others are compared with; null takes the first run"
     )

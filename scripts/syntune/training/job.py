@@ -22,6 +22,7 @@ class Job:
         manifest: manifest to write.
         stage: the rule's name.
         rehearses: the run's own settings, where ``settings`` are those of a rehearsal; None trains the run.
+        tracker: folder of W&B's runs; None where none is kept.
         rehearsed_steps: optimizer steps to train instead of the run's own, each with the rows of its heaviest; None
             trains those of ``settings``.
     """
@@ -37,4 +38,5 @@ class Job:
     holdout: Path | None = None
     stage: str = "train"
     rehearses: TrainedRunSettings | None = None
+    tracker: Path | None = None
     rehearsed_steps: int | None = None

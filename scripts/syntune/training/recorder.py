@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,14 @@ class Recorder(TrainerCallback):
         writes: bool,
         validator: Validator | None,
     ) -> None:
-        """``speed`` is what MFU is a share of, in FLOP/s; None leaves it out."""
+        """``speed`` is what MFU is a share of, in FLOP/s; None leaves it out. ``listeners`` are given each line."""
         self.validator = validator
         self.trainer, self.health, self.metrics = trainer, health, metrics
         self.flops, self.speed, self.writes = flops, speed, writes
         self.clock = self.started = self.told = time.perf_counter()
         self.steps: list[StepMetrics] = []
         self.resumed_from = 0
+        self.listeners: list[Callable[[StepMetrics], None]] = []
         self.bar: tqdm | None = None
 
     def resume(self, step: int) -> None:
@@ -82,6 +84,8 @@ class Recorder(TrainerCallback):
         if self.writes:
             with self.metrics.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line.as_written()) + "\n")
+            for listener in self.listeners:
+                listener(line)
             self._tell(line, state.max_steps)
         try:
             self.health.after_step(line.step, line.loss, line.grad_norm, line.learning_rate)

@@ -27,6 +27,7 @@ from syntune.training.ready import load_start, make_ready
 from syntune.training.recorder import record
 from syntune.training.rows import read_rows
 from syntune.training.stopping import stop_on_notice
+from syntune.training.tracker import tracked
 from syntune.training.validation import validate
 from syntune.training.work import Work
 from syntune.training.zero import trained_tensors, unpartitioned
@@ -94,7 +95,7 @@ def _train(job: Job, notice: Notice, work: Work, ranks: Ranks, device: torch.dev
         validator = validate(trainer, held_out, job, work.folder, done, ranks.first)
     recorder = record(trainer, health, work.folder, done, ranks.first, validator)
     begun = time.perf_counter()
-    with unpartitioned(ready.model, ready.unpartitioned, device):
+    with unpartitioned(ready.model, ready.unpartitioned, device), tracked(job, recorder):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     stopping.leave_if_stopped(plan.steps)
 
