@@ -19,6 +19,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -37,8 +38,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from syntune.artifacts.manifests import Part, write_manifest
-from syntune.benchmarks.registry import load_benchmark
-from syntune.benchmarks.textvqa import INSTRUCTION, OCR
+from syntune.benchmarks.textvqa import INSTRUCTION, OCR, TextVqa
 from syntune.models.mgm.configuration_mgm import MgmConfig
 from syntune.models.mgm.family import MgmFamily
 from syntune.models.mgm.modeling_mgm import MgmForConditionalGeneration
@@ -49,7 +49,7 @@ from syntune.models.mgm.tokenizer import SPECIAL_NAMES, TURN_TOKENS
 from syntune.prediction import predictions
 from syntune.prediction.answering import Answerer
 from syntune.prediction.device import choose_device
-from syntune.settings.benchmarks import BenchmarkSettings
+from syntune.settings.benchmarks import TextVqaSettings
 from syntune.settings.prediction import PredictionSettings
 from syntune.settings.reading import read_settings
 
@@ -218,24 +218,32 @@ class Watched:
 
 
 class GpuBusy:
-    """The share of time in which the GPU runs anything, by nvidia-smi, five times a second."""
+    """The share of time in which the GPU runs anything, as nvidia-smi tells it twice a second."""
 
     def __enter__(self) -> "GpuBusy":
-        query = [
-            "nvidia-smi",
-            "--query-gpu=utilization.gpu",
-            "--format=csv,noheader,nounits",
-            "--loop-ms=200",
-            "--id=0",
-        ]
-        self._asked = subprocess.Popen(query, stdout=subprocess.PIPE, text=True) if torch.cuda.is_available() else None
+        self._samples: list[tuple[float, int]] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        if torch.cuda.is_available():
+            self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.samples = []
-        if self._asked:
-            self._asked.terminate()
-            self.samples = [int(line) for line in self._asked.communicate()[0].split() if line.isdigit()]
+        self._over.set()
+        if self._thread.ident:
+            self._thread.join()
+
+    def _watch(self) -> None:
+        query = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--id=0"]
+        while not self._over.wait(0.5):
+            told = subprocess.run(query, capture_output=True, text=True).stdout.strip()
+            if told.isdigit():
+                self._samples.append((time.perf_counter(), int(told)))
+
+    def percent(self, since: float) -> float | None:
+        """The mean since a time of ``time.perf_counter``; None where nothing was told."""
+        told = [percent for when, percent in self._samples if when > since]
+        return round(sum(told) / len(told), 1) if told else None
 
 
 # ---------------------------------------------------------------------------------------------------------------- main
@@ -250,7 +258,7 @@ def ask(args: argparse.Namespace, folder: Path, benchmark: dict[str, Any], name:
     with watched.watching(), GpuBusy() as busy:
         start = time.perf_counter()
         predictions.predict(
-            load_benchmark(read_settings(benchmark, BenchmarkSettings, "perf"), "textvqa"),
+            TextVqa(read_settings(benchmark, TextVqaSettings, "perf"), "textvqa"),
             PredictionSettings(batch_size=args.batch_size),
             name=name,
             checkpoints=[checkpoint],
@@ -267,7 +275,6 @@ def ask(args: argparse.Namespace, folder: Path, benchmark: dict[str, Any], name:
     seconds, (first, of_first) = watched.seconds, watched.batches[0]
     loading = seconds["chain_content"] + seconds["load_chain"]
     last = watched.batches[-1][0]
-    samples = busy.samples[int((loading + seconds["hash_images"]) * 5) :]
     measured = {
         "questions_per_second": round(len(lines) / (total - loading), 1),
         "questions_per_second_after_first_batch": round((len(lines) - of_first) / max(last - first, 1e-9), 1),
@@ -275,7 +282,7 @@ def ask(args: argparse.Namespace, folder: Path, benchmark: dict[str, Any], name:
         "of_them_hashing_pictures": round(seconds["hash_images"], 2),
         "of_them_first_batch": round(first, 2),
         "waiting_for_loader_percent": round(100 * seconds["waiting"] / last, 1),
-        "gpu_busy_percent": round(sum(samples) / len(samples), 1) if samples else None,
+        "gpu_busy_percent_after_first_batch": busy.percent(since=watched.began + first + 1),
         "peak_gib": round(torch.cuda.max_memory_allocated() / GIB, 2) if device.type == "cuda" else None,
         "reserved_gib": round(torch.cuda.max_memory_reserved() / GIB, 2) if device.type == "cuda" else None,
         "seconds_checking_checkpoint": round(seconds["chain_content"], 2),

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from syntune.models.checkpoints import load_chain
-from syntune.models.mgm import continuation
+from syntune.models.mgm import continuation, prefix
 from syntune.models.mgm.continuation import Continuation
 from syntune.models.mgm.prefix import PrefixEncoder, after_image
 from syntune.prediction.plan import by_image, hash_images
@@ -18,7 +18,7 @@ class Replayed:
         self.outputs = function(*inputs)
 
     def replay(self, *given):
-        for own, values in zip(self.inputs, given, strict=True):
+        for own, values in zip(self.inputs, given, strict=bool(given)):
             assert own.shape == values.shape
             own.copy_(values)
         for own, values in zip(self.outputs, self.function(*self.inputs), strict=True):
@@ -83,14 +83,19 @@ def test_in_fixed_shapes_a_row_depends_on_no_other_one_in_bfloat16(checkpoints, 
         assert of_some == [near_ties[row] for row in order]
 
 
-def test_prefixes_are_the_same_one_by_one(loaded, textvqa):
+@pytest.mark.parametrize("fixed", [False, True])
+def test_prefixes_are_the_same_one_by_one(loaded, textvqa, fixed, monkeypatch):
+    monkeypatch.setattr(prefix, "Recording", Replayed)
+    monkeypatch.setattr(prefix, "_IMAGES_AT_ONCE", 3)
     questions = {question.image: question for question in textvqa.questions()}.values()
     rows = [loaded.processor.encode_prompt(each.prompt, [each.open_image(10**6)]) for each in questions]
     encoder = PrefixEncoder(loaded.model)
+    encoder._on_gpu = fixed
     together = encoder.encode(rows)
+    assert len(together) == len(rows) == 5
     config = loaded.model.config
     tokens = int((rows[0]["input_ids"] == -200).nonzero()) + config.tokens_per_image
     text = config.text_config
     assert together[0].shape == (text.num_hidden_layers, 2, text.num_key_value_heads, tokens, text.head_dim)
-    for row, prefix in zip(rows, together, strict=True):
-        torch.testing.assert_close(encoder.encode([row])[0], prefix, rtol=1e-4, atol=1e-4)
+    for row, found in zip(rows, together, strict=True):
+        torch.testing.assert_close(PrefixEncoder(loaded.model).encode([row])[0], found, rtol=1e-4, atol=1e-4)
