@@ -2,11 +2,16 @@
 
 import os
 import re
-from collections.abc import Iterable, MutableMapping
+import shlex
+from collections.abc import Iterable, MutableMapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 _ACTIVE = re.compile(r"CONDA_(SHLVL|PREFIX|DEFAULT_ENV|PROMPT_MODIFIER|(PREFIX|STACKED)_\d+)")
 """By which conda knows what is active."""
+
+_CONFIGS = ("--configfile", "--configfiles")
+"""What a call names configs after: each word up to the next option is one."""
 
 _OTHER_PACKAGES = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 
@@ -21,6 +26,22 @@ def leave_environments(variables: MutableMapping[str, str]) -> None:
     for name in [*filter(_ACTIVE.fullmatch, variables), *_OTHER_PACKAGES]:
         variables.pop(name, None)
     variables["PYTHONNOUSERSITE"] = "1"  # conda's Python reads ~/.local
+
+
+def missing_config(arguments: Sequence[str]) -> str | None:
+    """What is wrong with the first config of a call that is not there: a target, mostly. None if all are there."""
+    place = next((at for at, each in enumerate(arguments) if each.split("=")[0] in _CONFIGS), len(arguments))
+    given = list(takewhile(lambda each: not each.startswith("-"), arguments[place + 1 :]))
+    if place < len(arguments) and "=" in arguments[place]:
+        given = [arguments[place].split("=", 1)[1]]
+    missing = [file for file in given if not os.path.exists(file)]
+    if not missing:
+        return None
+    if missing[0] == given[0] or missing[0].endswith((".yaml", ".yml", ".json")):
+        return f"{missing[0]}: there is no such config"
+    kept = [each for at, each in enumerate(arguments) if not (place < at <= place + len(given) and each in missing)]
+    call = shlex.join(["snakemake", *missing, *kept])
+    return f"{missing[0]} stands after --configfile, so it is taken for a config; put targets first: {call}"
 
 
 def later_conda(link: Path, folders: Iterable[str]) -> Path | None:

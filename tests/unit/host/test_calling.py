@@ -6,9 +6,12 @@ import sys
 import time
 from pathlib import Path
 
-from syntune.calling import later_conda, leave_environments
+import pytest
 
-POST_DEPLOY = Path(__file__).resolve().parents[3] / "envs/train-cuda.post-deploy.sh"
+from syntune.calling import later_conda, leave_environments, missing_config
+
+ROOT = Path(__file__).resolve().parents[3]
+POST_DEPLOY = ROOT / "envs/train-cuda.post-deploy.sh"
 
 
 def test_no_environment_stays_active_and_the_rest_does():
@@ -22,6 +25,42 @@ def test_no_environment_stays_active_and_the_rest_does():
     variables |= kept
     leave_environments(variables)
     assert variables == {**kept, "PYTHONNOUSERSITE": "1"}
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("--cores all --configfile there.yaml rehearsal", "rehearsal stands after --configfile, so it is taken for a "
+         "config; put targets first: snakemake rehearsal --cores all --configfile there.yaml"),
+        ("--configfiles there.yaml data scores -n", "data stands after --configfile, so it is taken for a config; put "
+         "targets first: snakemake data scores --configfiles there.yaml -n"),
+        ("-n --configfile away.yaml", "away.yaml: there is no such config"),
+        ("-n --configfile=away.yaml data", "away.yaml: there is no such config"),
+        ("--configfile there.yaml away.yaml", "away.yaml: there is no such config"),
+        ("--configfile away", "away: there is no such config"),
+        ("data --configfile there.yaml", None),
+        ("--configfile=there.yaml data", None),
+        ("--configfile there.yaml -- data", None),
+        ("data -n", None),
+        ("--configfile", None),
+    ],
+)  # fmt: skip
+def test_a_target_or_a_name_that_is_no_config_is_told(call, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("there.yaml").touch()
+    assert missing_config(call.split()) == said
+
+
+def test_a_call_without_its_config_ends_in_one_line_and_another_one_is_snakemakes(tmp_path):
+    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+        link = tmp_path / "snakemake"
+        link.unlink(missing_ok=True)
+        link.symlink_to(ROOT / "tools/snakemake")
+        return subprocess.run([link, *arguments], cwd=tmp_path, capture_output=True, text=True)
+
+    done = call("--cores", "1", "--configfile", "away.yaml")
+    assert (done.returncode, done.stderr) == (1, "error: away.yaml: there is no such config\n")
+    assert call("--help").stdout.startswith("usage: snakemake [-h]")
 
 
 def test_packages_of_the_user_are_not_imported(tmp_path):

@@ -1,0 +1,17 @@
+"""Call Snakemake, unless a config is missing: it would end in a traceback before it reads any Snakefile."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+from syntune.calling import missing_config  # noqa: E402
+
+if __name__ == "__main__":
+    if said := missing_config(sys.argv[1:]):
+        sys.exit(f"error: {said}")
+    sys.path[:2] = []  # tools and scripts: as where Snakemake is called without this
+    sys.argv[0] = "snakemake"
+    from snakemake.cli import main
+
+    main()
