@@ -8,8 +8,9 @@ It makes a benchmark and a checkpoint, then calls what scripts/predict.py calls.
 5,000 questions about 3,166 JPEG files, most of 1024 x 768 pixels, with the spectrum of photographs; prompts with OCR
 tokens, 60 tokens in the mean besides the picture's 576. Every answer has as many tokens as the longest of a batch has
 in TextVQA, for a batch goes on until its longest answer ends. The clock runs from the first file that is opened to the
-last answer on the disk; loading the checkpoint is timed beside it. Then a part of the questions is asked again, in
-other company: how many answers differ?
+last answer on the disk; loading the checkpoint is timed beside it. A few questions are asked before, as a rehearsal
+does, so that Triton's kernels are compiled. In the end a part of the questions is asked again, in other company: how
+many answers differ?
 """
 
 import argparse
@@ -23,7 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from itertools import product
 from pathlib import Path
@@ -315,11 +316,18 @@ def main(args: argparse.Namespace) -> None:
             torch.cuda.empty_cache()
         print(json.dumps({"seconds_making_files": round(time.perf_counter() - start, 1)}), flush=True)
         benchmark["max_new_tokens"] = args.tokens
+        _, rehearsed = ask(args, folder, benchmark | {"limit": 2}, "rehearsal")
+        print(json.dumps({"seconds_two_questions_before": rehearsed["seconds"]}), flush=True)
         answers, measured = ask(args, folder, benchmark, "all")
         print(json.dumps({"device": torch.cuda.get_device_name() if full else "CPU", **measured}), flush=True)
-        again, _ = ask(args, folder, benchmark | {"limit": args.again}, "again")
+        kinds = [torch.profiler.ProfilerActivity.CUDA if full else torch.profiler.ProfilerActivity.CPU]
+        with torch.profiler.profile(activities=kinds) if args.profile else nullcontext() as profile:
+            again, _ = ask(args, folder, benchmark | {"limit": args.again}, "again")
         differ = sum(answers[number] != text for number, text in again.items())
         print(json.dumps({"asked_again_in_other_company": len(again), "answers_that_differ": differ}))
+        if profile:
+            sort_by = f"self_{device.type}_time_total"
+            print(profile.key_averages().table(sort_by=sort_by, row_limit=30, max_name_column_width=80))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -331,6 +339,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--batch-size", type=int, default=128, help="questions at a time")
     arguments.add_argument("--tokens", type=int, default=18, help="new tokens of every answer")
     arguments.add_argument("--again", type=int, default=512, help="how many of them are asked again")
+    arguments.add_argument("--profile", action="store_true", help="print what that takes the GPU, kernel by kernel")
     arguments.add_argument("--threads", type=int, default=os.cpu_count(), help="threads that decode pictures")
     arguments.add_argument("--gib", type=float, default=23, help="GPU memory that may be taken")
     return arguments

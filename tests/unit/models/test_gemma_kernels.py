@@ -9,7 +9,7 @@ import torch
 
 pytest.importorskip("triton", reason="Triton, which PyTorch's CPU builds lack, is not in this environment")
 
-from transformers.models.gemma.modeling_gemma import GemmaRMSNorm  # noqa: E402
+from transformers.models.gemma.modeling_gemma import GemmaRMSNorm, apply_rotary_pos_emb  # noqa: E402
 
 from syntune.models.mgm import gemma_kernels  # noqa: E402
 
@@ -27,7 +27,7 @@ def test_in_tritons_interpreter():
     environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "4 passed" in done.stdout
+    assert "6 passed" in done.stdout
 
 
 @runs_kernels
@@ -48,3 +48,14 @@ def test_gelu_times_up(tanh):
     gate[0, :3] = torch.tensor([-90.0, 90.0, 0.0])
     wanted = torch.nn.functional.gelu(gate, approximate="tanh" if tanh else "none") * up
     torch.testing.assert_close(gemma_kernels.geglu(gate, up, tanh), wanted, rtol=1e-4, atol=1e-4)
+
+
+@runs_kernels
+@pytest.mark.parametrize("rows_of_angles", [1, 3])
+def test_queries_and_keys_are_turned_as_gemmas(rows_of_angles):
+    generator = torch.Generator().manual_seed(2)
+    query, key = (torch.randn(3, 5, heads, 32, generator=generator).to(DEVICE) for heads in (4, 1))
+    angles = torch.randn(rows_of_angles, 5, 16, generator=generator).repeat(1, 1, 2).to(DEVICE)
+    wanted = apply_rotary_pos_emb(query, key, angles.cos(), angles.sin(), unsqueeze_dim=2)
+    found = [gemma_kernels.rotate(states.clone(), angles.cos(), angles.sin()) for states in (query, key)]
+    torch.testing.assert_close(found, list(wanted), rtol=1e-5, atol=1e-5)

@@ -22,6 +22,19 @@ def geglu(gate: torch.Tensor, up: torch.Tensor, tanh: bool) -> torch.Tensor:
     return gate
 
 
+def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """Turn queries or keys by their positions, in float32, in place.
+
+    Args:
+        x: [rows, tokens, heads, D], contiguous.
+        cos: [rows or 1, tokens, D], contiguous; its halves are alike.
+        sin: the same.
+    """
+    rows, tokens, heads, size = x.shape
+    _rotate[(rows * tokens, heads)](x, cos, sin, cos.shape[0] * tokens, HALF=size // 2, num_warps=1)
+    return x
+
+
 @triton.jit
 def _rms_norm(x, weight, out, width, epsilon, WIDTH: tl.constexpr):
     place = tl.arange(0, WIDTH)
@@ -44,3 +57,15 @@ def _geglu(gate, up, count, TANH: tl.constexpr, BLOCK: tl.constexpr):
     else:
         value = value * 0.5 * (1.0 + tl.erf(value * 0.7071067811865476))
     tl.store(gate + at, value * tl.load(up + at, inside, 0.0).to(tl.float32), inside)
+
+
+@triton.jit
+def _rotate(x, cos, sin, angles, HALF: tl.constexpr):
+    place = tl.arange(0, HALF)
+    token = tl.program_id(0)
+    at = x + (token.to(tl.int64) * tl.num_programs(1) + tl.program_id(1)) * 2 * HALF + place
+    angle = token % angles * 2 * HALF + place
+    first, second = tl.load(at).to(tl.float32), tl.load(at + HALF).to(tl.float32)
+    c, s = tl.load(cos + angle).to(tl.float32), tl.load(sin + angle).to(tl.float32)
+    tl.store(at, first * c - second * s)
+    tl.store(at + HALF, second * c + first * s)

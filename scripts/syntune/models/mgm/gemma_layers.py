@@ -35,10 +35,21 @@ def run_layers(gemma: GemmaModel, hidden: torch.Tensor, positions: torch.Tensor,
             linear(normed).unflatten(-1, (-1, attention.head_dim))
             for linear in (attention.q_proj, attention.k_proj, attention.v_proj)
         )
-        query, key = apply_rotary_pos_emb(query, key, cos, sin, unsqueeze_dim=2)
+        query, key = _rotate(query, key, cos, sin)
         hidden = hidden + attention.o_proj(attend(number, query, key, value).flatten(2))
         hidden = hidden + _mlp(layer.mlp, _norm(layer.post_attention_layernorm, hidden))
     return _norm(gemma.norm, hidden)
+
+
+def _rotate(
+    query: torch.Tensor, key: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Queries and keys turned by their positions, in one kernel each on a GPU."""
+    if not in_triton(query) or query.shape[-1].bit_count() != 1:
+        return apply_rotary_pos_emb(query, key, cos, sin, unsqueeze_dim=2)
+    from syntune.models.mgm.gemma_kernels import rotate
+
+    return rotate(query, cos, sin), rotate(key, cos, sin)
 
 
 def _norm(norm: GemmaRMSNorm, hidden: torch.Tensor) -> torch.Tensor:
