@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from syntune.artifacts.lineage import ADDED, DROPPED, Event, LineageWriter
 from syntune.data.accounts import Step
@@ -130,21 +131,20 @@ def _choices_of_selector(table: pa.Table, after: np.ndarray, stat: str | None, p
 
 def _duplicates(table: pa.Table, after: np.ndarray, operator: Any) -> _Told:
     """The row that stayed for each that went: as the operator tells in its ``pairs``, or the one of the same hash."""
-    places, ids = table[POSITION].to_pylist(), table["id"].to_pylist()
     if hasattr(operator, "pairs"):
-        place_of = dict(zip(ids, places, strict=True))
+        place_of = dict(zip(table["id"].to_pylist(), table[POSITION].to_pylist(), strict=True))
         pairs = [(place_of[pair.dropped_id], pair) for pair in operator.pairs]
         limits = {place: f"{operator.limit}, duplicate of {pair.kept_id}" for place, pair in pairs}
         return "distance", {place: pair.distance for place, pair in pairs}, limits
     columns = [name for name in table.column_names if name not in ("id", POSITION)]
     if len(columns) != 1 or not pa.types.is_string(table.schema.field(columns[0]).type):
         return None, {}, None
-    hashes = table[columns[0]].to_pylist()
-    wanted = {value for value, place in zip(hashes, places, strict=True) if not after[place]}
-    rows = list(zip(hashes, places, ids, strict=True))
-    kept = {value: row_id for value, place, row_id in rows if after[place] and value in wanted}
-    limits = {place: f"duplicate of {kept[value]}" for value, place, _ in rows if not after[place] and value in kept}
-    return None, {}, limits
+    is_gone = pa.array(after[table[POSITION].to_numpy()] == 0)
+    gone = table.filter(is_gone)
+    stayed = table.filter(pc.and_not(pc.is_in(table[columns[0]], gone[columns[0]].combine_chunks()), is_gone))
+    kept = dict(zip(stayed[columns[0]].to_pylist(), stayed["id"].to_pylist(), strict=True))
+    pairs = zip(gone[POSITION].to_pylist(), gone[columns[0]].to_pylist(), strict=True)
+    return None, {}, {place: f"duplicate of {kept[value]}" for place, value in pairs if value in kept}
 
 
 def _dataset(nested: type, plain: type, table: pa.Table) -> Any:
