@@ -37,7 +37,7 @@ try:
     from syntune.settings.seed_files import images_folder, watched_files
     from syntune.settings.seed_state import seed_state
     from syntune.settings.steps import refuse_too_few_rows
-    from syntune.settings.trackers import require_tracker
+    from syntune.settings.env_specs import require_equal_torchvision, require_tracker
     from syntune.settings.tree import Settings, as_params
     from syntune.sources import SCRIPTS, file_digests, give_digests, parse_once
     from syntune.yaml_files import read_yaml
@@ -144,10 +144,12 @@ WITH_RECIPE = [name for name, dataset in settings.datasets.items() if dataset.re
 SEARCHED = list(dict.fromkeys(settings.runs[name].dataset for name in TRAINED)) if settings.benchmarks else []
 """The runs that train; the datasets that have a recipe; those that some run trains on, searched for benchmarks."""
 
-if settings.tracker and workflow.is_main_process:
+if workflow.is_main_process and TRAINED:
     try:
-        for name in TRAINED:
-            require_tracker(settings.tracker, settings.runs[name].environment)
+        environments = sorted({settings.runs[name].environment for name in TRAINED})
+        require_equal_torchvision([*environments, "eval"])
+        for name in environments if settings.tracker else []:
+            require_tracker(settings.tracker, name)
     except UserError as error:
         sys.exit(f"error: {config_name}: {error}")
 

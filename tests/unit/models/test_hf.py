@@ -3,16 +3,17 @@
 import json
 import pickle
 import re
-from pathlib import Path
+from importlib import metadata
 
 import pytest
 import torch
+from packaging.requirements import Requirement
 from PIL import Image
 from tiny_models import KINDS, smolvlm, write_model
 from transformers.utils import is_torchvision_available
 
 from syntune.errors import UserError
-from syntune.models.hf.loading import TORCHVISION, load_processor
+from syntune.models.hf.loading import load_processor
 from syntune.models.registry import family_of
 
 RED, TALL = Image.new("RGB", (40, 40), "red"), Image.new("RGB", (30, 70), "blue")
@@ -299,13 +300,6 @@ def test_says_what_a_processor_lacks(tmp_path, name):
     assert "\n" not in str(caught.value)
 
 
-def test_the_torchvision_to_add_is_that_of_the_specs_torch():
-    """Their releases go together: torch 2.N and torchvision 0.(N + 15)."""
-    spec = (Path(__file__).parents[3] / "envs/train.yaml").read_text()
-    torch_minor = int(re.search(r"- torch==2\.(\d+)\.", spec)[1])
-    assert TORCHVISION.startswith(f"torchvision==0.{torch_minor + 15}.")
-
-
 def test_a_missing_file_is_not_laid_on_torchvision(tmp_path):
     write_model("qwen", tmp_path / "qwen")
     (tmp_path / "qwen/tokenizer.json").unlink()
@@ -396,3 +390,9 @@ def test_refuses_what_is_no_such_model(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "florence2"}')
     with pytest.raises(UserError, match="has an encoder for text"):
         family_of(tmp_path)
+
+
+@pytest.mark.skipif(not is_torchvision_available(), reason="torchvision is in no environment unless it is added")
+def test_an_added_torchvision_requires_the_torch_that_is_here():
+    (wanted,) = [line for line in metadata.requires("torchvision") if re.match(r"torch\b(?!v)", line)]
+    assert metadata.version("torch").partition("+")[0] in Requirement(wanted).specifier

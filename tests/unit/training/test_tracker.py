@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from syntune.settings.trackers import PACKAGES
+from syntune.settings.env_specs import PACKAGES
 from syntune.training.recorder import Recorder
 from syntune.training.run import train_run
 
