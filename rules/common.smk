@@ -17,7 +17,7 @@ try:
     from syntune.artifacts.manifests import read_manifest
     from syntune.benchmarks.first_questions import check_first_questions
     from syntune.errors import UserError
-    from syntune.files import canonical_json, read_json, write_json
+    from syntune.files import canonical_json, write_json
     from syntune.interpreter import spec_digest
     from syntune.planned import read_plan, require_planned_recipes, write_plan
     from syntune.planning.plan import plan_config, refuse_run

@@ -18,8 +18,10 @@ SAMPLE = "sample"
 def rows_expected(dataset: str) -> int | None:
     """The rows of a dataset's seed, as it was read or is limited; None where nobody knows."""
     seed = settings.datasets[dataset].seed
-    manifest = Path(f"{RESULTS}/seed/{seed}.manifest.json")
-    return read_json(manifest)["rows_out"] if manifest.exists() else settings.seeds[seed].limit
+    try:
+        return read_manifest(f"{RESULTS}/seed/{seed}.manifest.json").rows_out
+    except UserError:  # not made yet, or damaged, as its reader will say
+        return settings.seeds[seed].limit
 
 
 def tell_of_models(dataset: str) -> None:

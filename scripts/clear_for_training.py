@@ -10,7 +10,8 @@ def main(args: argparse.Namespace) -> None:
     """Judge what was found in the data, and write the clearance."""
     from syntune.artifacts.clearances import Clearance, Rehearsed
     from syntune.artifacts.findings import Findings
-    from syntune.artifacts.reading import REMAKE, read_json_file
+    from syntune.artifacts.reading import read_json_file
+    from syntune.artifacts.remaking import remake
     from syntune.contamination.limits import check_findings
     from syntune.files import write_json
     from syntune.settings.contamination import ContaminationSettings
@@ -18,8 +19,8 @@ def main(args: argparse.Namespace) -> None:
 
     limits = read_params(args.contamination, ContaminationSettings)
     for path, page in zip(args.findings, args.pages, strict=True):
-        check_findings(read_json_file(path, Findings, REMAKE), limits, page)
-    rehearsed = read_json_file(args.rehearsed, Rehearsed, REMAKE).fingerprint
+        check_findings(read_json_file(path, Findings, remake(path)), limits, page)
+    rehearsed = read_json_file(args.rehearsed, Rehearsed, remake(args.rehearsed)).fingerprint
     write_json(args.output, Clearance(fingerprint=rehearsed, upstream=args.upstream).as_written())
 
 

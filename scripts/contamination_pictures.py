@@ -9,7 +9,8 @@ from syntune.command import run_command
 def main(args: argparse.Namespace) -> None:
     """Read the images that the examples name, and write their thumbnails and the page."""
     from syntune.artifacts.findings import Findings
-    from syntune.artifacts.reading import REMAKE, read_json_file
+    from syntune.artifacts.reading import read_json_file
+    from syntune.artifacts.remaking import remake
     from syntune.benchmarks.registry import load_benchmark
     from syntune.contamination.page import render_pairs
     from syntune.contamination.pictures import example_pictures
@@ -19,7 +20,7 @@ def main(args: argparse.Namespace) -> None:
 
     sections = read_params(args.benchmarks, dict[str, BenchmarkSettings])
     protocols = [load_benchmark(section, name) for name, section in sections.items()]
-    findings = read_json_file(args.findings, Findings, REMAKE)
+    findings = read_json_file(args.findings, Findings, remake(args.findings))
     pictures = example_pictures(findings, protocols, args.dataset_manifest)
     write_json(args.output, pictures.as_written())
     render_pairs(findings, pictures, args.page)

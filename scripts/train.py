@@ -38,7 +38,8 @@ def take_or_train(args: argparse.Namespace, settings: "TrainedRunSettings", noti
     from syntune.artifacts.clearances import Clearance, rehearsed_fingerprint
     from syntune.artifacts.fingerprints import data_content, training_fingerprint
     from syntune.artifacts.manifests import read_manifest
-    from syntune.artifacts.reading import REMAKE, read_json_file
+    from syntune.artifacts.reading import read_json_file
+    from syntune.artifacts.remaking import remake
     from syntune.errors import UserError
     from syntune.files import write_json
     from syntune.settings.reading import read_params
@@ -51,7 +52,7 @@ def take_or_train(args: argparse.Namespace, settings: "TrainedRunSettings", noti
     finished = FinishedCheckpoints(args.finished, settings.keep_finished)
     as_rehearsed = read_params(args.rehearsed_settings or args.settings, TrainedRunSettings)
     rehearsed = rehearsed_fingerprint(as_rehearsed, dataset, read_manifest(args.base_manifest))
-    clearance = read_json_file(args.cleared, Clearance, REMAKE)
+    clearance = read_json_file(args.cleared, Clearance, remake(args.cleared))
     if not finished.take(fingerprint, settings, args.checkpoint, args.manifest):
         if clearance.fingerprint != rehearsed:
             args.cleared.unlink()  # so that the next call rehearses what there is then, and clears that

@@ -13,10 +13,17 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Workflow:
-    """A copy of the project in a folder of its own, and the config in it that runs; None gives no ``--configfile``."""
+    """A copy of the project in a folder of its own.
+
+    Attributes:
+        folder: the copy.
+        config: the config in it that runs; None gives no ``--configfile``.
+        verbose: whether Snakemake prints its own text and what jobs print, and not what a user sees.
+    """
 
     folder: Path
     config: str | None = "small.yaml"
+    verbose: bool = True
 
     def snakemake(self, *arguments: str, first_on_path: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run Snakemake in the copy; its own text and what jobs print come back together in ``stdout``."""
@@ -26,7 +33,7 @@ class Workflow:
 
     def start(self, *arguments: str, first_on_path: Path | None = None) -> subprocess.Popen[str]:
         """Start Snakemake in the copy, without waiting for its end."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--printshellcmds"]
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *["--printshellcmds"] * self.verbose]
         config = ["--configfile", self.config] if self.config else []
         prefix = ["--conda-prefix", os.environ.get("SNAKEMAKE_CONDA_PREFIX", str(ROOT / ".snakemake/conda"))]
         folders = [first_on_path or Path(sys.executable).parent, Path(sys.executable).parent]

@@ -68,6 +68,14 @@ def wait_for_jobs(workflow: Workflow, snakemake: subprocess.Popen[str]) -> None:
         time.sleep(0.5)
 
 
+def wait_until(workflow: Workflow, *states: str) -> None:
+    """Until the copy's only job is in one of these states."""
+    end = time.monotonic() + 120
+    while not (found := queued(workflow, "%T")) or found[0] not in states:
+        assert time.monotonic() < end, found
+        time.sleep(0.2)
+
+
 def remove(workflow: Workflow, *names: str) -> None:
     """Remove folders and files below results/."""
     for name in names:
@@ -99,7 +107,7 @@ def test_data_training_and_prediction_give_the_bytes_of_a_local_run(finished, wo
     remove(workflow, "synth/synthetic/1/chunk-0*")
     remove(workflow, "checkpoints/raw*", "finished/raw", "predictions/raw/open.jsonl", "cache")
     for target, files in made.items():
-        done = workflow.snakemake(target, *PROFILE)
+        done = workflow.snakemake(target, *PROFILE, "--slurm-array-jobs", "synthesize")
         assert done.returncode == 0, done.stdout[-8000:]
         local = hashes(finished.folder, *files)
         assert local
@@ -123,6 +131,19 @@ def test_jobs_that_wait_run_what_was_planned_and_end_right_after_scancel(workflo
     output, _ = again.communicate(timeout=240)
     assert again.returncode == 0, output
     assert json.loads((workflow.folder / SEED).read_text())["rows_in"] == 600
+
+
+def test_a_job_whose_node_goes_down_runs_again_once_it_is_back(finished, workflow):
+    remove(workflow, "seed")
+    started = workflow.start(SEED, *PROFILE, "--retries", "0")
+    wait_until(workflow, "RUNNING")
+    subprocess.run(["scontrol", "update", "nodename=cpu1", "state=down", "reason=a test"], check=True)
+    wait_until(workflow, "PENDING")  # and the node comes back by itself
+    (job,) = queued(workflow)
+    subprocess.run(["scontrol", "update", f"jobid={job}", "starttime=now"], check=True)  # not after two minutes
+    output, _ = started.communicate(timeout=300)
+    assert started.returncode == 0, output
+    assert hashes(workflow.folder, "seed/*.json*", "seed/*/*") == hashes(finished.folder, "seed/*.json*", "seed/*/*")
 
 
 def test_jobs_that_outlive_snakemake_are_ended_by_one_command(workflow, held):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from syntune.artifacts.predictions import Prediction
 from syntune.artifacts.questions import QuestionId
-from syntune.artifacts.reading import REMAKE, read_json_lines
+from syntune.artifacts.reading import read_json_lines
+from syntune.artifacts.remaking import remake
 from syntune.artifacts.scores import NotScored, Score, read_score
 from syntune.benchmarks.protocol import Protocol, Question
 from syntune.files import sha256_bytes
@@ -80,7 +81,7 @@ def read_answers(protocol: Protocol, predictions: Sequence[Path], scores: Sequen
 
 def _run(score: Score | NotScored, predictions: Path) -> RunAnswers:
     """One run."""
-    lines = {line.question_id: line for _, line in read_json_lines(predictions, Prediction, REMAKE)}
+    lines = {line.question_id: line for _, line in read_json_lines(predictions, Prediction, remake(predictions))}
     if isinstance(score, NotScored):
         return RunAnswers(score.run, lines, {}, None)
     marks = {question: float(value) for question, value, _ in score.questions}

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import compute
 
-from syntune.artifacts.reading import REMAKE
+from syntune.artifacts.remaking import remake
 from syntune.errors import UserError, one_line
 
 LINEAGE = pa.schema(
@@ -82,7 +82,7 @@ class LineageWriter:
                         table = table.set_column(LINEAGE.get_field_index("row_id"), LINEAGE.field("row_id"), ids)
                     self._writer.write_table(table)
         except (OSError, KeyError, pa.ArrowException) as error:
-            raise UserError(f"{path}: not a readable lineage ({one_line(error)}); {REMAKE}") from error
+            raise UserError(f"{path}: not a readable lineage ({one_line(error)}); {remake(path)}") from error
 
     def _flush(self) -> None:
         """Write a row group."""

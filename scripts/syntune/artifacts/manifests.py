@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from syntune.artifacts.remaking import known_by, remake
 from syntune.artifacts.schema import Artifact, Schema, sealed
 from syntune.errors import UserError
 from syntune.files import canonical_json, sha256_bytes, sha256_file, write_json
@@ -105,7 +106,7 @@ def read_manifest(path: str | Path) -> Manifest:
         return Manifest.model_validate_json(Path(path).read_bytes())
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: not a readable manifest ({reason}); delete it and run snakemake again") from error
+        raise UserError(f"{path}: not a readable manifest ({reason}); {remake(path)}") from error
 
 
 def part_files(path: str | Path, only: str | None = None) -> list[Path]:
@@ -121,9 +122,12 @@ def part_files(path: str | Path, only: str | None = None) -> list[Path]:
     path = Path(path)
     parts = [part for part in read_manifest(path).parts if only in (None, part.path)]
     if only is not None and not parts:
-        raise UserError(f"{path}: has no part {only}; delete it and run snakemake again")
+        raise UserError(f"{path}: has no part {only}; {remake(path)}")
     for part in parts:
         file = path.parent / part.path
         if not file.is_file() or file.stat().st_size != part.bytes or sha256_file(file) != part.sha256:
-            raise UserError(f"{file}: missing, or not the file that {path} describes; delete {path} and run again")
+            raise UserError(
+                f"{file}: missing, or not the file that {path} describes; "
+                f"delete {known_by(file) or path} and run snakemake again"
+            )
     return [path.parent / part.path for part in parts]

@@ -9,9 +9,6 @@ from pydantic_core import from_json
 from syntune.errors import UserError
 from syntune.settings.reading import read_settings
 
-REMAKE = "delete it, if it is there, and run snakemake again"
-"""What to do about a file that a stage wrote."""
-
 T = TypeVar("T")
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import ConfigDict, model_validator
 
 from syntune.artifacts.questions import QuestionId
-from syntune.artifacts.reading import REMAKE, read_json_file
+from syntune.artifacts.reading import read_json_file
+from syntune.artifacts.remaking import remake
 from syntune.artifacts.schema import Artifact, Schema
 
 Interval = tuple[float, float]
@@ -170,5 +171,5 @@ def read_score(path: str | Path) -> Score | NotScored:
     Raises:
         UserError: it is missing or malformed.
     """
-    content = read_json_file(path, dict[str, Any], REMAKE)
-    return read_json_file(path, NotScored if "not_scored" in content else Score, REMAKE)
+    content = read_json_file(path, dict[str, Any], remake(path))
+    return read_json_file(path, NotScored if "not_scored" in content else Score, remake(path))

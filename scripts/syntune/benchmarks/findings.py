@@ -6,7 +6,8 @@ from pathlib import Path
 
 from syntune.artifacts.findings import Findings
 from syntune.artifacts.questions import QuestionId
-from syntune.artifacts.reading import REMAKE, read_json_file
+from syntune.artifacts.reading import read_json_file
+from syntune.artifacts.remaking import remake
 from syntune.benchmarks.protocol import Question
 from syntune.errors import UserError
 
@@ -28,13 +29,13 @@ def read_contaminated(path: str | Path, benchmark: str, questions: Sequence[Ques
     Raises:
         UserError: other questions than these were looked for.
     """
-    findings = read_json_file(path, Findings, REMAKE)
+    findings = read_json_file(path, Findings, remake(path))
     found = findings.benchmarks.get(benchmark)
     asked = {question.id for question in questions}
     ids = {kind: set(getattr(found.question_ids, kind)) for kind in KINDS} if found else {}
     if found is None or found.questions != len(asked) or not set.union(*ids.values()) <= asked:
         raise UserError(
             f"{path}: these are not findings on the {len(asked)} questions of benchmark '{benchmark}' that are scored; "
-            f"{REMAKE}"
+            f"{remake(path)}"
         )
     return ContaminatedQuestions(findings.dataset, ids)

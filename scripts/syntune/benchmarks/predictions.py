@@ -10,6 +10,8 @@ from syntune.benchmarks.protocol import Protocol, Question
 from syntune.errors import UserError
 from syntune.files import canonical_json
 
+_AGAIN = "predict again: delete it and run snakemake again"
+
 
 def read_predictions(path: str | Path, questions: Sequence[Question]) -> list[Prediction]:
     """Read the answers to ``questions``, in their order.
@@ -20,7 +22,7 @@ def read_predictions(path: str | Path, questions: Sequence[Question]) -> list[Pr
         UserError: answers are missing, doubled, to unknown questions, to other prompts, of several models, or
             decoded in several ways.
     """
-    predictions = [prediction for _, prediction in read_json_lines(path, Prediction)]
+    predictions = [prediction for _, prediction in read_json_lines(path, Prediction, _AGAIN)]
     asked = {str(question.id): question for question in questions}
     answered = {str(prediction.question_id): prediction for prediction in predictions}
     reworded = [id for id, found in answered.items() if id in asked and found.prompt != asked[id].prompt]
@@ -32,7 +34,7 @@ def read_predictions(path: str | Path, questions: Sequence[Question]) -> list[Pr
     }
     found = [f"{len(ids)} {fault} ({listed(ids)})" for fault, ids in faults.items() if ids]
     if found:
-        raise UserError(f"{path}: {len(questions)} questions asked: {'; '.join(found)}; predict again")
+        raise UserError(f"{path}: {len(questions)} questions asked: {'; '.join(found)}; {_AGAIN}")
     _of_one_kind(path, predictions, "adapter", lambda line: line.adapter)
     _of_one_kind(path, predictions, "benchmark", lambda line: line.benchmark)
     _of_one_kind(path, predictions, "decoding", lambda line: line.decoding and canonical_json(line.decoding))
@@ -57,4 +59,4 @@ def _of_one_kind(
     """Refuse a file whose lines differ in ``key``."""
     values = list(dict.fromkeys(map(value, predictions)))
     if len(values) > 1:
-        raise UserError(f"{path}: the lines' {key} differs ({len(values)} values: {listed(values)}); predict again")
+        raise UserError(f"{path}: the lines' {key} differs ({len(values)} values: {listed(values)}); {_AGAIN}")

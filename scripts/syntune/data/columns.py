@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from syntune.artifacts.reading import REMAKE
+from syntune.artifacts.remaking import remake
 from syntune.batches import in_batches
 from syntune.data.juicer import STATS, compute_columns, load_operator
 from syntune.data.synthetic_rows import BATCH, Row, read_rows
@@ -84,7 +84,7 @@ def _read(file: Path, columns: list[str]) -> pa.Table:
     try:
         return pq.read_table(file, columns=columns, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{file}: damaged ({one_line(error)}); {REMAKE}") from error
+        raise UserError(f"{file}: damaged ({one_line(error)}); {remake(file)}") from error
 
 
 def read_columns(files: Iterable[Path], number: int, positions: np.ndarray, stat: str | None) -> pa.Table:

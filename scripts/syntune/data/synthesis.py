@@ -7,7 +7,8 @@ from pathlib import Path
 
 from syntune.artifacts.lineage import LineageWriter
 from syntune.artifacts.manifests import Part, read_manifest, write_manifest
-from syntune.artifacts.reading import REMAKE, read_json_file
+from syntune.artifacts.reading import read_json_file
+from syntune.artifacts.remaking import known_by, remake
 from syntune.artifacts.reports import ChunkReport, ReportedStep
 from syntune.data.accounts import Step, added_up
 from syntune.errors import UserError
@@ -31,7 +32,7 @@ def write_report(path: Path, rows: Path, rows_in: int, rows_out: int, steps: Ite
 
 def read_report(path: Path) -> ChunkReport:
     """Read the report of a chunk."""
-    return read_json_file(path, ChunkReport, REMAKE)
+    return read_json_file(path, ChunkReport, remake(path))
 
 
 def check_chunk(rows: Path, edge: Path) -> str:
@@ -46,7 +47,10 @@ def check_chunk(rows: Path, edge: Path) -> str:
     else:
         vouched = read_report(edge).rows_sha256
     if not sha256 or sha256 != (vouched or sha256):
-        raise UserError(f"{rows}: missing, or not the file that {edge} describes; delete {edge} and run again")
+        raise UserError(
+            f"{rows}: missing, or not the file that {edge} describes; "
+            f"delete {known_by(edge) or edge} and run snakemake again"
+        )
     return sha256
 
 

@@ -16,7 +16,7 @@ from pyarrow import ArrowException, array, compute, dataset
 from pyarrow.parquet import ParquetFile
 
 from syntune.artifacts.manifests import Manifest, part_files, read_manifest
-from syntune.artifacts.reading import REMAKE
+from syntune.artifacts.remaking import remake
 from syntune.artifacts.shards import IMAGE_MARK, shard_files
 from syntune.data_page.records import DataRecords, Dropped, FlowStep
 from syntune.data_page.scores import ScoreSample
@@ -157,7 +157,7 @@ def _entries(lineage: Path) -> Iterator[dict[str, Any]]:
             for batch in file.iter_batches(20_000):
                 yield from batch.to_pylist()
     except (OSError, ArrowException) as error:
-        raise UserError(f"{lineage}: damaged ({one_line(error)}); {REMAKE}") from error
+        raise UserError(f"{lineage}: damaged ({one_line(error)}); {remake(lineage)}") from error
 
 
 def _pair_up(records: DataRecords, dropped: list[Dropped], twins: dict[str, dict[str, Any]]) -> None:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from syntune.artifacts.plans import Plan, PlannedData, PlannedRun
-from syntune.artifacts.reading import REMAKE, read_json_file
+from syntune.artifacts.reading import read_json_file
+from syntune.artifacts.remaking import remake
 from syntune.artifacts.training_records import TrainingSummary
 from syntune.errors import UserError
 from syntune.planning.chips import CHIPS
@@ -82,7 +83,7 @@ def _measured(run: str, steps: int | None, tokens: float, results: Path) -> tupl
     path = results / f"checkpoints/{run}/summary.json"
     if steps is None or not path.is_file():
         return None, None
-    summary = read_json_file(path, TrainingSummary, REMAKE)
+    summary = read_json_file(path, TrainingSummary, remake(path))
     if not summary.tokens_per_second:
         return None, None
     return steps * tokens / summary.tokens_per_second / 3600, summary.device

@@ -6,7 +6,8 @@ The rule ``percentiles`` writes them before the stage that uses them. They belon
 from pathlib import Path
 from typing import Any
 
-from syntune.artifacts.reading import REMAKE, read_json_file
+from syntune.artifacts.reading import read_json_file
+from syntune.artifacts.remaking import remake
 from syntune.artifacts.schema import Artifact, Schema
 
 
@@ -27,7 +28,7 @@ class Percentiles(Artifact):
 
 def read_percentiles(path: str | Path) -> dict[str, Percentile]:
     """What the rule ``percentiles`` found, by parameter; nothing where ``path`` is empty."""
-    return read_json_file(path, Percentiles, REMAKE).thresholds if str(path) else {}
+    return read_json_file(path, Percentiles, remake(path)).thresholds if str(path) else {}
 
 
 def resolved(parameters: dict[str, Any], found: dict[str, Percentile]) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from syntune.artifacts.findings import ExamplePictures, Findings
 from syntune.artifacts.manifests import Manifest, read_manifest
 from syntune.artifacts.plans import Foretold
 from syntune.artifacts.predictions import Prediction
-from syntune.artifacts.reading import REMAKE, read_json_file, read_json_lines, read_text
+from syntune.artifacts.reading import read_json_file, read_json_lines, read_text
+from syntune.artifacts.remaking import remake
 from syntune.artifacts.scores import NotScored, Score, read_score
 from syntune.artifacts.training_records import StepMetrics, TrainingSummary
 from syntune.errors import UserError
@@ -118,45 +119,37 @@ def read_records(
     """
     if len(summaries) != len(metrics):
         raise UserError(f"{len(summaries)} summaries but {len(metrics)} metrics files; give one of each for every run")
-    summarized = [read_json_file(path, TrainingSummary, _remake(path)) for path in summaries]
+    summarized = [read_json_file(path, TrainingSummary, remake(path)) for path in summaries]
     scored = [read_score(path) for path in scores]
-    pictured = [read_json_file(path, ExamplePictures, REMAKE) for path in pictures]
+    pictured = [read_json_file(path, ExamplePictures, remake(path)) for path in pictures]
     nothing = Comparison(baseline=None, trainings=trainings or {}, benchmarks={})
     return Records(
-        comparison=read_json_file(comparison, Comparison, REMAKE) if comparison else nothing,
+        comparison=read_json_file(comparison, Comparison, remake(comparison)) if comparison else nothing,
         seeds=[read_manifest(path) for path in seeds],
         syntheses=[read_manifest(path) for path in syntheses],
         datasets=[read_manifest(path) for path in datasets],
         models=[read_manifest(path) for path in models],
         trained=[read_manifest(path) for path in runs],
         summaries={summary.run: summary for summary in summarized},
-        metrics={
-            summary.run: _lines(path, StepMetrics, _remake(path))
-            for summary, path in zip(summarized, metrics, strict=True)
-        },
+        metrics={summary.run: _lines(path, StepMetrics) for summary, path in zip(summarized, metrics, strict=True)},
         scores={(score.run, score.benchmark): score for score in scored if isinstance(score, Score)},
         unscored={(score.run, score.benchmark): score for score in scored if isinstance(score, NotScored)},
         answered=[(score.run, score.benchmark) for score in scored],
         predictions={(path.parent.name, path.stem): _lines(path, Prediction) for path in predictions},
-        contamination=[read_json_file(path, Findings, REMAKE) for path in contamination],
+        contamination=[read_json_file(path, Findings, remake(path)) for path in contamination],
         pictures={found.dataset: found for found in pictured},
         timings=[_read_timing(path) for path in timings],
     )
 
 
-def _lines(path: Path, kind: type[T], advice: str = REMAKE) -> list[T]:
+def _lines(path: Path, kind: type[T]) -> list[T]:
     """The values of a JSON-lines file."""
-    return [value for _, value in read_json_lines(path, kind, advice)]
-
-
-def _remake(path: Path) -> str:
-    """What to do about a file of a checkpoint: Snakemake looks at the manifest alone, and a kept copy may be there."""
-    return f"delete {path.parent}.manifest.json and run snakemake again"
+    return [value for _, value in read_json_lines(path, kind, remake(path))]
 
 
 def _read_timing(path: Path) -> Timing:
     """Read ``RULE/JOB.tsv``: a header and a line for each repeat; memory in MiB; NA or - where nothing was measured."""
-    rows = list(csv.DictReader(read_text(path, REMAKE).splitlines(), delimiter="\t"))
+    rows = list(csv.DictReader(read_text(path, remake(path)).splitlines(), delimiter="\t"))
     if not rows or "s" not in rows[0]:
         raise UserError(f"{path}: not a benchmark file of Snakemake (no column 's'); delete it and run snakemake again")
     memory = _largest(_column(rows, "max_rss", path))

@@ -25,6 +25,7 @@ _NOISE = re.compile(
     "Activating conda environment|Complete log|Removing output files of failed job|Shutting down, this|"
     "Exiting because a job execution failed|"
     r"WorkflowError:\s+At least one job did not complete|Job \d+ has been submitted|SLURM run ID|Storing output|"
+    "Submitted array job|Array job submission does not allow|"
     "Auto-selected partition|No SLURM account given|No account was given|Unable to guess SLURM account"
 )
 """How messages begin that tell a user nothing, or what this handler tells in its own words."""

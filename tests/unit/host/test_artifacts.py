@@ -9,7 +9,8 @@ from syntune.artifacts.clearances import Clearance
 from syntune.artifacts.comparison import ComparedRun
 from syntune.artifacts.manifests import Manifest
 from syntune.artifacts.predictions import Prediction
-from syntune.artifacts.reading import REMAKE, read_json_file, read_json_lines
+from syntune.artifacts.reading import read_json_file, read_json_lines
+from syntune.artifacts.remaking import remake
 from syntune.artifacts.training_records import StepMetrics
 from syntune.errors import UserError
 from syntune.files import write_json
@@ -45,7 +46,7 @@ def test_a_file_that_is_wrong_is_named_with_its_key_and_what_to_do(tmp_path, tex
     if text is not None:
         path.write_bytes(text)
     with pytest.raises(UserError, match=message):
-        read_json_file(path, StepMetrics, REMAKE)
+        read_json_file(path, StepMetrics, remake(path))
 
 
 PREDICTION = Prediction(question_id="q1", prompt="What is it?", text="a cat")
