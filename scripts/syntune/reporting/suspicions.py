@@ -9,7 +9,7 @@ from syntune import formats
 from syntune.artifacts.predictions import Prediction
 from syntune.artifacts.scores import Score
 from syntune.artifacts.training_records import StepMetrics
-from syntune.reporting.learning import fell, finite_losses
+from syntune.reporting.learning import fell, finite_losses, silent
 from syntune.reporting.records import Records
 from syntune.reporting.remarks import Remark, Sign, told
 from syntune.settings.methods import METHODS
@@ -30,7 +30,7 @@ def suspicions(records: Records) -> list[Remark]:
         *_same_answers(records),
         *_different_questions(records),
         *_parts(records),
-        *(sign for score in records.scores.values() for sign in _odd_score(score)),
+        *_odd_scores(records),
         *(sign for score in records.scores.values() for sign in _contaminated(score)),
         *_fallen_behind(records),
         *_missing(records),
@@ -70,11 +70,15 @@ def _odd_answers(run: str, benchmark: str, predictions: list[Prediction]) -> Ite
         return
     total = len(predictions)
     texts = [prediction.text.strip() for prediction in predictions]
+    cut = [prediction.text.strip() for prediction in predictions if _ran_on(prediction)]
+    often_cut = len(cut) > CUT_SHARE * total
+    ran_on = f"{formats.percent(len(cut) / total)} of the answers ran to the longest length" if often_cut else ""
     empty = texts.count("")
     if empty > EMPTY_SHARE * total:
         share = formats.percent(empty / total)
-        text = f"{where}: {share} of {formats.count(total)} answers are empty."
-        yield Sign("look", text, "Answers are empty.", pair | {"empty": share})
+        text = f"{where}: {share} of {formats.count(total)} answers are empty"
+        why = f"; {ran_on}, in control or blank tokens only" if often_cut and not any(cut) else ""
+        yield Sign("look", f"{text}{why}.", "Answers are empty.", pair | {"empty": share})
     answer, times = Counter(filter(None, texts)).most_common(1)[0] if empty < total else ("", 0)
     shown = f"“{formats.words(answer, 60)}”"
     if total > 1 and times == total:
@@ -83,16 +87,15 @@ def _odd_answers(run: str, benchmark: str, predictions: list[Prediction]) -> Ite
         share = formats.percent(times / total)
         row = pair | {"answer": shown, "share": share}
         yield Sign("look", f"{where}: {share} of the answers are {shown}.", "Most answers are the same.", row)
-    cut = [
-        prediction.text.strip()
-        for prediction in predictions
-        if prediction.tokens is not None and prediction.tokens == (prediction.decoding or {}).get("max_new_tokens")
-    ]
-    if len(cut) > CUT_SHARE * total:
+    if any(cut) and often_cut:
         share = formats.percent(len(cut) / total)
-        what = "ran to the longest length" + ("" if any(cut) else ", in control or blank tokens only")
-        text = f"{where}: {share} of the answers {what}."
-        yield Sign("look", text, f"Answers {what}.", pair | {"answers": share})
+        yield Sign("look", f"{where}: {ran_on}.", "Answers ran to the longest length.", pair | {"answers": share})
+
+
+def _ran_on(prediction: Prediction) -> bool:
+    """Whether an answer is as long as an answer may be."""
+    longest = (prediction.decoding or {}).get("max_new_tokens")
+    return prediction.tokens is not None and prediction.tokens == longest
 
 
 def _same_answers(records: Records) -> Iterator[Sign]:
@@ -130,6 +133,14 @@ def _different_questions(records: Records) -> Iterator[Sign]:
         }
         if len(asked) > 1:
             yield Sign("bad", f"{benchmark}: the runs did not answer the same questions.")
+
+
+def _odd_scores(records: Records) -> Iterator[Sign]:
+    """Odd scores; of empty answers it is told that they are empty."""
+    mute = silent(records)
+    for pair, score in records.scores.items():
+        if pair not in mute:
+            yield from _odd_score(score)
 
 
 def _odd_score(score: Score) -> Iterator[Sign]:

@@ -97,8 +97,18 @@ def test_empty_answers_of_all_runs_are_one_cause(project, records):
     assert first in texts(headline(found)) and "raw is not scored" not in texts(headline(found))
     told = texts(suspicions(found))
     assert "equals pretrained's" not in told
-    assert "raw on open: 100.0% of the answers ran to the longest length, in control or blank tokens only." in told
+    ran_on = "100.0% of the answers ran to the longest length, in control or blank tokens only"
+    assert f"raw on open: 100.0% of 40 answers are empty; {ran_on}." in told
     assert "passed, but pretrained and raw gave only empty answers." in texts(health(found))
+
+
+def test_empty_answers_that_count_as_wrong_are_told_of_once(project, records):
+    project.write_predictions("raw", "open", answer=" ")
+    nothing = {"value": 0.0, "stderr": 0.0, "interval": [0.0, 0.0], "n": 40, "clusters": 20}
+    parts = {"accuracy_by_category": {"shape": {"value": 0.0, "n": 20}}, "answers": {"not recognised": 40}}
+    project.write_score("raw", "open", metrics={"accuracy": nothing}, breakdown=parts)
+    told = [remark.text for remark in suspicions(records()) if remark.text.startswith("raw on open")]
+    assert told == ["raw on open: 100.0% of 40 answers are empty."]
 
 
 def test_answers_cut_off_and_other_questions(project, records):
