@@ -43,6 +43,8 @@ def _one_line(error: ValidationError, kind: Any, source: str) -> str:
     mistakes = sorted(error.errors(), key=lambda mistake: mistake["type"] != "extra_forbidden")
     first = mistakes[0]
     path = list(first["loc"])
+    if _names_no_text(first):
+        path = path[:-2] if path[-1] == "[key]" else path[:-1]  # without the key, which pydantic has as 1 for yes
     key = ".".join(str(part) for part in _without_tags(kind, path))
     message = _in_words(first, kind)
     more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
@@ -54,6 +56,8 @@ def _in_words(mistake: Any, kind: Any) -> str:
     path, context, value = list(mistake["loc"]), mistake.get("ctx", {}), mistake["input"]
     tag = context.get("discriminator", "").strip("'")
     match mistake["type"]:
+        case "invalid_key" | "string_type" if _names_no_text(mistake):
+            return f"YAML takes a name for {value}; write it in quotes, as all of yes, no, on, off and numbers"
         case "missing":
             return "is missing"
         case "too_short" if not context["actual_length"]:
@@ -75,6 +79,11 @@ def _in_words(mistake: Any, kind: Any) -> str:
         case "union_tag_invalid":
             return f"{tag}: {context['tag']!r} is not one of {context['expected_tags']}"
     return mistake["msg"].removeprefix("Value error, ")
+
+
+def _names_no_text(mistake: Any) -> bool:
+    """Whether a key of the file is no text: YAML reads ``yes`` as true."""
+    return mistake["type"] == "invalid_key" or (mistake["type"] == "string_type" and mistake["loc"][-1] == "[key]")
 
 
 def _descend(kind: Any, part: Any) -> tuple[Any, bool]:

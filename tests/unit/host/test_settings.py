@@ -394,3 +394,16 @@ def test_what_only_scoring_reads_asks_nothing_anew():
     )
     assert plain.asking() == scored.asking() != asked.asking()
     assert read_params(scored.asking(), BenchmarkSettings) == plain
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("benchmarks: {yes: {protocol: vqa}}", "c.yaml: benchmarks: YAML takes a name for True; write it in quotes"),
+        ("seeds: {12: {path: a}}", "c.yaml: seeds: YAML takes a name for 12; write it in quotes"),
+        ("off: 2", "c.yaml: YAML takes a name for False; write it in quotes"),
+    ],
+)
+def test_a_name_that_yaml_takes_for_something_else_is_told(text, line):
+    with pytest.raises(UserError, match=line):
+        read_settings(yaml.safe_load(text), Settings, "c.yaml")
