@@ -102,7 +102,9 @@ def read_columns(files: Iterable[Path], number: int, positions: np.ndarray, stat
         part = _read(file, ["id", *(["stats"] if stat else []), *own])
         parts.append(part.rename_columns([name.removeprefix(prefix) for name in part.column_names]))
     table = pa.concat_tables([part for part in parts if part.num_rows] or parts[:1], promote_options="permissive")
-    table = table.take(pa.array(positions)).combine_chunks()
+    if not np.array_equal(positions, np.arange(table.num_rows)):
+        table = table.take(pa.array(positions))
+    table = table.combine_chunks()
     if stat:
         stats = [json.loads(text) for text in table["stats"].to_pylist()]
         if stat != "*":

@@ -149,7 +149,7 @@ def _duplicates(table: pa.Table, after: np.ndarray, operator: Any) -> _Told:
 
 def _dataset(nested: type, plain: type, table: pa.Table) -> Any:
     """Columns as Data-Juicer's dataset, whose ``filter`` asks row by row without the detours of the original."""
-    dataset = nested(plain(table))
+    dataset = nested(plain(table, fingerprint="selection"))  # else the whole table is pickled for a hash
 
     def filtered(function: Any, with_indices: bool = False, fn_kwargs: dict | None = None, **_: Any) -> Any:
         """The rows for which ``function`` is true."""
