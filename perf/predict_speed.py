@@ -14,6 +14,7 @@ many answers differ?
 """
 
 import argparse
+import gc
 import io
 import json
 import os
@@ -253,8 +254,10 @@ class GpuBusy:
 def ask(args: argparse.Namespace, folder: Path, benchmark: dict[str, Any], name: str) -> tuple[dict, dict[str, Any]]:
     """Answer the benchmark's questions with an empty cache; returns the answers by id, and what was measured."""
     device, dtype = choose_device(int(args.size == "full"), args.threads)
+    gc.collect()  # the model that answered before
     watched, output, checkpoint = Watched(), folder / f"{name}.jsonl", folder / "base"
     if device.type == "cuda":
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     with watched.watching(), GpuBusy() as busy:
         start = time.perf_counter()
@@ -312,8 +315,6 @@ def main(args: argparse.Namespace) -> None:
         if full:  # after the pictures, whose processes were forked from this one
             torch.cuda.set_per_process_memory_fraction(args.gib * GIB / torch.cuda.mem_get_info()[1])
         write_checkpoint(folder / "base", full, device)
-        if full:
-            torch.cuda.empty_cache()
         print(json.dumps({"seconds_making_files": round(time.perf_counter() - start, 1)}), flush=True)
         benchmark["max_new_tokens"] = args.tokens
         _, rehearsed = ask(args, folder, benchmark | {"limit": 2}, "rehearsal")

@@ -228,6 +228,14 @@ def test_answers_do_not_depend_on_the_batch(folder, family, processor, model):
     assert all(not set(answer) & set(processor.end_ids) for answer in together)
 
 
+def test_near_ties_are_those_of_the_models_own_arithmetic(processor, family, folder, monkeypatch):
+    row = processor.encode_prompt("What?", [RED])
+    for dtype, expected in ((torch.float32, False), (torch.bfloat16, True)):
+        monkeypatch.setattr("syntune.models.margins.COARSE_ROUNDING", 1e3)
+        (answer,) = family.generate(family.load_model(folder, dtype).eval(), processor, [row], [None], 3, at_once=1)
+        assert answer.near_tie is expected
+
+
 def test_greedy_whatever_the_checkpoint_says(family, processor, model):
     """Each token is the likeliest one after those before it."""
     row = processor.encode_prompt("What?", [RED])

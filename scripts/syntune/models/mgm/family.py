@@ -31,6 +31,10 @@ class MgmFamily:
     records_towers = True
     peft_loads = False
 
+    def __init__(self) -> None:
+        self._encoder: PrefixEncoder | None = None
+        self._continuation: Continuation | None = None
+
     def load_model(self, folder: Path, dtype: torch.dtype) -> MgmForConditionalGeneration:
         """The model of a full checkpoint, every tensor accounted for."""
         return load_full(MgmForConditionalGeneration, folder, dtype)
@@ -99,9 +103,9 @@ class MgmFamily:
         """
         if any(len(row["images"]) != 1 for row in rows):
             return [None] * len(rows)
-        if getattr(model, "prefix_encoder", None) is None:
-            model.prefix_encoder = PrefixEncoder(model)
-        return model.prefix_encoder.encode(rows)
+        if self._encoder is None or self._encoder.model is not model:
+            self._encoder = PrefixEncoder(model)
+        return self._encoder.encode(rows)
 
     def generate(
         self,
@@ -120,9 +124,10 @@ class MgmFamily:
             answers = [_until_end(model, ids) for ids in new]
             near_ties = choices.near_ties(answers)
         else:
-            if getattr(model, "continuation", None) is None or model.continuation.rows != at_once:
-                model.continuation = Continuation(model, at_once)
-            new, near_ties = model.continuation.answer(features, list(map(after_image, rows)), max_new_tokens)
+            kept = self._continuation
+            if kept is None or kept.model is not model or kept.rows != at_once:
+                self._continuation = Continuation(model, at_once)
+            new, near_ties = self._continuation.answer(features, list(map(after_image, rows)), max_new_tokens)
             answers = [_until_end(model, ids) for ids in new]
         return [Generated(*answer) for answer in zip(answers, near_ties, strict=True)]
 
