@@ -11,7 +11,7 @@ from syntune.batches import in_batches
 from syntune.benchmarks.protocol import Question
 from syntune.errors import UserError
 from syntune.models.checkpoints import Loaded
-from syntune.models.family import Row
+from syntune.models.family import Generated, Row
 from syntune.models.greedy import IMAGES_AT_ONCE, Features, encode_images, greedy_answers, narrowed
 from syntune.prediction.plan import AnsweredQuestion, GeneratedAnswer, HashedQuestion
 
@@ -49,14 +49,17 @@ class Answerer:
             UserError: an image is unreadable or a prompt is too long; the message names the question.
         """
         rows = self._with_features(self._encoded(groups, ahead=max(batch_size, IMAGES_AT_ONCE)))
-        for batch in in_batches(rows, batch_size):
+        batches = in_batches(rows, batch_size)
+        batch = next(batches, None)
+        while batch:
             asked, *given = map(list, zip(*batch, strict=True))
             generated = greedy_answers(self.loaded, *given, self.max_new_tokens, batch_size)
-            texts = [self.loaded.processor.decode(each.ids) for each in generated]
-            answers = (
-                GeneratedAnswer(text, len(each.ids), each.near_tie) for text, each in zip(texts, generated, strict=True)
-            )
-            yield list(zip(asked, answers, strict=True))
+            batch = next(batches, None)  # a GPU has its images to work on while these answers are written
+            yield [(one, self._answer(each)) for one, each in zip(asked, generated, strict=True)]
+
+    def _answer(self, generated: Generated) -> GeneratedAnswer:
+        """What the model wrote, as text."""
+        return GeneratedAnswer(self.loaded.processor.decode(generated.ids), len(generated.ids), generated.near_tie)
 
     def _with_features(self, encoded: Iterator[EncodedGroup]) -> Iterator[tuple[HashedQuestion, Row, Features]]:
         """The questions with what the model made of their images; several images go through it at a time."""
