@@ -1,4 +1,4 @@
-"""Greedy answers to a batch of prompts, the same whatever else is in the batch."""
+"""Greedy answers to a batch of prompts: in float32 the same whatever else is in the batch."""
 
 from typing import Any
 
