@@ -14,7 +14,10 @@ from syntune.errors import UserError, one_line
 from syntune.interpreter import require_environment
 from syntune.planned import require_planned_code
 
-_DISK = re.compile("No space left on device|database or disk is full|Disk quota exceeded")
+_DISK = re.compile(
+    "No space left on device|database or disk is full|Disk quota exceeded"
+    r"|inline_container\.cc.* unexpected pos"  # so torch.save says it
+)
 _MEMORY = re.compile(
     "[Cc]an(no|')t allocate memory|failed to map segment|bad_alloc"
     "|can't start new thread|Failed to launch worker thread"

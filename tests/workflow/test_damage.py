@@ -89,7 +89,9 @@ def test_damage_is_named_before_it_is_used_and_the_advice_brings_all_back(finish
     assert str(Path(file).parent / Path(file).name.partition(".")[0]) in line
     assert not any((workflow.folder / "results" / made).exists() for made in stage.makes)
 
-    to_delete = re.findall(r"delete (results/[\w./-]*\w)", line) + re.findall(r"(results/\S+?): .*delete it\b", line)
+    to_delete = re.findall(r"(?:delete|and) (results/[\w./-]*\w)", line) + re.findall(
+        r"(results/\S+?): .*delete it\b", line
+    )
     assert to_delete, line
     for name in to_delete:
         path = workflow.folder / name

@@ -57,8 +57,11 @@ class Case(NamedTuple):
 
 def ended(case: Case) -> None:
     status, output = case.struck(faults.send(signal.SIGTERM))
-    assert status == 1, output
-    assert_told(output, "FAILED")
+    if case.stage.script == "train":  # it takes a notice, and past its last step it ends as it would have
+        assert status == 0, output
+    else:
+        assert status == 1, output
+        assert_told(output, "FAILED")
 
 
 def killed(case: Case) -> None:

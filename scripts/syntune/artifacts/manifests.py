@@ -128,6 +128,6 @@ def part_files(path: str | Path, only: str | None = None) -> list[Path]:
         if not file.is_file() or file.stat().st_size != part.bytes or sha256_file(file) != part.sha256:
             raise UserError(
                 f"{file}: missing, or not the file that {path} describes; "
-                f"delete {known_by(file) or path} and run snakemake again"
+                f"delete {known_by(file) or f'{file} and {path}'} and run snakemake again"
             )
     return [path.parent / part.path for part in parts]

@@ -1,4 +1,4 @@
-"""What to delete so that Snakemake makes a damaged file again: it does not know all files that a job made."""
+"""What to delete so that Snakemake makes a damaged file again: it looks at what a job asks for, and at nothing else."""
 
 from pathlib import Path
 
@@ -8,13 +8,14 @@ def remake(path: str | Path) -> str:
     return f"delete {known_by(path) or 'it, if it is there,'} and run snakemake again"
 
 
-def known_by(path: str | Path) -> Path | None:
-    """The file whose absence has Snakemake make another one again; None where that is the file itself.
+def known_by(path: str | Path) -> str | None:
+    """What the jobs that read a file ask for, and whose absence brings it back; None where that is the file alone.
 
-    It is the manifest beside the folder that the file lies in or, for what lies beside a chunk's report, that.
+    It is a folder and its manifest, if one job made the whole folder; of a chunk's lineage the chunk's report.
     """
-    folder, name = Path(path).parent, Path(path).name
-    manifest, report = folder.with_name(f"{folder.name}.manifest.json"), folder / f"{name.partition('.')[0]}.json"
+    path = Path(path)
+    folder, report = path.parent, path.with_name(path.name.replace(".lineage.parquet", ".json"))
+    manifest = folder.with_name(f"{folder.name}.manifest.json")
     if manifest.is_file():
-        return manifest
-    return report if name.startswith("chunk-") and report.is_file() else None
+        return f"{folder} and {manifest}"
+    return str(report) if report != path and report.is_file() else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from syntune.artifacts.lineage import LineageWriter
 from syntune.artifacts.manifests import Part, read_manifest, write_manifest
 from syntune.artifacts.reading import read_json_file
-from syntune.artifacts.remaking import known_by, remake
+from syntune.artifacts.remaking import remake
 from syntune.artifacts.reports import ChunkReport, ReportedStep
 from syntune.data.accounts import Step, added_up
 from syntune.errors import UserError
@@ -47,10 +47,7 @@ def check_chunk(rows: Path, edge: Path) -> str:
     else:
         vouched = read_report(edge).rows_sha256
     if not sha256 or sha256 != (vouched or sha256):
-        raise UserError(
-            f"{rows}: missing, or not the file that {edge} describes; "
-            f"delete {known_by(edge) or edge} and run snakemake again"
-        )
+        raise UserError(f"{rows}: missing, or not the file that {edge} describes; {remake(rows)}")
     return sha256
 
 

@@ -31,6 +31,10 @@ def run(body: str) -> subprocess.CompletedProcess[str]:
         ("raise UserError('seed.jsonl: line 3:\\n not JSON')", "error: seed.jsonl: line 3: not JSON"),
         ("print('x' * 100_000, file=open('/dev/full', 'w'), flush=True)", "error: no space left on the disk"),
         ("raise RuntimeError('I/O error: No space left on device (os error 28)')", "error: no space left on the disk"),
+        (
+            "raise RuntimeError('[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534')",
+            "error: no space left on the disk",
+        ),
         ("bytearray(1 << 60)", "error: not enough memory (MemoryError); free some, or raise the job's limit"),
         (
             "raise UserError('a.parquet: not readable; delete it') from OSError('Failed to launch worker thread')",

@@ -200,7 +200,7 @@ def test_same_input_same_bytes(project):
         (
             "checkpoints/raw/metrics.jsonl",
             '{"step": 1}\n{"step": 2',
-            r"raw/metrics\.jsonl: line 2: not JSON.*; delete .*checkpoints/raw\.manifest\.json and run",
+            r"raw/metrics\.jsonl: line 2: not JSON.*; delete .*checkpoints/raw and .*/raw\.manifest\.json and run",
         ),
         ("checkpoints/raw/metrics.jsonl", '{"loss": 1}\n', r"line 1: step: is missing"),
         ("checkpoints/raw/summary.json", "[]", r"summary\.json: must be keys with values"),
