@@ -3,9 +3,10 @@
     tools/in-env data python perf/data_speed.py --rows 100000 --chunks 10 --cores 2
 
 Rows are questions about drawings of 64 x 64 pixels, five to a drawing, with one duplicate in twenty; the recipe is that
-of perf/synthesis_speed.py. A new folder holds seed and results. Figures are those of the rules' timing files: CPU
-seconds of all jobs of a rule, the wall time of its longest job, the peak of its largest one. What stands after ``--``
-goes to snakemake.
+of perf/synthesis_speed.py. A new folder holds seed and results; one named by --folder stays, and a run that was stopped
+goes on there. Figures are those of the rules' timing files: CPU seconds of all jobs of a rule, the wall time of its
+longest job, the peak of its largest one. Snakemake looks at its jobs twice a second here: by its own 30 seconds most of
+a short one is missed. What stands after ``--`` goes to snakemake.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import json
 import os
 import platform
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,6 +35,18 @@ models: {tiny: {source: tiny, tokenizer_dataset: cleaned}}
 runs: {only: {method: none, start: tiny, gpus: 0}}
 benchmarks: {open: {protocol: textvqa, annotations: seed.jsonl, images: .}}
 """
+
+
+SNAKEMAKE = """\
+import sys
+from snakemake import benchmark, cli
+
+begin = benchmark.ScheduledPeriodicTimer.__init__
+benchmark.ScheduledPeriodicTimer.__init__ = lambda timer, _: begin(timer, benchmark.BENCHMARK_INTERVAL_SHORT)
+sys.argv[0] = "snakemake"
+cli.main()
+"""
+"""Snakemake with a closer look at its jobs."""
 
 
 def draw(folder: Path, count: int) -> None:
@@ -102,7 +116,8 @@ def main() -> None:
             folder.mkdir(parents=True, exist_ok=True)
             prepare(folder, args.rows, args.chunks)
         started = time.monotonic()
-        command = ["snakemake", "data", "--cores", str(args.cores), "--quiet", "all", *args.snakemake]
+        python = str(Path(shutil.which("snakemake") or "").with_name("python"))
+        command = [python, "-c", SNAKEMAKE, "data", "--cores", str(args.cores), "--quiet", "all", *args.snakemake]
         done = subprocess.run(command, cwd=folder, stdout=sys.stderr)
         if done.returncode:
             sys.exit(f"snakemake failed; rules that ended: {', '.join(timings(folder))}")
