@@ -87,7 +87,7 @@ def train(args: argparse.Namespace, settings: "TrainedRunSettings", notice: "Not
             work=args.work,
             checkpoint=args.checkpoint,
             manifest=args.manifest,
-            tracker=Path(args.wandb) if args.wandb else None,
+            tracker=args.wandb,
         ),
         notice,
     )
@@ -116,7 +116,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--finished", type=Path, required=True, help="folder of the run's finished checkpoints")
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder to write")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest to write")
-    parser.add_argument("--wandb", default="", help="folder for the run's metrics as W&B keeps them; empty: none")
+    parser.add_argument("--wandb", type=Path, nargs="?", help="folder for the run's metrics as W&B keeps them")
     parser.add_argument("--environment", default="train", help="env spec that this runs in: train or train-cuda")
     return parser
 

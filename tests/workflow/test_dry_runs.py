@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 from project_copy import ROOT, Workflow, copy_project
 
+import train
 from syntune.artifacts.manifests import write_manifest
 from syntune.recipes.reading import read_recipe
 from syntune.recipes.stages import stages_of
@@ -168,6 +170,14 @@ def test_questions_that_cannot_be_asked_are_named_in_the_plan(folder):
     told = workflow.snakemake("-n").stdout
     line = "benchmarks.mine.questions: data/own/odd.jsonl: line 1: anser: unknown key; did you mean 'answer'?"
     assert line in told and "Traceback" not in told
+
+
+def test_the_planned_command_of_a_training_is_one_that_its_script_takes(folder):
+    """Without a tracker, too, whose option then has no value."""
+    workflow = Workflow(folder)
+    (command,) = re.findall(r"python scripts/train\.py (--run raw .*) 2>&1", workflow.snakemake("-n").stdout)
+    given = train.parser().parse_args(shlex.split(command))
+    assert (given.run, given.wandb, given.holdout) == ("raw", None, None)
 
 
 def test_a_tracker_wants_its_package(tmp_path):
