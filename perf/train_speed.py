@@ -18,6 +18,7 @@ import sys
 import time
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,9 @@ class Case:
         vision: "cached" image features (towers, mining and projector are not run) or "on-the-fly" (mining and
             projector are trained).
         dropout: of the adapters.
+        base: precision of the products with the frozen base's wide linears.
+        library: instead of this project's fused layers, PEFT's own with "compiled" layers, or with "liger"-kernel's
+            GEGLU and cross-entropy.
         rows: per optimizer step and GPU.
         micro_batches: per optimizer step.
         steps: timed optimizer steps, after those that warm up.
@@ -53,9 +57,11 @@ class Case:
     checkpointing: bool = False
     vision: str = "cached"
     dropout: float = 0.0
+    base: str = "bf16"
+    library: str | None = None
     rows: int = 132
     micro_batches: int = 12
-    steps: int = 2
+    steps: int = 4
 
 
 def ladder() -> list[Case]:
@@ -63,6 +69,11 @@ def ladder() -> list[Case]:
     kinds = [
         Case("zero3 fast", engine="zero3", rows=126),
         Case("no-deepspeed fast"),
+        Case("no-deepspeed fp8", base="fp8"),
+        Case("no-deepspeed int8", base="int8"),
+        Case("zero3 fp8", engine="zero3", rows=126, base="fp8"),
+        Case("peft compiled", library="compiled", micro_batches=22),
+        Case("peft liger", library="liger", micro_batches=33),
         Case("zero3 low-memory", engine="zero3", checkpointing=True, rows=144, micro_batches=6),
         Case("no-deepspeed low-memory", checkpointing=True, rows=120),
         Case("stock zero3", engine="stock-zero3", fast=False, checkpointing=True, rows=8, micro_batches=2, steps=1),
@@ -73,10 +84,6 @@ def ladder() -> list[Case]:
         for case in kinds
         for dropout in (0.0, 0.1)
     ]
-
-
-LOSSES = "losses fast-against-plain"
-"""The case that compares the two ways' losses, step by step."""
 
 
 # ------------------------------------------------------------------------------------------------------------- one case
@@ -97,6 +104,7 @@ class Bench:
         self.device = torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
         self.config = MgmConfig() if self.full else tiny_config(503, hidden_size=64, num_hidden_layers=2)
         self.dtype = torch.bfloat16 if self.full else torch.float32
+        self.autocasts = self.full
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
             total = torch.cuda.get_device_properties(0).total_memory
@@ -115,10 +123,13 @@ class Bench:
         from peft import LoraConfig, get_peft_model
 
         from syntune.models.attention import choose_attention
+        from syntune.models.eight_bits.linear import WORTH, hold_in_eight_bits
         from syntune.models.mgm.compiled_towers import speed_up_towers
+        from syntune.models.mgm.family import MgmFamily
         from syntune.models.mgm.modeling_mgm import LORA_TARGETS, MgmForConditionalGeneration
         from syntune.models.mgm.packing import pack_in_training
         from syntune.training.gemma.fuse import fuse_adapters
+        from syntune.training.gemma.graphs import record_layers
 
         torch.manual_seed(0)
         standard = torch.get_default_dtype()
@@ -140,9 +151,16 @@ class Bench:
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()
-        if case.fast:
+        if case.base != "bf16":
+            hold_in_eight_bits(
+                model, model.base_model.model, MgmFamily(), case.base, self.device, WORTH if self.full else 0
+            )
+        if case.library:
+            use_library(model, case.library)
+        elif case.fast:
             done = fuse_adapters(model, compiled=self.device.type == "cuda")
-            print("fused:", done, "attention:", attention.name, file=sys.stderr)
+            recorded = done.is_whole and case.engine == "none" and self.device.type == "cuda" and record_layers(model)
+            print("fused:", done, "recorded:", recorded, "attention:", attention.name, file=sys.stderr)
         if case.checkpointing:
             model.base_model.model.model.activation_checkpointing_enable({"use_reentrant": False})
         if case.fast and case.vision == "on-the-fly" and self.device.type == "cuda":
@@ -229,6 +247,36 @@ class Bench:
         return 2 * side**3 / sorted(times[3:])[5]
 
 
+def use_library(model: Any, library: str) -> None:
+    """Have PEFT's layers compiled, or their MLPs and the loss taken from liger-kernel."""
+    import torch
+
+    from syntune.models.mgm import modeling_mgm
+
+    layers = model.base_model.model.model.layers
+    if library == "compiled":
+        for layer in layers:
+            layer.forward = torch.compile(layer.forward, dynamic=True)
+        return
+    from liger_kernel.ops.fused_linear_cross_entropy import LigerFusedLinearCrossEntropyFunction
+    from liger_kernel.ops.geglu import LigerGELUMulFunction
+
+    def multiplied(mlp: Any, x: Any) -> Any:
+        return mlp.down_proj(LigerGELUMulFunction.apply(mlp.gate_proj(x), mlp.up_proj(x)))
+
+    def summed_cross_entropy(hidden: Any, labels: Any, head: Any) -> Any:
+        targets = torch.nn.functional.pad(labels[:, 1:], (0, 1), value=-100).flatten()
+        places = (targets != -100).nonzero().squeeze(1)
+        supervised = hidden.flatten(0, 1).index_select(0, places.to(hidden.device))
+        told = targets[places].to(hidden.device)
+        options = (None, None, -100, 0.0, 0.0, "sum")
+        return LigerFusedLinearCrossEntropyFunction.apply(supervised, head.weight, told, *options)[0]
+
+    for layer in layers:
+        layer.mlp.forward = partial(multiplied, layer.mlp)
+    modeling_mgm.summed_cross_entropy = summed_cross_entropy
+
+
 class Plain:
     """An engine without DeepSpeed: autocast, AdamW, clipping, and DistributedDataParallel on several GPUs."""
 
@@ -242,7 +290,7 @@ class Plain:
             self.model = torch.nn.parallel.DistributedDataParallel(model, find_unused_parameters=True)
         self.trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.AdamW(self.trained, lr=1e-4, fused=True)
-        self.context = torch.autocast(bench.device.type, torch.bfloat16) if bench.full else nullcontext()
+        self.context = torch.autocast(bench.device.type, torch.bfloat16) if bench.autocasts else nullcontext()
 
     def __call__(self, is_last: bool, **batch: Any) -> Any:
         """Run the model; ranks share the gradients of the step's last micro-batch."""
@@ -314,6 +362,33 @@ class Zero:
         self.backward_of(loss, sync_gradients=is_last, scale_wrt_gas=False)
 
 
+class GpuTime:
+    """Profiles what it encloses: the time in which the GPU ran anything, and a table of what it ran.
+
+    The profiler slows Python down, so the busy share of a step is this time over that of a step without the profiler.
+    """
+
+    def __enter__(self) -> "GpuTime":
+        from torch.profiler import ProfilerActivity, profile
+
+        self.profiler = profile(activities=[ProfilerActivity.CUDA])
+        self.profiler.__enter__()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        from torch.autograd import DeviceType
+
+        self.profiler.__exit__(*failure)
+        events = [event for event in self.profiler.events() if event.device_type == DeviceType.CUDA]
+        end, busy = 0.0, 0.0
+        for event in sorted(events, key=lambda event: event.time_range.start):
+            start = max(event.time_range.start, end)
+            end = max(end, event.time_range.end)
+            busy += max(0.0, end - start)
+        self.seconds = busy / 1e6
+        self.table = self.profiler.key_averages().table(sort_by="self_cuda_time_total", row_limit=40)
+
+
 def loss_of(engine: Any, model: Any, case: Case, batch: dict[str, Any], items: float, is_last: bool) -> Any:
     """The batch's share of the step's loss, which is normalised by all of its supervised tokens."""
     if case.fast:
@@ -349,39 +424,49 @@ def measure(case: Case, bench: Bench) -> dict[str, Any]:
     plan = StepPlan(
         numpy.array(lengths) + image, numpy.ones(4000, int), bench.ranks * case.rows, bench.ranks, case.micro_batches
     )
-    losses, seconds, rows_timed, flops, tokens = [], [], 0, 0.0, 0
-    for step in range(WARM_UP_STEPS + case.steps):
+    losses, seconds, rows_timed, flops, tokens, busy = [], [], 0, 0.0, 0, None
+    on_gpu = bench.device.type == "cuda"
+    for step in range(WARM_UP_STEPS + case.steps + on_gpu):  # on a GPU, one more is profiled
         taken = [ranks[bench.rank].tolist() for ranks in plan.micro_batches_of(step)]
         batches = [bench.batch(rows, lengths, case.vision) for rows in taken]
         items = bench.total(sum(int((batch["labels"] != -100).sum()) for batch in batches))
         bench.synchronize()
         if step == 0:
-            if bench.device.type == "cuda":
+            if on_gpu:
                 torch.cuda.empty_cache()
                 torch.cuda.reset_peak_memory_stats()
             setup = time.perf_counter() - begun
-        start = time.perf_counter()
-        total = torch.zeros((), device=bench.device)
-        while batches:
-            batch = batches.pop(0)
-            loss = loss_of(engine, model, case, batch, items, not batches)
-            engine.backward(loss * bench.ranks, not batches)  # gradients are averaged over the ranks
-            total += loss.detach()
-        bench.synchronize()
-        seconds.append(time.perf_counter() - start)
+        with GpuTime() if step == WARM_UP_STEPS + case.steps else nullcontext() as gpu_time:
+            start = time.perf_counter()
+            total = torch.zeros((), device=bench.device)
+            while batches:
+                batch = batches.pop(0)
+                loss = loss_of(engine, model, case, batch, items, not batches)
+                engine.backward(loss * bench.ranks, not batches)  # gradients are averaged over the ranks
+                total += loss.detach()
+            bench.synchronize()
+            spent = time.perf_counter() - start
         losses.append(round(bench.total(total.item()), 5))
+        chosen = [lengths[row] for rows in taken for row in rows]
+        step_tokens = bench.total(sum(length + image for length in chosen))
+        if gpu_time:
+            busy = gpu_time.seconds / step_tokens / (sum(seconds[WARM_UP_STEPS:]) / tokens)
+            print(gpu_time.table, file=sys.stderr)
+            continue
+        seconds.append(spent)
         if step < WARM_UP_STEPS:
             continue
         rows_timed += bench.ranks * case.rows
-        chosen = [lengths[row] for rows in taken for row in rows]
         flops += bench.total(sum(bench.flops(length) for length in chosen))
-        tokens += bench.total(sum(length + image for length in chosen))
-    on_gpu = bench.device.type == "cuda"
-    spent = sum(seconds[WARM_UP_STEPS:])
+        tokens += step_tokens
+    timed = seconds[WARM_UP_STEPS:]
+    spent = sum(timed)
     return {
         "samples_per_second": round(rows_timed / spent, 2),
         "tokens_per_second": round(tokens / spent),
         "mfu": round(flops / spent / ceiling / bench.ranks, 4),
+        "step_seconds": [round(each, 4) for each in timed],
+        "gpu_busy": busy and round(busy, 4),
         "peak_gib": round(torch.cuda.max_memory_allocated() / GIB, 2) if on_gpu else None,
         "reserved_gib": round(torch.cuda.max_memory_reserved() / GIB, 2) if on_gpu else None,
         "losses": losses,
@@ -393,49 +478,7 @@ def measure(case: Case, bench: Bench) -> dict[str, Any]:
     }
 
 
-def compare_losses(bench: Bench, steps: int) -> dict[str, Any]:
-    """Losses of the fast way against the plain one over so many optimizer steps of four rows, without dropout.
-
-    Plain: PEFT, padding mask, transformers' SDPA, the loss over all of the logits. What bfloat16 alone does is measured
-    beside it: the plain way again, with the rows of each batch the other way round.
-    """
-    import gc
-
-    import torch
-
-    lengths = bench.lengths(4 * steps)
-    losses: dict[str, list[float]] = {}
-    for name, fast in (("plain", False), ("plain reversed", False), ("fast", True)):
-        case = Case(name, fast=fast, checkpointing=True)
-        model = bench.model(case)
-        engine = Plain(model, bench)
-        losses[name] = []
-        for step in range(steps):
-            rows = list(range(4 * step, 4 * step + 4))
-            batch = bench.batch(rows, lengths, "cached")
-            if name == "plain reversed":
-                batch = {key: tensor.detach().flip(0) for key, tensor in batch.items()}
-            loss = loss_of(engine, model, case, batch, int((batch["labels"] != -100).sum()), True)
-            engine.backward(loss, True)
-            losses[name].append(loss.item())
-        del model, engine, loss
-        gc.collect()
-        if bench.device.type == "cuda":
-            torch.cuda.empty_cache()
-
-    def apart(name: str) -> dict[str, float]:
-        apart = [abs(one - other) for one, other in zip(losses[name], losses["plain"], strict=True)]
-        return {"mean": round(sum(apart) / steps, 5), "max": round(max(apart), 5)}
-
-    return {
-        "steps": steps,
-        "fast_against_plain": apart("fast"),
-        "plain_against_itself_reversed": apart("plain reversed"),
-        "losses": {name: [round(loss, 4) for loss in values] for name, values in losses.items()},
-    }
-
-
-def run_case(name: str, size: str, cap: float, steps: int) -> dict[str, Any]:
+def run_case(name: str, size: str, cap: float) -> dict[str, Any]:
     """One case in this process; a failure becomes its result."""
     import platform
 
@@ -446,8 +489,6 @@ def run_case(name: str, size: str, cap: float, steps: int) -> dict[str, Any]:
         bench = Bench(size, cap)
         device = torch.cuda.get_device_name() if bench.device.type == "cuda" else platform.processor() or "cpu"
         found |= {"device": device, "gpus": bench.ranks, "torch": torch.__version__, "cap_gib": cap}
-        if name == LOSSES:
-            return found | compare_losses(bench, steps)
         case = next(case for case in ladder() if case.name == name)
         if not bench.full:
             case = replace(case, rows=case.micro_batches, steps=1)
@@ -465,24 +506,19 @@ def run_case(name: str, size: str, cap: float, steps: int) -> dict[str, Any]:
 def table(results: list[dict[str, Any]]) -> str:
     """The results as Markdown."""
     lines = [
-        "| case | rows per micro-batch | samples/s | tokens/s | peak GiB | MFU % | first loss |",
-        "|---|---|---|---|---|---|---|",
+        "| case | rows per micro-batch | samples/s | tokens/s | peak GiB | MFU % | GPU busy % | first loss |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for found in results:
         if "error" in found:
-            lines.append(f"| {found['case']} | {found['error'].replace('|', '/')[:80]} | | | | | |")
+            lines.append(f"| {found['case']} | {found['error'].replace('|', '/')[:80]} | | | | | | |")
         elif "samples_per_second" in found:
             peak = "" if found["peak_gib"] is None else found["peak_gib"]
+            busy = "" if found["gpu_busy"] is None else f"{100 * found['gpu_busy']:.0f}"
             lines.append(
                 f"| {found['case']} | {found['rows_per_micro_batch']:g} | {found['samples_per_second']:g} "
-                f"| {found['tokens_per_second']:,} | {peak} | {100 * found['mfu']:.1f} | {found['first_loss']:.2f} |"
-            )
-    for found in results:
-        if "fast_against_plain" in found:
-            fast, noise = found["fast_against_plain"], found["plain_against_itself_reversed"]
-            lines.append(
-                f"\nLosses over {found['steps']} steps, in nats: fast against plain {fast['mean']:g} in the mean, "
-                f"{fast['max']:g} at most; plain against itself with rows reversed {noise['mean']:g}, {noise['max']:g}."
+                f"| {found['tokens_per_second']:,} | {peak} | {100 * found['mfu']:.1f} | {busy} "
+                f"| {found['first_loss']:.2f} |"
             )
     return "\n".join(lines) + "\n"
 
@@ -492,13 +528,12 @@ def main(args: argparse.Namespace) -> None:
     if args.case:
         load_libraries()
         sys.stdin.read()  # until the case before is done
-        found = run_case(args.case, args.size, args.cap, args.loss_steps)
+        found = run_case(args.case, args.size, args.cap)
         if os.environ.get("RANK", "0") == "0":
             print("RESULT " + json.dumps(found), flush=True)
         return
     args.output.mkdir(parents=True, exist_ok=True)
     names = [case.name for case in ladder()]
-    names.insert(2, LOSSES)
     wanted = [name for start in args.cases.split(",") for name in names if name.startswith(start)]
     names = list(dict.fromkeys(wanted))
     results, begun = [], time.monotonic()
@@ -523,7 +558,7 @@ def start(name: str, args: argparse.Namespace) -> subprocess.Popen:
     """A process that imports its libraries, while the case before runs, and waits."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={args.gpus}", "--"]
     command = [sys.executable, *(launcher if args.gpus > 1 else []), __file__]
-    options = ["--case", name, "--size", args.size, "--cap", str(args.cap), "--loss-steps", str(args.loss_steps)]
+    options = ["--case", name, "--size", args.size, "--cap", str(args.cap)]
     environment = {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True", "TOKENIZERS_PARALLELISM": "false"}
     with (args.output / f"{name.replace(' ', '_')}.log").open("w") as errors:
         return subprocess.Popen(
@@ -571,7 +606,6 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--seconds", type=float, default=3600, help="start no case after so long")
     arguments.add_argument("--least-seconds", type=float, default=15, help="start none with less left")
     arguments.add_argument("--case-seconds", type=float, default=300, help="stop a case after so long")
-    arguments.add_argument("--loss-steps", type=int, default=50, help="steps of the comparison of losses")
     arguments.add_argument("--case", help=argparse.SUPPRESS)
     return arguments
 

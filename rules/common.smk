@@ -389,6 +389,12 @@ def answering_gpus(wildcards) -> int:
     return min(settings.runs[wildcards.run].gpus, 1)
 
 
+def base_precision(wildcards) -> str:
+    """In which the products with the frozen base are made while a run is trained."""
+    run = settings.runs[wildcards.run]
+    return run.base_precision if METHODS[run.method].is_trained else "bf16"
+
+
 def training_environment(wildcards) -> str:
     """The name of the environment that a run is trained in."""
     return settings.runs[wildcards.run].environment

@@ -65,11 +65,13 @@ rule rehearse_evaluation:
         benchmarks=asked_benchmarks,
         device=answering_gpus,
         pixels=value_at("{run}", PIXELS),
+        base_precision=base_precision,
         withdrawn=withdrawn_by_rehearsal,
     shell:
         "rm -f {params.withdrawn:q} && python scripts/rehearse_evaluation.py --run {wildcards.run:q} "
         "--checkpoints {input.folders:q} --benchmarks {params.benchmarks:q} "
-        "--gpus {params.device:q} --threads {threads} --pixels {params.pixels:q} --output {output.passed:q} 2>&1 | tee {log:q}"
+        "--gpus {params.device:q} --threads {threads} --pixels {params.pixels:q} --base-precision {params.base_precision:q} "
+        "--output {output.passed:q} 2>&1 | tee {log:q}"
 
 
 rule clear_for_training:

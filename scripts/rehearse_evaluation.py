@@ -24,7 +24,7 @@ def main(args: argparse.Namespace) -> None:
     benchmarks = read_params(args.benchmarks, dict[str, BenchmarkSettings])
     pixels = read_params(args.pixels, PixelSettings)
     protocols = [load_benchmark(settings, name) for name, settings in benchmarks.items()]
-    checked = rehearse(protocols, args.checkpoints, device, dtype, args.threads, pixels)
+    checked = rehearse(protocols, args.checkpoints, device, dtype, args.threads, pixels, args.base_precision)
     interpreter = describe_interpreter(PACKAGES)
     write_json(args.output, {"run": args.run, "dtype": dtype_name(dtype), **checked, "interpreter": interpreter})
 
@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--gpus", type=int, choices=(0, 1), default=1, help="1: the GPU, bfloat16; 0: the CPU, float32")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     parser.add_argument("--pixels", default="{}", help="how images are seen, as JSON or @FILE")
+    parser.add_argument("--base-precision", default="bf16", help="of the base's products while the run is trained")
     parser.add_argument("--output", type=Path, required=True, help="what was checked (JSON)")
     return parser
 

@@ -104,6 +104,9 @@ KERNELS: dict[str, Kernel] = {
 }
 """By name, the fastest first."""
 
+RECORDABLE = ("flash-attn", "torch-varlen")
+"""Those that a CUDA graph can hold: they read no size back from the GPU."""
+
 
 def choose_attention(requested: str, device: torch.device | str, dtype: torch.dtype) -> Attention:
     """Choose the attention for training.
@@ -158,6 +161,11 @@ def kernel_of(implementation: str) -> Kernel:
         if _implementation(name) == implementation:
             return kernel
     raise ValueError(f"attention implementation {implementation!r} does not take packed rows")
+
+
+def is_recordable(implementation: str) -> bool:
+    """Whether the kernel behind one of transformers' names can run in a CUDA graph."""
+    return implementation in map(_implementation, RECORDABLE)
 
 
 def row_bounds(lengths: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,7 @@ from syntune.benchmarks.protocol import Protocol, Question
 from syntune.errors import UserError
 from syntune.models.adapters import ADAPTER_CONFIG, apply_adapter
 from syntune.models.checkpoints import Loaded, load_chain
+from syntune.models.eight_bits.linear import hold_in_eight_bits
 from syntune.models.family import Processor, Row
 from syntune.prediction.answering import Answerer
 from syntune.prediction.plan import by_image, hash_images
@@ -79,12 +80,17 @@ def logits_of(model: Any, processor: Processor, row: Row) -> torch.Tensor:
 
 def check_merged(adapter: Path, unmerged: torch.Tensor, merged: torch.Tensor, dtype: torch.dtype) -> None:
     """Refuse an adapter whose merged logits are not its unmerged ones, up to the rounding of ``dtype``."""
-    apart = ((merged - unmerged).norm() / unmerged.norm()).item()
+    apart = _apart(merged, unmerged)
     if not apart <= TOLERANCE[dtype]:
         raise UserError(
             f"{adapter}: merged into its base, its logits differ from the unmerged ones by {apart:.2g} of their size "
             f"(allowed: {TOLERANCE[dtype]:g}), so what would be evaluated is not what was trained"
         )
+
+
+def _apart(found: torch.Tensor, wanted: torch.Tensor) -> float:
+    """How far logits lie from others, as a share of their size."""
+    return ((found - wanted).norm() / wanted.norm()).item()
 
 
 def rehearse(
@@ -94,11 +100,13 @@ def rehearse(
     dtype: torch.dtype,
     threads: int,
     pixels: PixelSettings = AS_VIEWERS,
+    base_precision: str = "bf16",
 ) -> dict[str, Any]:
     """Check every benchmark, load the checkpoints and ask two questions of each; returns what was checked.
 
     If the last checkpoint is an adapter, it is loaded twice, one after the other: on the checkpoints before it as it
-    was trained, and merged into them, as it will answer.
+    was trained, and merged into them, as it will answer. Where it was trained on a base in 8 bits, it is told how far
+    its logits there lie from those that it will answer by.
 
     Args:
         protocols: the benchmarks.
@@ -107,6 +115,7 @@ def rehearse(
         dtype: in which arithmetic.
         threads: threads that decode images.
         pixels: how images are seen.
+        base_precision: in which the last checkpoint was trained, for its base's products.
 
     Raises:
         UserError: anything is not as prediction will need it.
@@ -121,13 +130,23 @@ def rehearse(
         model = apply_adapter(base.model, last, base.family).to(device).eval()
         unmerged = logits_of(model, base.processor, row)
         checked["adapter"] = {"tensors": sum(".lora_" in name for name, _ in model.named_parameters())}
+        rounded = None
+        if base_precision != "bf16":
+            hold_in_eight_bits(model, base.model, base.family, base_precision, device)
+            rounded = logits_of(model, base.processor, row)
         del base, model
     loaded = load_chain(checkpoints, dtype, device)
     checked["family"] = loaded.family.name
     logger.info("loaded %s", " + ".join(map(str, checkpoints)))
     if is_compared:
-        check_merged(last, unmerged, logits_of(loaded.model, loaded.processor, row), dtype)
+        merged = logits_of(loaded.model, loaded.processor, row)
+        check_merged(last, unmerged, merged, dtype)
         checked["adapter"]["merged and unmerged logits"] = "agree"
+        if rounded is not None:
+            apart = round(_apart(rounded, merged), 4)
+            checked["adapter"][f"logits on the base in {base_precision} and merged logits"] = f"{apart} apart"
+            logger.info("base_precision %s: the logits of training are %g of their size apart from those that answer",
+                        base_precision, apart)  # fmt: skip
     for protocol, questions in asked.items():
         checked["benchmarks"][protocol.name] = {
             "protocol": protocol.label(),

@@ -15,6 +15,11 @@ LAYOUT = {"gpus", "zero"}
 """Settings that spread a run's work over GPUs: the checkpoint depends on them by rounding alone."""
 
 
+def is_bf16(value: str) -> bool:
+    """For ``exclude_if``, as :func:`syntune.settings.strict.is_unset`."""
+    return value == "bf16"
+
+
 class LoraSettings(Strict):
     """Low-rank adaptation of the language model's linear layers (Hu et al., 2021)."""
 
@@ -117,6 +122,13 @@ class TrainedRunSettings(PixelSettings):
         description="a row above max_length: cut its text at the end (never image tokens), drop it, or stop; counted",
     )
     precision: Literal["bf16", "fp32"] = Field(default="bf16", description="arithmetic of the forward pass")
+    base_precision: Literal["bf16", "fp8", "int8"] = Field(
+        default="bf16",
+        exclude_if=is_bf16,
+        description="in which the products with the frozen base's wide linears are made (methods lora and align): fp8 "
+        "on GPUs from the 4090, L40S and H100 on, int8 from the 3090 and A100 on. The adapter is trained on a rounded "
+        "base, and answers on the one in bf16",
+    )
     attention: Literal["auto", "flash-attn", "torch-varlen", "sdpa", "eager"] = Field(
         default="auto", description="implementation of attention; auto takes the fastest that works here"
     )
@@ -177,6 +189,17 @@ class TrainedRunSettings(PixelSettings):
             raise ValueError(
                 f"global_batch_size {self.global_batch_size} leaves some of {self.gpus} GPUs without a row"
             )
+        if self.base_precision != "bf16":
+            if self.method not in ("lora", "align"):
+                raise ValueError(
+                    f"base_precision: {self.base_precision} needs a base that is frozen and in bf16: method lora or "
+                    f"align, not {self.method}"
+                )
+            if not self.gpus or self.precision != "bf16":
+                raise ValueError(
+                    f"base_precision: {self.base_precision} needs a GPU and precision: bf16; set gpus: 1, or "
+                    "base_precision: bf16"
+                )
         if self.early_stop and not self.eval_steps:
             raise ValueError("early_stop needs a validation loss: set eval_steps")
         if self.micro_batch_tokens < self.max_length:

@@ -27,6 +27,8 @@ def find_device(settings: TrainedRunSettings, ranks: Ranks) -> torch.device:
     refuse_missing_gpus(settings)
     if ranks.count != settings.gpus:
         raise UserError(f"gpus: {settings.gpus} are asked for, but {ranks.count} processes were started")
+    # packs differ in size, and so does what the allocator is asked for: without, it keeps memory that fits nothing more
+    os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
     os.environ["ACCELERATE_BYPASS_DEVICE_MAP"] = "true"  # or DDP sends to the GPU what the model reads on the CPU
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
     torch.cuda.set_device(device)

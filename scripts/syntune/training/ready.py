@@ -9,9 +9,11 @@ import torch
 from torch import nn
 
 from syntune.models.checkpoints import Loaded, load_chain
+from syntune.models.eight_bits.linear import hold_in_eight_bits
 from syntune.settings.methods import METHODS
 from syntune.settings.runs import TrainedRunSettings
 from syntune.training.gemma.fuse import fuse_adapters
+from syntune.training.gemma.graphs import record_layers
 from syntune.training.methods import Parameters, adapt, count_parameters
 from syntune.training.quantized import quantize_language_model
 from syntune.training.zero import mark_leaf_modules, prepare_deepspeed
@@ -85,6 +87,11 @@ def make_ready(
     trained = adapt(model, family, settings, base_name)
     parameters = count_parameters(trained)
 
+    # Round the base after adapting and counting, before fusing: only what is frozen, and only once it is known.
+    if settings.base_precision != "bf16":
+        held = hold_in_eight_bits(trained, model, family, settings.base_precision, device)
+        log.info("base_precision %s: %d linears of the language model", settings.base_precision, len(held))
+
     # Compile after adapting: only a frozen vision tower is compiled.
     if fast:
         family.compile_vision(model)
@@ -93,6 +100,8 @@ def make_ready(
     if fast and method.writes == "adapter":
         fused = fuse_adapters(trained)
         log.info("fused %d MLPs and %d attention blocks; left: %s", fused.mlps, fused.attentions, fused.left or "none")
+        if fused.is_whole and not settings.zero:  # ZeRO moves parameters, and a recording holds their addresses
+            record_layers(trained)
 
     # DeepSpeed last: it partitions the parameters, and hooks the layers, that all before have left.
     if settings.zero:

@@ -1,5 +1,7 @@
 import copy
+import os
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -7,22 +9,30 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers import GemmaConfig, GemmaModel
 
+from syntune.models import dropout as seeded
 from syntune.models.attention import choose_attention, packed_arguments, row_bounds
-from syntune.training import dropout as seeded
+from syntune.models.eight_bits.linear import hold_in_eight_bits
 from syntune.training.gemma import attention_block as block_module
-from syntune.training.gemma import mlp
+from syntune.training.gemma import geglu
 from syntune.training.gemma.fuse import fuse_adapters
+from syntune.training.gemma.graphs import Pack, RecordedLayers, Size, record_layers
 
+ON_GPU = torch.cuda.is_available()
 LENGTHS = torch.tensor([5, 1, 9])
 MLP, ATTENTION = ("gate_proj", "up_proj", "down_proj"), ("q_proj", "k_proj", "v_proj", "o_proj")
 
+runs_kernels = pytest.mark.skipif(
+    not (ON_GPU or os.environ.get("TRITON_INTERPRET") == "1"),
+    reason="needs a GPU, or the package triton and TRITON_INTERPRET=1",
+)
 
-def adapted(dropout=0.0, dtype=torch.float64, act="gelu_pytorch_tanh", targets=(*MLP, *ATTENTION), **lora):
+
+def adapted(dropout=0.0, dtype=torch.float64, act="gelu_pytorch_tanh", targets=(*MLP, *ATTENTION), config=(), **lora):
     torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
     config = GemmaConfig(
-        vocab_size=50, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, head_dim=8, pad_token_id=0,
-    )  # fmt: skip
+        vocab_size=50, pad_token_id=0, **sizes | {"num_key_value_heads": 2, "head_dim": 8} | dict(config)
+    )
     config.hidden_act = act
     model = GemmaModel(config).to(dtype)
     model.set_attn_implementation(choose_attention("sdpa", "cpu", torch.float32).implementation)
@@ -68,7 +78,7 @@ class Masked(nn.Module):
 def with_the_same_masks(model, monkeypatch, probability):
     """A copy of a PEFT model with known masks, which the fused one is made to draw, layer by layer."""
     seeds = seeded.draw_seeds(14, torch.device("cpu")).view(2, 7, 2)
-    queue = [part for layer in seeds for part in (layer[:4], layer[4:])]
+    queue = list(seeds)
     monkeypatch.setattr(seeded, "draw_seeds", lambda count, device: queue.pop(0))
     twin = copy.deepcopy(model)
     for layer, row in zip(twin.base_model.model.layers, seeds, strict=True):
@@ -104,7 +114,7 @@ def test_the_fused_mlp_is_exact(monkeypatch, act, dropout):
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_fused_layers_equal_pefts(monkeypatch, dropout, compiled):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
-    block_module._block.cache_clear()
+    block_module.block_for.cache_clear()
     model = adapted(dropout)
     plain = with_the_same_masks(model, monkeypatch, dropout) if dropout else copy.deepcopy(model)
     names = [name for name, _ in model.named_parameters()]
@@ -148,14 +158,14 @@ def test_checkpointing_and_another_run_change_no_bit(monkeypatch):
         return block(*args, **kwargs)
 
     monkeypatch.setattr(block_module, "attention_block", counted)
-    block_module._block.cache_clear()
+    block_module.block_for.cache_clear()
     results = []
     for checkpointing in (False, False, True):
         if checkpointing:
             model.base_model.model.activation_checkpointing_enable({"use_reentrant": False})
         torch.manual_seed(5)
         results.append(run(model))
-    block_module._block.cache_clear()
+    block_module.block_for.cache_clear()
     for other in results[1:]:
         assert all(torch.equal(results[0][name], other[name]) for name in results[0])
     assert len(blocks) == 2 + 2 + 4  # the third time each layer is run again for its backward pass
@@ -163,7 +173,7 @@ def test_checkpointing_and_another_run_change_no_bit(monkeypatch):
 
 def test_dropout_keeps_no_mask_for_the_backward_pass(monkeypatch):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager_decomp_partition"))
-    block_module._block.cache_clear()
+    block_module.block_for.cache_clear()
     kept = {}
     for dropout in (0.0, 0.3):
         model = adapted(dropout, torch.float32, targets=ATTENTION)
@@ -174,7 +184,7 @@ def test_dropout_keeps_no_mask_for_the_backward_pass(monkeypatch):
         ):
             run(model)
         kept[dropout] = sum(tensor.nbytes for tensor in tensors.values())
-    block_module._block.cache_clear()
+    block_module.block_for.cache_clear()
     assert kept[0.3] < 1.05 * kept[0.0]
 
 
@@ -233,42 +243,117 @@ def test_masks_are_independent_coins():
     assert set(kept.unique().tolist()) == {0.0, torch.tensor(1 / 0.9).item()}
 
 
+@runs_kernels
 @pytest.mark.parametrize("tanh", [True, False])
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
 @pytest.mark.parametrize("rank", [4, 24])
 def test_the_triton_kernels_equal_plain_torch(monkeypatch, rank, dropout, tanh):
-    pytest.importorskip("triton", reason="Triton is not in this environment")
-    on_gpu = torch.cuda.is_available()
-    if not on_gpu:
-        monkeypatch.setenv("TRITON_INTERPRET", "1")  # read where the kernels are first imported
     from syntune.training.gemma import mlp_kernels
 
-    dtype, tolerance = (torch.bfloat16, 0.01) if on_gpu else (torch.float32, 1e-5)
-    generator = torch.Generator().manual_seed(0)
-    shapes = [
-        (37, 200),
-        (37, 200),
-        (37, rank),
-        (37, rank),
-        (200, rank),
-        (200, rank),
-        (37, 200),
-        (37, rank),
-        (rank, 200),
-    ]
-    tensors = [0.5 * torch.randn(shape, generator=generator) for shape in shapes]
-    gate, up, gate_low, up_low, gate_b, up_b, d, down_low, down_a = (
-        t.to("cuda" if on_gpu else "cpu", dtype) for t in tensors
-    )
+    dtype, tolerance = (torch.bfloat16, 0.01) if ON_GPU else (torch.float32, 1e-5)
+    generator, device = torch.Generator().manual_seed(0), "cuda" if ON_GPU else "cpu"
+    wide, narrow = (37, 200), (37, rank)
+    shapes = [wide, wide, narrow, narrow, (200, rank), (200, rank), wide, narrow, (rank, 200)]
+    tensors = [(0.5 * torch.randn(shape, generator=generator)).to(device, dtype) for shape in shapes]
+    gate, up, gate_low, up_low, gate_b, up_b, d, down_low, down_a = tensors
+    column_scales = tuple(torch.rand(200, generator=generator).to(device) for _ in range(2))
     seed = seeded.draw_seeds(1, gate.device)[0] if dropout else None
-    rest, narrow = (2.0, tanh, seed, dropout), (gate_low, up_low, gate_b, up_b)
-    found = [*mlp_kernels.geglu_forward(gate, up, *narrow, *rest)]
-    doubles = [tensor.double() for tensor in (d, gate, up, *narrow, down_low, down_a)]
-    wanted = [*mlp.geglu_forward(*doubles[1:7], *rest)]
-    mlp_kernels.geglu_backward_(d, gate, up, *narrow, down_low, down_a, *rest)
-    mlp.geglu_backward_(*doubles, *rest)
-    for one, other in zip([*found, d, gate, up], [*wanted, *doubles[:3]], strict=True):
-        assert (one.double() - other).norm() / other.norm() < tolerance
+    monkeypatch.setattr(geglu, "in_triton", lambda tensor: False)
+    doubles = [tensor.double() for tensor in tensors]
+    forward = (
+        mlp_kernels.geglu_forward(*tensors[:6], 2.0, tanh, True),
+        geglu.geglu_forward(*doubles[:6], 2.0, tanh, True),
+    )
+    backward = [
+        module.geglu_backward_(values[6], *values[:6], *values[7:], 2.0, tanh, seed, dropout, column_scales)
+        for module, values in ((mlp_kernels, tensors), (geglu, doubles))
+    ]
+    for (*found, peaks), (*wanted, wanted_peaks) in (forward, backward):
+        for one, other in zip(
+            [*found, peaks.amax(1), gate, up], [*wanted, wanted_peaks.amax(1), *doubles[:2]], strict=True
+        ):
+            assert (one.double() - other).norm() / other.norm() < tolerance
     if dropout:
         kept = mlp_kernels.dropped(gate, seed, dropout) != 0
         assert torch.equal(kept, seeded.keep_mask(gate.shape, seed, dropout) & (gate != 0))
+
+
+@pytest.mark.parametrize("precision", ["fp8", "int8"])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_on_a_base_in_8_bits_fused_layers_stay_near_pefts(monkeypatch, dropout, precision):
+    model = adapted(dropout, torch.float32)
+    plain = with_the_same_masks(model, monkeypatch, dropout) if dropout else copy.deepcopy(model)
+    family = SimpleNamespace(towers=lambda model: [], connector=lambda model: [])
+    model.base_model.model.get_output_embeddings = lambda: None
+    held = hold_in_eight_bits(model, model.base_model.model, family, precision, torch.device("cpu"), worth=18)
+    assert len(held) == 6  # gate, up and down, from 32 to 48; not q, k, v and o
+    assert fuse_adapters(model, compiled=False).is_whole
+    agree(run(model), run(plain), {"fp8": 0.12, "int8": 0.03}[precision])
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("tokens", [15, 32])
+def test_a_padded_pack_gives_what_the_pack_does(dropout, tokens):
+    model = adapted(dropout, torch.float32)
+    fuse_adapters(model, compiled=False)
+    layers = RecordedLayers(model.base_model.model, compiled=False)
+    inputs = torch.randn(1, 15, 32, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    places = torch.cat([torch.arange(length) for length in LENGTHS])[None]
+    cos, sin = model.base_model.model.rotary_emb(inputs, position_ids=places)
+    seeds = seeded.draw_seeds(14, torch.device("cpu")).view(2, 7, 2) if dropout else None
+    pack = Pack(inputs, cos, sin, row_bounds(LENGTHS), 9, seeds)
+    room = pack.room(Size(tokens, 6, 32))
+    for part in (room.hidden, room.cos, room.sin):
+        part.data.fill_(5.0)  # of a pack before
+    room.fill(pack)
+    found, wanted = layers.run(room)[:, :15], layers.run(pack)
+    torch.testing.assert_close(found, wanted)
+    gradients = [
+        torch.autograd.grad(output.sin().sum(), [taken.hidden, *layers.trained])
+        for output, taken in ((found, room), (wanted, pack))
+    ]
+    assert torch.equal(gradients[0][0][:, 15:], torch.zeros(1, tokens - 15, 32))
+    torch.testing.assert_close([gradients[0][0][:, :15], *gradients[0][1:]], list(gradients[1]), rtol=1e-3, atol=1e-4)
+
+
+def test_a_graph_holds_what_fits_beside_its_padding():
+    first = Size(1000, 3, 400).rounded_up([])
+    assert first == Size(1024, 8, 512)
+    assert first.holds(Size(1024, 7, 512)) and first.holds(Size(600, 1, 50))
+    assert not first.holds(Size(1024, 8, 512))  # no row is left for padding
+    assert not first.holds(Size(500, 1, 50))  # padding would be longer than the longest row
+    assert Size(2000, 2, 30).rounded_up([first]) == Size(2048, 8, 512)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_recorded_layers_equal_those_that_are_not(dropout, checkpointing):
+    config = {"hidden_size": 256, "head_dim": 64, "intermediate_size": 512}
+    model = adapted(dropout, torch.bfloat16, config=config).cuda()
+    model.base_model.model.set_attn_implementation(choose_attention("auto", "cuda", torch.bfloat16).implementation)
+    if checkpointing:
+        model.base_model.model.activation_checkpointing_enable({"use_reentrant": False})
+    assert fuse_adapters(model).is_whole
+    plain = copy.deepcopy(model)
+    fuse_adapters(plain)
+    assert record_layers(model)
+    for lengths in (LENGTHS, torch.tensor([200, 90]), LENGTHS):
+        results = []
+        for which in (model, plain):
+            torch.manual_seed(3)
+            inputs = torch.randn(1, int(lengths.sum()), 256, device="cuda").bfloat16().requires_grad_()
+            places = torch.cat([torch.arange(length) for length in lengths])[None].cuda()
+            arguments = packed_arguments(row_bounds(lengths).cuda(), int(lengths.max()))
+            if dropout:
+                fixed = seeded.draw_seeds(14, torch.device("cuda"))
+                queue = [fixed] if which is model else list(fixed.view(2, 7, 2))
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(seeded, "draw_seeds", lambda count, device, queue=queue: queue.pop(0))
+                    output = which(inputs_embeds=inputs, position_ids=places, use_cache=False, **arguments)[0]
+            else:
+                output = which(inputs_embeds=inputs, position_ids=places, use_cache=False, **arguments)[0]
+            trained = [parameter for parameter in which.parameters() if parameter.requires_grad]
+            results.append([output, *torch.autograd.grad(output.float().sin().sum(), [inputs, *trained])])
+        for found, wanted in zip(*results, strict=True):
+            assert (found.float() - wanted.float()).norm() <= 0.02 * wanted.float().norm()

@@ -42,12 +42,14 @@ def steps(monkeypatch):
         use_attention=step("attention", "sdpa"), compile_vision=step("compile"), towers=lambda model: ["tower"],
         encode_without_images=step("encode without images"), records_towers=True,
     )  # fmt: skip
-    fused = SimpleNamespace(mlps=0, attentions=0, left=())
+    fused = SimpleNamespace(mlps=18, attentions=18, left=(), is_whole=True)
     stand_ins = {
         "quantize_language_model": step("quantise"),
         "adapt": step("adapt", model),
         "count_parameters": step("count"),
+        "hold_in_eight_bits": step("8 bits", []),
         "fuse_adapters": step("fuse", fused),
+        "record_layers": step("record"),
         "prepare_deepspeed": step("deepspeed"),
         "mark_leaf_modules": step("leaves"),
     }
@@ -70,6 +72,11 @@ def test_every_step_has_its_place(steps):
         "deepspeed", "leaves",
     ]  # fmt: skip
     assert (ready.attention, ready.unpartitioned) == ("sdpa", ["tower"])
+
+
+def test_a_base_is_rounded_once_it_is_adapted_and_layers_are_recorded_without_zero(steps):
+    _, called = steps(base_precision="fp8", gpus=1)
+    assert called == ["attention", "adapt", "count", "8 bits", "compile", "fuse", "record"]
 
 
 def test_a_step_that_is_not_asked_for_is_left_out(steps):

@@ -161,11 +161,14 @@ class MgmForConditionalGeneration(PreTrainedModel, GenerationMixin):
             if image_features is not None:  # none, but their making has a gradient: zero
                 embeddings = embeddings + image_features.sum().to(embeddings.dtype)
             return embeddings, expanded
-        at_image = expanded.feature_rows >= 0
-        order = send(expanded.feature_rows[at_image], device)
+        feature_rows = expanded.feature_rows.flatten()
+        at_image = (feature_rows >= 0).nonzero().squeeze(1)
+        order = send(feature_rows[at_image], device)
         tokens = image_features.flatten(0, 1).index_select(0, order).to(embeddings.dtype)
         tokens = tokens * self.model.embed_tokens.embed_scale.to(embeddings.dtype)
-        return embeddings.masked_scatter(send(at_image, device).unsqueeze(-1), tokens), expanded
+        # by index: the backward pass of a masked scatter would read a size back from the GPU
+        merged = embeddings.flatten(0, 1).index_copy(0, send(at_image, device), tokens)
+        return merged.view_as(embeddings), expanded
 
     def _no_image_features(self, device: torch.device) -> torch.Tensor:
         """The tokens of no image, [0, tokens per image, width], made of a black one."""

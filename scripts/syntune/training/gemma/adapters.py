@@ -7,6 +7,9 @@ from peft.tuners.lora import Linear as LoraLinear
 from torch import nn
 from transformers.activations import GELUActivation, GELUTanh
 
+from syntune.models.eight_bits.linear import EightBitLinear
+from syntune.models.eight_bits.weights import EightBitWeight
+
 MLP = ("gate_proj", "up_proj", "down_proj")
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 
@@ -15,7 +18,7 @@ ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 class AdaptedLinear:
     """A frozen linear and its adapter: x W' + scale * dropout(x) A' B'."""
 
-    weight: torch.Tensor
+    weight: torch.Tensor | EightBitWeight
     a: torch.Tensor
     b: torch.Tensor
 
@@ -25,15 +28,17 @@ class AdaptedLinear:
         adapter = linear.active_adapters[0]
         return cls(linear.base_layer.weight, linear.lora_A[adapter].weight, linear.lora_B[adapter].weight)
 
-    def to(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Its tensors in a dtype."""
-        return self.weight.to(dtype), self.a.to(dtype), self.b.to(dtype)
+    def to(self, dtype: torch.dtype) -> tuple[torch.Tensor | EightBitWeight, torch.Tensor, torch.Tensor]:
+        """Its tensors in a dtype; a weight in 8 bits stays so."""
+        weight = self.weight if isinstance(self.weight, EightBitWeight) else self.weight.to(dtype)
+        return weight, self.a.to(dtype), self.b.to(dtype)
 
 
 def why_not_fused(owner: nn.Module, names: tuple[str, ...]) -> str | None:
     """Why these linears cannot be fused, or None."""
     linears = [getattr(owner, name) for name in names]
-    if not all(type(linear) is LoraLinear and type(linear.base_layer) is nn.Linear for linear in linears):
+    kinds = {type(linear.base_layer) if type(linear) is LoraLinear else None for linear in linears}
+    if kinds != {nn.Linear} and not (names is MLP and kinds == {EightBitLinear}):
         return f"{'/'.join(names)}: not all are plain linears with LoRA"
     if any(len(linear.active_adapters) != 1 or linear.lora_variant for linear in linears):
         return "an adapter is not plain LoRA, or not the only one"

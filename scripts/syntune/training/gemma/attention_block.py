@@ -6,15 +6,13 @@ It takes in the norms, q, k, v and o with their adapters, and the rotation.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
 
 import torch
 from torch.utils.checkpoint import checkpoint
-from transformers.models.gemma.modeling_gemma import GemmaDecoderLayer, rotate_half
+from transformers.models.gemma.modeling_gemma import rotate_half
 
-from syntune.models.attention import Kernel, kernel_of
-from syntune.training import dropout as seeded
-from syntune.training.gemma.adapters import ATTENTION, AdaptedLinear, lora_settings, takes_pefts_way
+from syntune.models import dropout as seeded
+from syntune.models.attention import Kernel
 
 
 @dataclass(frozen=True)
@@ -88,67 +86,7 @@ def _gemma_norm(x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.
 
 
 @cache
-def _block(constants: BlockConstants, compiled: bool) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
+def block_for(constants: BlockConstants, compiled: bool) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
     """The block for all layers of the same constants: compiled once."""
     block = partial(attention_block, constants=constants)
     return torch.compile(block) if compiled else block
-
-
-def layer_forward(
-    layer: GemmaDecoderLayer,
-    original: Callable[..., torch.Tensor],
-    hidden_states: torch.Tensor,
-    *args: Any,
-    compiled: bool,
-    **kwargs: Any,
-) -> torch.Tensor:
-    """GemmaDecoderLayer.forward, fused where rows are packed."""
-    attention = layer.self_attn
-    bounds = kwargs.get("cu_seq_lens_q")
-    if bounds is None or kwargs.get("past_key_values") is not None or takes_pefts_way(attention, ATTENTION):
-        return original(hidden_states, *args, **kwargs)
-    fused = partial(_fused_layer, layer, compiled=compiled, bounds=bounds, longest=kwargs["max_length_q"])
-    if layer.gradient_checkpointing and layer.training:  # transformers wraps the class's forward, which is replaced
-        return layer._gradient_checkpointing_func(fused, hidden_states, *kwargs["position_embeddings"])
-    return fused(hidden_states, *kwargs["position_embeddings"])
-
-
-def _fused_layer(
-    layer: GemmaDecoderLayer,
-    hidden_states: torch.Tensor,
-    cos: torch.Tensor,
-    sin: torch.Tensor,
-    *,
-    compiled: bool,
-    bounds: torch.Tensor,
-    longest: int,
-) -> torch.Tensor:
-    """A decoder layer of packed rows: the attention block, then the MLP."""
-    attention = layer.self_attn
-    _, scale, dropout = lora_settings(attention.q_proj)
-    constants = BlockConstants(
-        kernel_of(attention.config._attn_implementation),
-        attention.head_dim,
-        attention.scaling,
-        layer.input_layernorm.eps,
-        scale,
-        dropout,
-    )
-    for tensor in (hidden_states, cos, sin):  # packs differ in length: one program for all of them
-        torch._dynamo.maybe_mark_dynamic(tensor, 1)
-    torch._dynamo.maybe_mark_dynamic(bounds, 0)
-    x, normed = _block(constants, compiled)(
-        hidden_states,
-        cos,
-        sin,
-        layer.input_layernorm.weight,
-        layer.post_attention_layernorm.weight,
-        tuple(
-            (linear.weight, linear.a, linear.b)
-            for linear in (AdaptedLinear.from_peft(getattr(attention, name)) for name in ATTENTION)
-        ),
-        seeded.draw_seeds(4, hidden_states.device) if dropout else None,
-        bounds,
-        longest,
-    )
-    return x + layer.mlp(normed)

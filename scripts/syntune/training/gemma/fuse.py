@@ -13,7 +13,7 @@ from peft import PeftModel
 from transformers.models.gemma.modeling_gemma import GemmaDecoderLayer, GemmaMLP
 
 from syntune.training.gemma.adapters import ATTENTION, MLP, why_not_fused
-from syntune.training.gemma.attention_block import layer_forward
+from syntune.training.gemma.layer import layer_forward
 from syntune.training.gemma.mlp import mlp_forward
 
 
@@ -31,6 +31,11 @@ class Fused:
     attentions: int
     left: tuple[str, ...]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether there were layers, and nothing of them is left."""
+        return self.mlps > 0 and not self.left
+
 
 def fuse_adapters(model: PeftModel, compiled: bool = True) -> Fused:
     """Replace the forward of Gemma's decoder layers by fused ones, where they compute the same.
@@ -41,7 +46,7 @@ def fuse_adapters(model: PeftModel, compiled: bool = True) -> Fused:
     once only.
 
     Dropout is PEFT's in distribution: a mask of its own for each adapter's input. The masks are made from seeds
-    (:mod:`syntune.training.dropout`), so they are other masks than PEFT would draw.
+    (:mod:`syntune.models.dropout`), so they are other masks than PEFT would draw.
 
     Under ZeRO-3 the decoder layers must be leaf modules (:func:`syntune.training.zero.mark_leaf_modules`), because a
     fused forward reads parameters of its children without calling them.

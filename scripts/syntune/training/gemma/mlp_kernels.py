@@ -1,26 +1,20 @@
 """Triton kernels of Gemma's fused MLP. Imported on a GPU only: PyTorch's CPU builds come without Triton.
 
-The masks of dropout are those of :mod:`syntune.training.dropout`, bit for bit.
+The masks of dropout are those of :mod:`syntune.models.dropout`, bit for bit.
 """
 
 import torch
 import triton
 import triton.language as tl
 
-from syntune.training.dropout import drop_threshold
+from syntune.models.dropout import drop_threshold
+from syntune.models.dropout_kernel import kept
 
-_FORWARD, _BACKWARD = (16, 128, 4), (16, 128, 4)
+_FORWARD = 16, 128, 4
 """Rows and columns of a tile, and its warps."""
 
-
-@triton.jit
-def _kept(place, seed, threshold):
-    """Whether the elements at ``place`` (row times columns plus column, int32) are kept."""
-    bits = (place + tl.load(seed)).to(tl.uint32, bitcast=True)
-    bits = (bits ^ (bits >> 16)) * 0x7FEB352D + tl.load(seed + 1).to(tl.uint32, bitcast=True)
-    bits = (bits ^ (bits >> 15)) * 0x846CA68B
-    bits = bits ^ (bits >> 16)
-    return bits.to(tl.int32, bitcast=True) >= threshold
+_BACKWARD = {False: (64, 64, 4, 2, 4), True: (64, 32, 4, 3, 4)}
+"""Rows and columns of a tile, its warps and stages, and the parts that rows are split into; the second with dropout."""
 
 
 @triton.jit
@@ -47,10 +41,10 @@ def _adapted(base, place, inside, low, up, row, column, rows, columns, scale, R:
     return tl.load(base + place, inside, 0.0).to(tl.float32) + scale * tl.dot(a, b)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows"])
 def _geglu_forward(
-    gate, up, gate_low, up_low, gate_b, up_b, seed, h, h_dropped, rows, columns, scale, keep_scale, threshold,
-    TANH: tl.constexpr, DROPS: tl.constexpr, R: tl.constexpr, RANKS: tl.constexpr,
+    gate, up, gate_low, up_low, gate_b, up_b, h, peaks, rows, columns, scale,
+    TANH: tl.constexpr, PEAKS: tl.constexpr, R: tl.constexpr, RANKS: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(1).to(tl.int64) * ROWS + tl.arange(0, ROWS)
@@ -60,49 +54,76 @@ def _geglu_forward(
     e = _adapted(gate, place, inside, gate_low, gate_b, row, column, rows, columns, scale, R, RANKS)
     g = _adapted(up, place, inside, up_low, up_b, row, column, rows, columns, scale, R, RANKS)
     value, _ = _gelu(e, TANH)
-    product = value * g
+    product = (value * g).to(h.dtype.element_ty)
     tl.store(h + place, product, inside)
-    if DROPS:
-        kept = _kept(place.to(tl.int32), seed, threshold)
-        tl.store(h_dropped + place, tl.where(kept, product * keep_scale, 0.0), inside)
+    if PEAKS:
+        tl.store(peaks + row * tl.num_programs(0) + tl.program_id(0), tl.max(tl.abs(product.to(tl.float32)), 1),
+                 row < rows)  # fmt: skip
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows", "rows_each"])
 def _geglu_backward(
-    d, gate, up, gate_low, up_low, gate_b, up_b, down_low, down_a, seed, rows, columns, scale, keep_scale, threshold,
-    TANH: tl.constexpr, DROPS: tl.constexpr, R: tl.constexpr, RANKS: tl.constexpr,
-    ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    d, gate, up, gate_low, up_low, gate_b, up_b, down_low, down_a, seed, gate_scale, up_scale, peaks, d_gate_b, d_up_b,
+    d_down_a, rows, columns, rows_each, scale, keep_scale, threshold,
+    TANH: tl.constexpr, DROPS: tl.constexpr, PEAKS: tl.constexpr, R: tl.constexpr, RANKS: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
-    row = tl.program_id(1).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    """All rows of a part, for some columns: what is summed over rows stays in registers."""
     column = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
-    inside = (row[:, None] < rows) & (column[None, :] < columns)
-    place = row[:, None] * columns + column[None, :]
-    e = _adapted(gate, place, inside, gate_low, gate_b, row, column, rows, columns, scale, R, RANKS)
-    g = _adapted(up, place, inside, up_low, up_b, row, column, rows, columns, scale, R, RANKS)
     rank = tl.arange(0, RANKS)
-    low = tl.load(down_low + row[:, None] * R + rank[None, :], (row[:, None] < rows) & (rank[None, :] < R), 0.0)
-    a = tl.load(
-        down_a + rank[:, None] * columns + column[None, :], (rank[:, None] < R) & (column[None, :] < columns), 0.0
-    )
-    through_adapter = tl.dot(low, a)
-    value, slope = _gelu(e, TANH)
-    product = value * g
-    if DROPS:
-        kept = _kept(place.to(tl.int32), seed, threshold)
-        through_adapter = tl.where(kept, through_adapter * keep_scale, 0.0)
-        product = tl.where(kept, product * keep_scale, 0.0)
-    upstream = tl.load(d + place, inside, 0.0).to(tl.float32) + through_adapter
-    tl.store(d + place, product, inside)
-    tl.store(gate + place, upstream * g * slope, inside)
-    tl.store(up + place, upstream * value, inside)
+    of_rank = (rank[:, None] < R) & (column[None, :] < columns)
+    gate_side = tl.load(gate_b + column[None, :] * R + rank[:, None], of_rank, 0.0)
+    up_side = tl.load(up_b + column[None, :] * R + rank[:, None], of_rank, 0.0)
+    down_side = tl.load(down_a + rank[:, None] * columns + column[None, :], of_rank, 0.0)
+    if PEAKS:
+        of_gate = tl.load(gate_scale + column, column < columns, 0.0)
+        of_up = tl.load(up_scale + column, column < columns, 0.0)
+    sum_gate = tl.zeros((RANKS, COLUMNS), tl.float32)
+    sum_up = tl.zeros((RANKS, COLUMNS), tl.float32)
+    sum_down = tl.zeros((RANKS, COLUMNS), tl.float32)
+    first = tl.program_id(1) * rows_each
+    for start in tl.range(first, min(first + rows_each, rows), ROWS, num_stages=STAGES):
+        row = start + tl.arange(0, ROWS)
+        narrow = (row[:, None] < rows) & (rank[None, :] < R)
+        low_place = row[:, None] * R + rank[None, :]
+        gate_narrow = tl.load(gate_low + low_place, narrow, 0.0)
+        up_narrow = tl.load(up_low + low_place, narrow, 0.0)
+        down_narrow = tl.load(down_low + low_place, narrow, 0.0)
+        inside = (row[:, None] < rows) & (column[None, :] < columns)
+        place = row.to(tl.int64)[:, None] * columns + column[None, :]
+        e = tl.load(gate + place, inside, 0.0).to(tl.float32) + scale * tl.dot(gate_narrow, gate_side)
+        g = tl.load(up + place, inside, 0.0).to(tl.float32) + scale * tl.dot(up_narrow, up_side)
+        through_adapter = tl.dot(down_narrow, down_side)
+        value, slope = _gelu(e, TANH)
+        product = value * g
+        if DROPS:
+            keeps = kept(place.to(tl.int32), seed, threshold)
+            through_adapter = tl.where(keeps, through_adapter * keep_scale, 0.0)
+            product = tl.where(keeps, product * keep_scale, 0.0)
+        upstream = tl.load(d + place, inside, 0.0).to(tl.float32) + through_adapter
+        of_e = (upstream * g * slope).to(gate.dtype.element_ty)
+        of_g = (upstream * value).to(gate.dtype.element_ty)
+        tl.store(gate + place, of_e, inside)
+        tl.store(up + place, of_g, inside)
+        sum_gate = tl.dot(tl.trans(gate_narrow), of_e, sum_gate)
+        sum_up = tl.dot(tl.trans(up_narrow), of_g, sum_up)
+        sum_down = tl.dot(tl.trans(down_narrow), product.to(gate.dtype.element_ty), sum_down)
+        if PEAKS:
+            peak = tl.maximum(tl.abs(of_e.to(tl.float32)) * of_gate[None, :],
+                              tl.abs(of_g.to(tl.float32)) * of_up[None, :])  # fmt: skip
+            tl.store(peaks + row * tl.num_programs(0) + tl.program_id(0), tl.max(peak, 1), row < rows)
+    place = (tl.program_id(1) * R + rank[:, None]) * columns + column[None, :]
+    tl.store(d_gate_b + place, sum_gate, of_rank)
+    tl.store(d_up_b + place, sum_up, of_rank)
+    tl.store(d_down_a + place, sum_down, of_rank)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["count"])
 def _dropped(x, seed, output, count, keep_scale, threshold, SIZE: tl.constexpr):
     place = tl.program_id(0).to(tl.int64) * SIZE + tl.arange(0, SIZE)
     value = tl.load(x + place, place < count, 0.0).to(tl.float32)
-    kept = _kept(place.to(tl.int32), seed, threshold)
-    tl.store(output + place, tl.where(kept, value * keep_scale, 0.0), place < count)
+    keeps = kept(place.to(tl.int32), seed, threshold)
+    tl.store(output + place, tl.where(keeps, value * keep_scale, 0.0), place < count)
 
 
 def geglu_forward(
@@ -114,17 +135,17 @@ def geglu_forward(
     up_b: torch.Tensor,
     scale: float,
     tanh: bool,
-    seed: torch.Tensor | None,
-    dropout: float,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """See :func:`syntune.training.gemma.mlp.geglu_forward`."""
-    h = torch.empty_like(gate)
-    h_dropped = torch.empty_like(gate) if dropout else h
-    _geglu_forward[_grid(gate, _FORWARD)](
-        gate, up, gate_low, up_low, gate_b, up_b, gate if seed is None else seed, h, h_dropped, *gate.shape, scale,
-        1 / (1 - dropout), drop_threshold(dropout), **_constants(tanh, dropout, gate_b.shape[1], _FORWARD),
+    peaked: bool,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """See :func:`syntune.training.gemma.geglu.geglu_forward`."""
+    (rows, columns), (tile_rows, tile_columns, warps) = gate.shape, _FORWARD
+    h, tiles = torch.empty_like(gate), triton.cdiv(columns, tile_columns)
+    peaks = gate.new_empty(rows, tiles, dtype=torch.float32) if peaked else None
+    _geglu_forward[(tiles, triton.cdiv(rows, tile_rows))](
+        gate, up, gate_low, up_low, gate_b, up_b, h, gate if peaks is None else peaks, rows, columns, scale,
+        TANH=tanh, PEAKS=peaked, **_ranks(gate_b.shape[1]), ROWS=tile_rows, COLUMNS=tile_columns, num_warps=warps,
     )  # fmt: skip
-    return h, h_dropped
+    return h, peaks
 
 
 def geglu_backward_(
@@ -141,35 +162,33 @@ def geglu_backward_(
     tanh: bool,
     seed: torch.Tensor | None,
     dropout: float,
-) -> None:
-    """See :func:`syntune.training.gemma.mlp.geglu_backward_`."""
-    _geglu_backward[_grid(gate, _BACKWARD)](
-        d, gate, up, gate_low, up_low, gate_b, up_b, down_low, down_a, gate if seed is None else seed, *gate.shape,
-        scale, 1 / (1 - dropout), drop_threshold(dropout), **_constants(tanh, dropout, gate_b.shape[1], _BACKWARD),
+    column_scales: tuple[torch.Tensor, torch.Tensor] | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """See :func:`syntune.training.gemma.geglu.geglu_backward_`."""
+    (rows, columns), rank = gate.shape, gate_b.shape[1]
+    tile_rows, tile_columns, warps, stages, parts = _BACKWARD[dropout > 0]
+    each = triton.cdiv(triton.cdiv(rows, parts), tile_rows) * tile_rows
+    tiles, parts = triton.cdiv(columns, tile_columns), triton.cdiv(rows, each)
+    peaks = None if column_scales is None else gate.new_empty(rows, tiles, dtype=torch.float32)
+    sums = gate.new_empty(3, parts, rank, columns, dtype=torch.float32)
+    _geglu_backward[(tiles, parts)](
+        d, gate, up, gate_low, up_low, gate_b, up_b, down_low, down_a, gate if seed is None else seed,
+        *(column_scales or (gate, gate)), gate if peaks is None else peaks, *sums, rows, columns, each, scale,
+        1 / (1 - dropout), drop_threshold(dropout), TANH=tanh, DROPS=dropout > 0, PEAKS=peaks is not None,
+        **_ranks(rank), ROWS=tile_rows, COLUMNS=tile_columns, STAGES=stages, num_warps=warps,
     )  # fmt: skip
+    d_gate_b, d_up_b, d_down_a = sums.sum(1)
+    return d_gate_b.t(), d_up_b.t(), d_down_a, peaks
 
 
 def dropped(x: torch.Tensor, seed: torch.Tensor, dropout: float) -> torch.Tensor:
-    """See :func:`syntune.training.dropout.dropped`."""
+    """See :func:`syntune.models.dropout.dropped`."""
     output = torch.empty_like(x)
     grid = (triton.cdiv(x.numel(), 1024),)
     _dropped[grid](x, seed, output, x.numel(), 1 / (1 - dropout), drop_threshold(dropout), SIZE=1024)
     return output
 
 
-def _grid(tensor: torch.Tensor, tile: tuple[int, int, int]) -> tuple[int, int]:
-    rows, columns = tensor.shape
-    return triton.cdiv(columns, tile[1]), triton.cdiv(rows, tile[0])
-
-
-def _constants(tanh: bool, dropout: float, rank: int, tile: tuple[int, int, int]) -> dict[str, int | bool]:
+def _ranks(rank: int) -> dict[str, int]:
     """A tile's inner dimension is at least 16, and a power of two."""
-    return {
-        "TANH": tanh,
-        "DROPS": dropout > 0,
-        "R": rank,
-        "RANKS": max(16, triton.next_power_of_2(rank)),
-        "ROWS": tile[0],
-        "COLUMNS": tile[1],
-        "num_warps": tile[2],
-    }
+    return {"R": rank, "RANKS": max(16, triton.next_power_of_2(rank))}
