@@ -18,7 +18,6 @@ import sys
 import time
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +43,6 @@ class Case:
             projector are trained).
         dropout: of the adapters.
         base: precision of the products with the frozen base's wide linears.
-        library: instead of this project's fused layers, PEFT's own with "compiled" layers, or with "liger"-kernel's
-            GEGLU and cross-entropy.
         rows: per optimizer step and GPU.
         micro_batches: per optimizer step.
         steps: timed optimizer steps, after those that warm up.
@@ -58,7 +55,6 @@ class Case:
     vision: str = "cached"
     dropout: float = 0.0
     base: str = "bf16"
-    library: str | None = None
     rows: int = 132
     micro_batches: int = 12
     steps: int = 4
@@ -72,8 +68,6 @@ def ladder() -> list[Case]:
         Case("no-deepspeed fp8", base="fp8"),
         Case("no-deepspeed int8", base="int8"),
         Case("zero3 fp8", engine="zero3", rows=126, base="fp8"),
-        Case("peft compiled", library="compiled", micro_batches=22),
-        Case("peft liger", library="liger", micro_batches=33),
         Case("zero3 low-memory", engine="zero3", checkpointing=True, rows=144, micro_batches=6),
         Case("no-deepspeed low-memory", checkpointing=True, rows=120),
         Case("stock zero3", engine="stock-zero3", fast=False, checkpointing=True, rows=8, micro_batches=2, steps=1),
@@ -155,9 +149,7 @@ class Bench:
             hold_in_eight_bits(
                 model, model.base_model.model, MgmFamily(), case.base, self.device, WORTH if self.full else 0
             )
-        if case.library:
-            use_library(model, case.library)
-        elif case.fast:
+        if case.fast:
             done = fuse_adapters(model, compiled=self.device.type == "cuda")
             recorded = done.is_whole and case.engine == "none" and self.device.type == "cuda" and record_layers(model)
             print("fused:", done, "recorded:", recorded, "attention:", attention.name, file=sys.stderr)
@@ -245,36 +237,6 @@ class Bench:
             self.synchronize()
             times.append(time.perf_counter() - start)
         return 2 * side**3 / sorted(times[3:])[5]
-
-
-def use_library(model: Any, library: str) -> None:
-    """Have PEFT's layers compiled, or their MLPs and the loss taken from liger-kernel."""
-    import torch
-
-    from syntune.models.mgm import modeling_mgm
-
-    layers = model.base_model.model.model.layers
-    if library == "compiled":
-        for layer in layers:
-            layer.forward = torch.compile(layer.forward, dynamic=True)
-        return
-    from liger_kernel.ops.fused_linear_cross_entropy import LigerFusedLinearCrossEntropyFunction
-    from liger_kernel.ops.geglu import LigerGELUMulFunction
-
-    def multiplied(mlp: Any, x: Any) -> Any:
-        return mlp.down_proj(LigerGELUMulFunction.apply(mlp.gate_proj(x), mlp.up_proj(x)))
-
-    def summed_cross_entropy(hidden: Any, labels: Any, head: Any) -> Any:
-        targets = torch.nn.functional.pad(labels[:, 1:], (0, 1), value=-100).flatten()
-        places = (targets != -100).nonzero().squeeze(1)
-        supervised = hidden.flatten(0, 1).index_select(0, places.to(hidden.device))
-        told = targets[places].to(hidden.device)
-        options = (None, None, -100, 0.0, 0.0, "sum")
-        return LigerFusedLinearCrossEntropyFunction.apply(supervised, head.weight, told, *options)[0]
-
-    for layer in layers:
-        layer.mlp.forward = partial(multiplied, layer.mlp)
-    modeling_mgm.summed_cross_entropy = summed_cross_entropy
 
 
 class Plain:
@@ -534,7 +496,8 @@ def main(args: argparse.Namespace) -> None:
         return
     args.output.mkdir(parents=True, exist_ok=True)
     names = [case.name for case in ladder()]
-    wanted = [name for start in args.cases.split(",") for name in names if name.startswith(start)]
+    starts = args.cases.split(",")
+    wanted = [name for start in starts for name in ([start] if start in names else names) if name.startswith(start)]
     names = list(dict.fromkeys(wanted))
     results, begun = [], time.monotonic()
     starting = start(names[0], args)
@@ -599,7 +562,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--output", type=Path, default=Path("train-speed"), help="folder for the results")
-    arguments.add_argument("--cases", default="", help="run those whose names begin so, in this order: a,b,c")
+    arguments.add_argument("--cases", default="", help="run those of these names, or whose names begin so: a,b,c")
     arguments.add_argument("--size", choices=("full", "tiny"), default="full", help="MGM-2B, or a toy for a CPU")
     arguments.add_argument("--gpus", type=int, default=1, help="GPUs to train on, one process each")
     arguments.add_argument("--cap", type=float, default=23.0, help="GPU memory that may be used, GiB")
