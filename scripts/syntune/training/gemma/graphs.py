@@ -153,7 +153,7 @@ class RecordedLayers:
         self.trained = [weight for weight in gemma.layers.parameters() if weight.requires_grad]
         self.graphs: dict[Size, _Graph] = {}
         self.gradients: torch.Tensor | None = None
-        self.pool = None  # shared: what one graph keeps from its forward to its backward pass, the next may overwrite
+        self.pool: Any = None  # what one graph keeps from its forward to its backward pass, the next may overwrite
         self.turn = 0
         self.fails = False
 
@@ -164,10 +164,10 @@ class RecordedLayers:
             return self.run(pack)
         return _Replayed.apply(graph, pack, pack.hidden, *self.trained)
 
-    def run(self, pack: Pack) -> torch.Tensor:
-        """Without a graph."""
+    def run(self, pack: Pack, layers: Iterable[nn.Module] | None = None) -> torch.Tensor:
+        """All layers, or some, without a graph."""
         hidden = pack.hidden
-        for number, layer in enumerate(self.gemma.layers):
+        for number, layer in enumerate(layers or self.gemma.layers):
             seeds = None if pack.seeds is None else pack.seeds[number]
             hidden = run_layer(layer, hidden, pack.cos, pack.sin, seeds, pack.bounds, pack.longest, self.compiled)
         return hidden
@@ -178,13 +178,18 @@ class RecordedLayers:
         best = min(fitting, key=lambda size: size.tokens, default=None)
         if best is None or (best.tokens > _NEAR * pack.size.tokens and len(self.graphs) < _MOST):
             best = pack.size.rounded_up(self.graphs)
+            if self.pool is None:
+                self.pool = torch.cuda.graph_pool_handle()
+                self.gradients = torch.cat([torch.empty_like(weight).flatten() for weight in self.trained])
             try:
                 self.graphs[best] = _Graph(best, pack, self)
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError as error:  # a driver, a kernel or a build that cannot be recorded
-                self.fails = True
                 log.warning("layers run without CUDA graphs, and slower: %s", str(error).splitlines()[0])
+                self.fails = True
+                self.graphs.clear()  # with the memory that they hold
+                self.pool = self.gradients = None
                 return None
         return self.graphs[best]
 
@@ -201,17 +206,7 @@ class _Graph:
         inputs = (self.pack.hidden, *recorded.trained)
         dtype, is_on = torch.get_autocast_dtype("cuda"), torch.is_autocast_enabled("cuda")
         with torch.autocast("cuda", dtype, is_on, cache_enabled=False):
-            if (
-                recorded.pool is None
-            ):  # once, before the pool holds memory: compile, and let libraries set themselves up
-                recorded.pool = torch.cuda.graph_pool_handle()
-                recorded.gradients = torch.cat([torch.empty_like(weight).flatten() for weight in recorded.trained])
-                stream = torch.cuda.Stream()
-                stream.wait_stream(torch.cuda.current_stream())
-                with torch.cuda.stream(stream):
-                    for _ in range(2):
-                        torch.autograd.grad(recorded.run(self.pack), inputs, self.d_output)
-                torch.cuda.current_stream().wait_stream(stream)
+            self.warm_up()
             recording = partial(torch.cuda.graph, pool=recorded.pool, capture_error_mode="thread_local")
             self.forward, self.backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
             with recording(self.forward):  # thread_local: other threads pin memory meanwhile
@@ -221,6 +216,21 @@ class _Graph:
                 torch.cat([gradient.flatten() for gradient in gradients], out=recorded.gradients)
         self.output = output.detach()
         log.info("recorded the layers as a CUDA graph for %d tokens of %d rows", size.tokens, size.rows - 1)
+
+    def warm_up(self) -> None:
+        """Run the layers, so that no program is compiled, and no library set up, while recording.
+
+        Beside other graphs, two of them: all run the same programs, and two take little of the memory that is left.
+        """
+        layers = self.recorded.gemma.layers[: 2 if self.recorded.graphs else None]
+        trained = [weight for weight in layers.parameters() if weight.requires_grad]
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(2):
+                output = self.recorded.run(self.pack, layers)
+                torch.autograd.grad(output, (self.pack.hidden, *trained), self.d_output)
+        torch.cuda.current_stream().wait_stream(stream)
 
 
 class _Replayed(torch.autograd.Function):
