@@ -81,7 +81,11 @@ def remedies(shape: Shape, settings: TrainedRunSettings, rows: Rows, gib: float)
         tries.append(("gradient_checkpointing: true", {"gradient_checkpointing": True}))
     if settings.micro_batch_tokens > settings.max_length:
         tries.append((f"micro_batch_tokens: {settings.max_length}", {"micro_batch_tokens": settings.max_length}))
-    if settings.method == "lora" and not (settings.zero and settings.zero.stage == 3):
+    if (
+        settings.method == "lora"
+        and settings.base_precision == "bf16"
+        and not (settings.zero and settings.zero.stage == 3)
+    ):
         tries.append(("method: qlora (another result: the base is rounded to 4 bits)", {"method": "qlora"}))
     if METHODS[settings.method].writes == "model" and not (settings.zero and settings.zero.offload):
         tries.append(("zero: {stage: 2, offload: true}", {"zero": {"stage": 2, "offload": True}}))

@@ -34,6 +34,9 @@ _NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)
 """Bytes of a weight in 4 bits: a scale of one byte for each 64, a scale of these in four bytes for each 256 of them
 (Dettmers et al., "QLoRA", 2023, section 3)."""
 
+_WORTH = 1500
+"""See syntune.models.eight_bits.linear."""
+
 _BUCKETS = 4 * 2**25 * 2
 """DeepSpeed's, to reduce and gather (syntune.training.zero), in bytes."""
 
@@ -148,6 +151,8 @@ def _held(shape: Shape, settings: TrainedRunSettings, ranks: int) -> dict[str, f
     frozen = shape.parameters - (trained - parts.get("adapter", 0))
     quantised = shape.text.linear_weights if METHODS[settings.method].quantized else 0
     weights = size * (frozen - quantised) + _NF4 * quantised
+    if settings.base_precision != "bf16":  # a byte each, and on every GPU, for ZeRO doesn't see them
+        weights -= (size - 1) * wide_weights(shape)
     if settings.zero is None:
         return {"weights": weights, "trained": 4 * trained, "gradients": 4 * trained, "optimizer": 8 * trained,
                 "buckets": 0}  # fmt: skip
@@ -166,6 +171,13 @@ def _held(shape: Shape, settings: TrainedRunSettings, ranks: int) -> dict[str, f
     updated = min(trained, _SUBGROUP) if stage == 3 else trained  # whose gradients a step makes float32
     return {"weights": weights, "trained": parameters + 4 * trained / shared, "gradients": gradients,
             "optimizer": (8 * trained + 4 * updated) / shared, "buckets": min(_BUCKETS, 4 * trained)}  # fmt: skip
+
+
+def wide_weights(shape: Shape) -> int:
+    """Weights of the language model's linears that ``base_precision`` holds in 8 bits."""
+    text = shape.text
+    wide = [inner * outer for inner, outer in text.linears if inner * outer / (inner + outer) >= _WORTH]
+    return text.layers * sum(wide)
 
 
 def takes_fused_layers(shape: Shape, settings: TrainedRunSettings) -> bool:

@@ -16,7 +16,7 @@ from syntune.planning.memory import GIB, MicroBatch, peak_memory, trained_parame
 from syntune.planning.plan import plan_config, refuse_run
 from syntune.planning.rows import Rows, rows_of
 from syntune.planning.shapes import MGM_2B, shape_of
-from syntune.planning.speed import Work, step_flops
+from syntune.planning.speed import Work, step_flops, step_seconds
 from syntune.planning.table import plan_lines
 from syntune.settings.planning import PlanSettings
 from syntune.settings.runs import TrainedRunSettings
@@ -79,6 +79,16 @@ def test_four_bits_leave_a_quarter_of_the_linears_and_their_scales():
     shape, batch = shape_of(MGM_2B, "here"), MicroBatch(16, 1, 0, 0)
     saved = peak_memory(shape, run_settings(), batch).weights - peak_memory(shape, run_settings("qlora"), batch).weights
     assert saved == pytest.approx(shape.text.linear_weights * (2 - 0.516), rel=1e-3)
+
+
+def test_eight_bits_halve_the_wide_linears_and_their_products_time():
+    shape, batch = shape_of(MGM_2B, "here"), MicroBatch(16, 1, 0, 0)
+    rounded = run_settings(base_precision="fp8")
+    saved = peak_memory(shape, run_settings(), batch).weights - peak_memory(shape, rounded, batch).weights
+    assert saved == 18 * 3 * 2048 * 16384  # the MLPs', and not attention's
+    work = Work(12, 86_000, 0, 132, 0, 12_000)
+    seconds = [step_seconds(shape, settings, work, CHIPS[0]) for settings in (run_settings(), rounded)]
+    assert 0.7 < seconds[1] / seconds[0] < 0.9  # 0.79 on an H100, image features cached
 
 
 def test_flops_are_counted_as_training_counts_them():

@@ -16,6 +16,7 @@ from syntune.settings.holdouts import ask_held_out
 from syntune.settings.paths import MADE, check_paths
 from syntune.settings.reading import read_params, read_settings
 from syntune.settings.replicates import write_out
+from syntune.settings.runs import TrainedRunSettings
 from syntune.settings.seeds import SeedSettings
 from syntune.settings.tree import Settings, as_params, json_schema
 
@@ -252,6 +253,29 @@ def test_validation_needs_held_out_rows_and_early_stop_needs_validation():
         read_settings(changed("runs/raw/eval_steps", 50), Settings, "config.yaml")
     with pytest.raises(UserError, match="early_stop needs a validation loss: set eval_steps"):
         read_settings(changed("runs/raw/early_stop", {"patience": 2}), Settings, "config.yaml")
+
+
+@pytest.mark.parametrize(
+    ("run", "line"),
+    [
+        ({"method": "full"}, "needs a base that is frozen and in bf16: method lora or align, not full"),
+        ({"method": "qlora"}, "needs a base that is frozen and in bf16: method lora or align, not qlora"),
+        ({"gpus": 0}, "base_precision: fp8 needs a GPU and precision: bf16; set gpus: 1, or base_precision: bf16"),
+        ({"gpus": 1, "precision": "fp32"}, "base_precision: fp8 needs a GPU and precision: bf16"),
+    ],
+)
+def test_a_base_in_8_bits_is_frozen_and_on_a_gpu(run, line):
+    trained = {"method": "lora", "start": "base", "dataset": "raw", "base_precision": "fp8"}
+    with pytest.raises(UserError, match=re.escape(line)):
+        read_settings(trained | run, TrainedRunSettings, "config.yaml")
+
+
+def test_a_base_in_bf16_leaves_params_as_they_were():
+    trained = {"method": "lora", "start": "base", "dataset": "raw"}
+    plain = read_settings(trained | {"base_precision": "bf16"}, TrainedRunSettings, "config.yaml")
+    assert "base_precision" not in plain.model_dump()
+    rounded = read_settings(trained | {"base_precision": "int8"}, TrainedRunSettings, "config.yaml")
+    assert rounded.model_dump()["base_precision"] == "int8"
 
 
 def test_every_key_is_described():
