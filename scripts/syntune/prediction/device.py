@@ -3,6 +3,7 @@
 import torch
 
 from syntune.errors import UserError
+from syntune.models.compiled import keep_compiled_programs
 
 
 def choose_device(gpus: int, threads: int) -> tuple[torch.device, torch.dtype]:
@@ -19,6 +20,7 @@ def choose_device(gpus: int, threads: int) -> tuple[torch.device, torch.dtype]:
             f"the run asks for a GPU (gpus: {gpus}), but torch {torch.__version__} sees none on this machine; "
             "set the run's gpus to 0, or see docs/how-to/environments.md for builds of torch"
         )
+    keep_compiled_programs()
     return torch.device("cuda"), torch.bfloat16
 
 

@@ -8,6 +8,7 @@ import sys
 import torch
 
 from syntune.errors import UserError
+from syntune.models.compiled import keep_compiled_programs
 from syntune.settings.runs import TrainedRunSettings
 from syntune.training.launch import refuse_missing_gpus
 from syntune.training.ranks import Ranks
@@ -29,6 +30,7 @@ def find_device(settings: TrainedRunSettings, ranks: Ranks) -> torch.device:
         raise UserError(f"gpus: {settings.gpus} are asked for, but {ranks.count} processes were started")
     # packs differ in size, and so does what the allocator is asked for: without, it keeps memory that fits nothing more
     os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+    keep_compiled_programs()
     os.environ["ACCELERATE_BYPASS_DEVICE_MAP"] = "true"  # or DDP sends to the GPU what the model reads on the CPU
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
     torch.cuda.set_device(device)
