@@ -44,7 +44,7 @@ def main(args: argparse.Namespace) -> None:
     prepare_base(
         "base", LocalModelSettings(source="local", path=str(source)), Ingredients(), base, Path(f"{base}.manifest.json")
     )
-    dataset, held_out = write_dataset(args.output, rows(480, seed=0)), rows(128, seed=1)
+    dataset, held_out = write_dataset(args.output, rows(480, seed=0)), rows(64, seed=1)
     on_gpu = torch.cuda.is_available()
     losses = {"before": [loss_of([base], held_out)]}
     for precision in PRECISIONS:
