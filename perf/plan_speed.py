@@ -9,6 +9,7 @@ Prints a Markdown table: CPU seconds and wall time of the fastest repeat, the la
 """
 
 import argparse
+import math
 import os
 import platform
 import subprocess
@@ -27,8 +28,8 @@ PARTS = ("Snakefile", "config", "rules", "scripts", "envs", "profiles", "report"
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """With that variable every call would compile our modules anew, as it does in no user's clone."""
 
-RECIPES = 3
-"""The demo's datasets that have a recipe: each has a job for each chunk."""
+RECIPES, MOST_CHUNKS = 3, 9999
+"""The demo's datasets that have a recipe: each has a job for each chunk, of which a seed has no more than so many."""
 
 BARE = """\
 rule all:
@@ -78,8 +79,13 @@ def call(folder: Path, *arguments: str) -> Cost:
     return Cost(usage.ru_utime + usage.ru_stime, time.perf_counter() - start, usage.ru_maxrss / 1024)
 
 
-def lay(folder: Path, chunks: int) -> None:
-    """Lay the demo with so many chunks into ``folder/ours``, and a bare Snakefile of the same size into ``bare``."""
+def lay(folder: Path, jobs: int) -> None:
+    """Lay the demo with about so many jobs into ``folder/ours``, and a bare Snakefile of the same size into ``bare``.
+
+    More jobs than the demo's seed has chunks for come from copies of a dataset.
+    """
+    recipes = max(RECIPES, math.ceil(jobs / MOST_CHUNKS))
+    chunks = max((jobs - 54) // recipes, 2)
     ours, bare = folder / "ours", folder / "bare"
     ours.mkdir()
     bare.mkdir()
@@ -87,8 +93,10 @@ def lay(folder: Path, chunks: int) -> None:
         (ours / name).symlink_to(ROOT / name)
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     config["seeds"]["easy-vqa"]["chunks"] = chunks
+    copied = config["datasets"]["captions"]
+    config["datasets"] |= {f"captions-{number}": copied for number in range(recipes - RECIPES)}
     (ours / "config.yaml").write_text(yaml.safe_dump(config))
-    (bare / "Snakefile").write_text(f"RECIPES, CHUNKS = {RECIPES}, {chunks}\n{BARE}")
+    (bare / "Snakefile").write_text(f"RECIPES, CHUNKS = {recipes}, {chunks}\n{BARE}")
 
 
 def best(costs: list[Cost]) -> Cost:
@@ -100,10 +108,9 @@ def best(costs: list[Cost]) -> Cost:
 
 def measure(jobs: int, repeats: int) -> tuple[Cost, Cost]:
     """Plan both by turns."""
-    chunks = max((jobs - 54) // RECIPES, 2)
     with tempfile.TemporaryDirectory(prefix="plan_speed") as name:
         folder = Path(name)
-        lay(folder, chunks)
+        lay(folder, jobs)
         call(folder / "ours", "--list")  # parses the source files, as the first call in a clone does
         pairs = [(call(folder / "ours", "-n"), call(folder / "bare", "-n")) for _ in range(repeats)]
     ours, bare = zip(*pairs, strict=True)

@@ -20,8 +20,6 @@ try:
     from syntune.files import canonical_json, write_json
     from syntune.interpreter import spec_digest
     from syntune.planned import read_plan, require_planned_recipes, write_plan
-    from syntune.planning.plan import plan_config, refuse_run
-    from syntune.planning.table import plan_lines
     from syntune.recipes.endpoint_cost import costs_of_recipe
     from syntune.recipes.model_parameters import MODEL_OPERATORS, check_models
     from syntune.recipes.reading import read_recipe
@@ -471,6 +469,11 @@ def slice_number(wildcards) -> int:
 
 def fitting(wildcards) -> list[str]:
     """No file, but a refusal while jobs are planned, where a run is predicted not to fit the memory of its GPUs."""
+    if settings.plan.gpu_memory_gib is None:
+        return []
+
+    from syntune.planning.plan import refuse_run  # which takes a while to import
+
     try:
         refuse_run(settings, wildcards.run, Path(RESULTS))
     except UserError as error:
@@ -480,12 +483,23 @@ def fitting(wildcards) -> list[str]:
 
 def show_plan(log: Path) -> None:
     """Write and print what the config is predicted to take; it needs what Snakemake runs in and nothing else."""
-    output = f"{RESULTS}/plan/plan.json"
+    from syntune.planning.page import render_plan
+    from syntune.planning.plan import plan_config
+    from syntune.planning.table import plan_lines
+    from syntune.terminal.dry_run import dry_run
+
+    output, page = f"{RESULTS}/plan/plan.json", Path(RESULTS, "report/plan.html")
     try:
         predicted = plan_config(settings, Path(RESULTS))
     except UserError as error:
         sys.exit(f"error: {config_name}: {error}")
+    try:
+        jobs = {"jobs": dry_run(configs, workflow.config_settings.config)}
+    except UserError as error:
+        jobs = {"jobs_unknown": str(error)}
+    predicted = predicted.model_copy(update=jobs)
     write_json(output, predicted.as_written())
-    told = "\n".join([*plan_lines(predicted, settings.plan.gpu_memory_gib), f"written to {output}\n"])
+    render_plan(predicted, settings, config_name, page)
+    told = "\n".join([*plan_lines(predicted, settings.plan.gpu_memory_gib), f"written to {output} and {page}\n"])
     log.write_text(told, encoding="utf-8")
     print(told, end="", file=sys.stderr)

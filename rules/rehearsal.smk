@@ -75,14 +75,20 @@ rule rehearse_evaluation:
 
 
 rule clear_for_training:
-    """Let a run be trained: it and all that builds on it passed, and its data hold few questions of benchmarks."""
+    """Let a run be trained: it and all that builds on it passed, and its data hold few questions of benchmarks.
+
+    What the training is predicted to take is kept, to be held beside what it took.
+    """
     input:
+        unpack(run_dataset),
+        unpack(run_base),
         rehearsed=rehearsed,
         rehearsals=rehearsals_before,
         findings=contamination_of,
         pages=contamination_pages_of,
     output:
         cleared="<results>/rehearsal/{run}/cleared",
+        planned="<results>/rehearsal/{run}/planned.json",
     log:
         "<results>/logs/clear_for_training/{run}.log",
     benchmark:
@@ -99,9 +105,12 @@ rule clear_for_training:
     params:
         *code("clear_for_training"),
         spec=spec_of("data"),
+        settings=value_at("runs/{run}", JSON),
         contamination=as_params(settings.contamination),
         upstream=run_upstream,
     shell:
-        "python scripts/clear_for_training.py --rehearsed {input.rehearsed:q} --upstream {params.upstream:q} "
+        "python scripts/clear_for_training.py --run {wildcards.run:q} --settings {params.settings:q} "
+        "--dataset-manifest {input.dataset:q} --base {input.base_folder:q} --planned {output.planned:q} "
+        "--rehearsed {input.rehearsed:q} --upstream {params.upstream:q} "
         "--findings {input.findings:q} --pages {input.pages:q} --contamination {params.contamination:q} "
         "--output {output.cleared:q} 2>&1 | tee {log:q}"

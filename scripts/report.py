@@ -9,7 +9,7 @@ from syntune.command import run_command
 
 def main(args: argparse.Namespace) -> None:
     """Read what the workflow left behind, draw the figures beside the page, and write the page."""
-    from syntune.planning.finished import foretell
+    from syntune.planning.finished import foretold
     from syntune.reporting.figures import draw_figures
     from syntune.reporting.page import render_page
     from syntune.reporting.records import read_records
@@ -31,7 +31,8 @@ def main(args: argparse.Namespace) -> None:
         pictures=args.contamination_pictures,
         timings=args.timings,
     )
-    records = replace(records, foretold=foretell(records.summaries.values(), records.datasets, args.model_manifests))
+    told = {run: foretold(planned, records.summaries[run].device) for run, planned in records.planned.items()}
+    records = replace(records, foretold={run: found for run, found in told.items() if found})
     drawings = draw_figures(records, args.figures)
     render_page(records, drawings, title=args.title, description=args.description, output=args.output)
 

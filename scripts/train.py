@@ -38,6 +38,7 @@ def take_or_train(args: argparse.Namespace, settings: "TrainedRunSettings", noti
     from syntune.artifacts.clearances import Clearance, rehearsed_fingerprint
     from syntune.artifacts.fingerprints import data_content, training_fingerprint
     from syntune.artifacts.manifests import read_manifest
+    from syntune.artifacts.plans import PLANNED
     from syntune.artifacts.reading import read_json_file
     from syntune.artifacts.remaking import remake
     from syntune.errors import UserError
@@ -62,6 +63,8 @@ def take_or_train(args: argparse.Namespace, settings: "TrainedRunSettings", noti
                 "changed meanwhile. Nothing was trained; run snakemake again, and it is rehearsed first"
             )
         train(args, settings, notice)
+        if (planned := args.cleared.with_name(PLANNED)).is_file():
+            shutil.copyfile(planned, args.checkpoint / PLANNED)
         finished.put(fingerprint, args.checkpoint, args.manifest)
     shutil.rmtree(args.work, ignore_errors=True)  # not before: a job that failed until here has to go on from it
     trained_under = Clearance(fingerprint=rehearsed, upstream=clearance.upstream)

@@ -361,4 +361,18 @@ def test_a_run_that_will_not_fit_is_refused_before_anything_runs(folder):
     assert "runs.raw: needs about" in done.stdout and "gradient_checkpointing: true" in done.stdout
     done = workflow.snakemake("plan")
     assert done.returncode == 0, done.stdout
-    assert "DOES NOT FIT 15 GiB" in done.stdout
+    assert "DOES NOT FIT 15 GiB" in done.stdout and "Jobs: not told: too-large.yaml: runs.raw: needs" in done.stdout
+
+
+def test_the_plan_tells_what_a_dry_run_plans_and_has_a_page(folder):
+    workflow = Workflow(folder, "small.yaml")
+    done = workflow.snakemake("plan", "--config", "title=Called so", "prediction={slices: 2}")
+    assert done.returncode == 0, done.stdout
+    jobs = json.loads((folder / "results/plan/plan.json").read_text())["jobs"]
+    counted = {
+        rule: sum(job["number"] for job in jobs if job["rule"] == rule) for rule in {job["rule"] for job in jobs}
+    }
+    names = [name.split()[0] for name in workflow.planned("--config", "prediction={slices: 2}")]
+    assert counted == {rule: names.count(rule) for rule in names}
+    page = (folder / "results/report/plan.html").read_text()
+    assert "Plan: Called so" in page and "not made yet" in page

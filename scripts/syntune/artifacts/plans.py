@@ -1,9 +1,12 @@
-"""``plan.json``: what a config is predicted to take, written before any of it runs."""
+"""``plan.json``: what a config is predicted to take, and ``planned.json``: what one training is."""
 
 from syntune.artifacts.schema import Artifact, Schema
 
+PLANNED = "planned.json"
+"""The name of a run's own prediction, written as it is cleared for training and kept beside its checkpoint."""
 
-class PlannedRun(Schema):
+
+class PlannedRun(Artifact):
     """What a training is predicted to take.
 
     Attributes:
@@ -21,8 +24,10 @@ class PlannedRun(Schema):
         flops: of the training, vision left out.
         hours: by the name of a GPU: of the training, on the run's number of them.
         gpus: how many train it; 0: the CPU.
-        measured_hours: at the speed that an earlier training of this run recorded, on the GPU that it names.
-        measured_on: that GPU.
+        measured_hours: at the pace of a training that ended: its own last one or, scaled by the formulas, another's.
+        measured_on: the GPU of that training.
+        measured_by: the run that it was of.
+        not_measured: what of it was in none of the trainings that the formulas were held against.
         unknown: what could not be told, and why; None where all could.
     """
 
@@ -42,36 +47,59 @@ class PlannedRun(Schema):
     gpus: int
     measured_hours: float | None = None
     measured_on: str | None = None
+    measured_by: str | None = None
+    not_measured: list[str] = []
     unknown: str | None = None
 
 
-class PlannedData(Schema):
-    """A dataset: its rows, where anything tells them, and the bytes of its shards, once they are made."""
+class PlannedStage(Schema):
+    """What a stage keeps.
 
-    dataset: str
+    Attributes:
+        stage: seed, synthesis, dataset, model, checkpoint, or work, which is kept until the checkpoint is there.
+        name: of the seed, dataset, model or run.
+        rows: None where there are none or nothing tells.
+        bytes: on the disk; None where nothing tells.
+        counted: whether it is made, so that both are counted; else they are estimated.
+    """
+
+    stage: str
+    name: str
     rows: int | None
-    counted: bool
     bytes: int | None
+    counted: bool
+
+
+class PlannedJobs(Schema):
+    """Jobs of a rule that would run for one reason."""
+
+    rule: str
+    number: int
+    why: str
 
 
 class Plan(Artifact):
     """The whole plan.
 
     Attributes:
-        datasets: in the config's order.
+        stages: what each keeps, in the order of the data.
+        jobs: that would run now, in the order of the rules.
+        jobs_unknown: why they could not be told; None where they could.
         runs: the trainings, in the config's order.
         gpu_hours: of all trainings, by the name of a GPU; without those of unknown length.
         costs: the same in the config's currency; None without a price.
     """
 
-    datasets: list[PlannedData]
+    stages: list[PlannedStage]
+    jobs: list[PlannedJobs] = []
+    jobs_unknown: str | None = None
     runs: list[PlannedRun]
     gpu_hours: dict[str, float]
     costs: dict[str, float] | None
 
 
 class Foretold(Schema):
-    """What the plan's formulas say of a finished training: peak memory as it is recorded, and the time of its steps.
+    """What was predicted of a training that ended: peak memory as it is recorded, and the time of its steps.
 
     Attributes:
         peak_gib: on each GPU.

@@ -63,6 +63,17 @@ def memory_of(shape: Shape, settings: TrainedRunSettings, rows: Rows) -> Memory:
     return peak_memory(shape, settings, heaviest(shape, settings, rows))
 
 
+def not_measured(settings: TrainedRunSettings) -> list[str]:
+    """What of a training was in none of the trainings that the formulas were held against."""
+    cases = {
+        "several GPUs": settings.gpus > 1,
+        "zero.offload": settings.zero is not None and settings.zero.offload,
+        "train_vision": settings.train_vision,
+        "lora.targets": settings.lora.targets is not None,
+    }
+    return [told for told, is_so in cases.items() if is_so]
+
+
 def memory_parts(memory: Memory) -> dict[str, float]:
     """GiB by part."""
     return {name: round(value / GIB, 3) for name, value in asdict(memory).items()}

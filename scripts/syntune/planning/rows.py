@@ -5,11 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from syntune.artifacts.manifests import Manifest, read_manifest
+from syntune.settings.seed_files import watched_files
 from syntune.settings.tree import Settings
 
 TEXT_TOKENS, SUPERVISED = 150, 0.6
 """A row's tokens beside its images, and the share of them that is supervised, where no manifest tells: those of the
 rows that the predictions were measured with."""
+
+_LINES, _LARGE = (".jsonl", ".ndjson"), 2**30
+"""Endings of files with a row on each line, and the bytes up to which such lines are counted: about a second."""
 
 _TOKENS_A_WORD = 1.35
 _TEMPLATE = 12
@@ -26,7 +30,6 @@ class Rows:
         supervised: mean supervised tokens.
         images: mean images.
         made: whether the dataset exists, so that all of this is from its manifest.
-        bytes: of its shards; None before they exist.
     """
 
     number: int | None
@@ -34,7 +37,6 @@ class Rows:
     supervised: float = SUPERVISED * TEXT_TOKENS
     images: float = 1.0
     made: bool = False
-    bytes: int | None = None
 
 
 def rows_of(settings: Settings, name: str, results: Path) -> Rows:
@@ -51,13 +53,12 @@ def rows_of_manifest(manifest: Manifest) -> Rows:
     answers = details.get("answers")
     a_row = answers / number if answers and number else 1.0
     asked, answered = _mean(details.get("question_words")), _mean(details.get("answer_words"))
-    size = sum(part.bytes for part in manifest.parts)
     images = details.get("images_per_row")
     mean_images = sum(int(many) * rows for many, rows in images.items()) / number if images and number else 1.0
     if asked is None or answered is None:
-        return Rows(number, images=mean_images, made=True, bytes=size)
+        return Rows(number, images=mean_images, made=True)
     supervised = a_row * (answered * _TOKENS_A_WORD + 2)
-    return Rows(number, a_row * (asked * _TOKENS_A_WORD + _TEMPLATE) + supervised, supervised, mean_images, True, size)
+    return Rows(number, a_row * (asked * _TOKENS_A_WORD + _TEMPLATE) + supervised, supervised, mean_images, True)
 
 
 def _mean(histogram: dict[str, Any] | None) -> float | None:
@@ -70,11 +71,29 @@ def _mean(histogram: dict[str, Any] | None) -> float | None:
     return sum(number * middle for number, middle in pairs) / sum(histogram["counts"])
 
 
+def seed_rows(settings: Settings, name: str, results: Path) -> int | None:
+    """A seed's rows: its manifest's or, before it is read, its limit and the lines of its JSON lines; None without."""
+    manifest = results / f"seed/{name}.manifest.json"
+    if manifest.is_file():
+        return read_manifest(manifest).rows_out
+    seed = settings.seeds[name]
+    files = [Path(file) for file in watched_files(seed)]
+    readable = files and all(file.is_file() and file.suffix in _LINES for file in files)
+    counted = readable and sum(file.stat().st_size for file in files) <= _LARGE
+    lines = sum(map(_lines, files)) if counted else None
+    return min((number for number in (seed.limit, lines) if number is not None), default=None)
+
+
+def _lines(file: Path) -> int:
+    """The lines of a file, for what has a row on each."""
+    with file.open("rb") as opened:
+        return sum(1 for line in opened if not line.isspace())
+
+
 def _expected(settings: Settings, name: str, results: Path) -> int | None:
     """Rows of a dataset that is not made: its limit, or its seed's rows, and what is mixed in; recipes drop none."""
     dataset = settings.datasets[name]
-    seed = results / f"seed/{dataset.seed}.manifest.json"
-    there = read_manifest(seed).rows_out if seed.is_file() else None
+    there = seed_rows(settings, dataset.seed, results)
     own = min((number for number in (dataset.limit, there) if number is not None), default=None)
     if own is None:
         return None

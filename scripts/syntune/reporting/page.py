@@ -36,6 +36,7 @@ def render_page(records: Records, drawings: dict[str, Drawing], *, title: str, d
             smoothing=smoothing(records),
             suspicions=suspicions(records),
             records=records,
+            has_plan=output.with_name("plan.html").is_file(),
             verdict=verdict,
             learning=learning,
             tables=tables,

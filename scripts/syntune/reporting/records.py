@@ -13,7 +13,7 @@ from typing import TypeVar
 from syntune.artifacts.comparison import ComparedBenchmark, Comparison
 from syntune.artifacts.findings import ExamplePictures, Findings
 from syntune.artifacts.manifests import Manifest, read_manifest
-from syntune.artifacts.plans import Foretold
+from syntune.artifacts.plans import PLANNED, Foretold, PlannedRun
 from syntune.artifacts.predictions import Prediction
 from syntune.artifacts.reading import read_json_file, read_json_lines, read_text
 from syntune.artifacts.remaking import remake
@@ -56,8 +56,10 @@ class Records:
     contamination: list[Findings] = field(default_factory=list)
     pictures: dict[str, ExamplePictures] = field(default_factory=dict)
     timings: list[Timing] = field(default_factory=list)
+    planned: dict[str, PlannedRun] = field(default_factory=dict)
+    """What was predicted of each training as it was cleared, where that is kept beside its checkpoint."""
     foretold: dict[str, Foretold] = field(default_factory=dict)
-    """What the plan's formulas say of each training, where they can."""
+    """The same for the GPU that it ran on."""
 
     @property
     def trainings(self) -> list[str]:
@@ -132,6 +134,11 @@ def read_records(
         trained=[read_manifest(path) for path in runs],
         summaries={summary.run: summary for summary in summarized},
         metrics={summary.run: _lines(path, StepMetrics) for summary, path in zip(summarized, metrics, strict=True)},
+        planned={
+            summary.run: read_json_file(planned, PlannedRun, remake(planned))
+            for summary, path in zip(summarized, summaries, strict=True)
+            if (planned := path.with_name(PLANNED)).is_file()
+        },
         scores={(score.run, score.benchmark): score for score in scored if isinstance(score, Score)},
         unscored={(score.run, score.benchmark): score for score in scored if isinstance(score, NotScored)},
         answered=[(score.run, score.benchmark) for score in scored],

@@ -7,14 +7,18 @@ from pathlib import Path
 import pytest
 
 from syntune.artifacts.manifests import Manifest
+from syntune.artifacts.plans import PLANNED, PlannedJobs, PlannedRun
+from syntune.artifacts.reading import read_json_file
 from syntune.artifacts.training_records import TrainingSummary
 from syntune.errors import UserError
 from syntune.planning.chips import CHIPS, chip_of
-from syntune.planning.finished import foretell
+from syntune.planning.finished import foretold
 from syntune.planning.forecast import memory_of, refuse_too_large, remedies, steps_of
 from syntune.planning.memory import GIB, MicroBatch, peak_memory, trained_parameters
+from syntune.planning.page import render_plan
 from syntune.planning.plan import plan_config, refuse_run
 from syntune.planning.rows import Rows, rows_of
+from syntune.planning.runs import plan_training
 from syntune.planning.shapes import MGM_2B, shape_of
 from syntune.planning.speed import Work, step_flops, step_seconds
 from syntune.planning.table import plan_lines
@@ -130,20 +134,37 @@ def test_a_device_is_found_by_its_name():
     assert [chip and chip.name for chip in map(chip_of, names)] == ["RTX 4090", "A10", "A100 80GB", None]
 
 
-def test_a_finished_training_is_foretold_from_what_it_left(tmp_path):
-    (tmp_path / "base").mkdir()
-    (tmp_path / "base/config.json").write_text(json.dumps(MGM_2B))
-    first = run_settings("align", start="base").model_dump()
-    summaries = [
-        TrainingSummary(run="first", steps=10, device="NVIDIA H100 80GB HBM3 (79 GiB)", hyperparameters=first),
-        TrainingSummary(run="next", steps=10, device="?", hyperparameters=first | {"start": "first"}),
-        TrainingSummary(run="on-cpu", steps=10, hyperparameters=first | {"gpus": 0}),
-        TrainingSummary(run="elsewhere", steps=10, hyperparameters=first | {"start": "unknown"}),
-    ]
-    foretold = foretell(summaries, [a_dataset()], [tmp_path / "base.manifest.json"])
-    assert list(foretold) == ["first", "next"]
-    assert foretold["first"].peak_gib == foretold["next"].peak_gib > 10
-    assert foretold["first"].seconds > 10 * 0.24 and foretold["next"].seconds is None
+def test_the_prediction_that_is_kept_of_a_training_is_held_beside_the_gpu_that_it_ran_on(tmp_path):
+    base, dataset = tmp_path / "base", tmp_path / "data.json"
+    base.mkdir()
+    (base / "config.json").write_text(json.dumps(MGM_2B))
+    dataset.write_text(json.dumps(a_dataset().as_written()))
+    kept = tmp_path / PLANNED
+    kept.write_text(json.dumps(plan_training("r", run_settings(max_steps=10), dataset, base).as_written()))
+    planned = read_json_file(kept, PlannedRun)
+    told = foretold(planned, "NVIDIA H100 80GB HBM3 (79 GiB)")
+    assert told.peak_gib > 10 and told.seconds > 10 * 0.24
+    assert foretold(planned, "?").seconds is None
+    assert foretold(plan_training("r", run_settings(gpus=0), dataset, base), None) is None
+    assert "config.json" in plan_training("r", run_settings(), dataset, tmp_path).unknown
+
+
+def test_a_training_that_ended_sets_the_pace_of_the_others(settings, tmp_path):
+    ended = run_settings(start="here", max_steps=10)
+    left = tmp_path / "checkpoints/raw"
+    left.mkdir(parents=True)
+    summary = TrainingSummary(
+        run="raw", steps=10, seconds=600.0, device="Tesla T4 (15 GiB)", hyperparameters=ended.model_dump()
+    )
+    (left / "summary.json").write_text(json.dumps(summary.as_written()))
+    again = settings.runs["raw"].model_copy(update={"max_steps": 20})
+    other = again.model_copy(update={"gradient_checkpointing": True})
+    settings = settings.model_copy(update={"runs": {"raw": again, "other": other}})
+    raw, other = plan_config(settings, tmp_path).runs
+    assert raw.measured_hours == pytest.approx(20 * 60 / 3600)
+    assert (raw.measured_on, raw.measured_by, other.measured_by) == ("Tesla T4 (15 GiB)", "raw", "raw")
+    assert other.measured_hours / raw.measured_hours == pytest.approx(other.hours["A10"] / raw.hours["A10"], rel=0.2)
+    assert other.measured_hours > raw.measured_hours
 
 
 @pytest.fixture
@@ -173,9 +194,53 @@ def test_a_config_is_planned_before_anything_is_made(settings, tmp_path):
     assert raw.needed_gib == pytest.approx(sum(raw.memory_gib.values()), abs=0.01)
     assert "away" in far.unknown and "CPU" in slow.unknown
     assert plan.gpu_hours == {"H100": raw.hours["H100"]} and plan.costs == {"H100": 2 * raw.hours["H100"]}
+    assert [(stage.stage, stage.name) for stage in plan.stages][:4] == [
+        ("seed", "s"), ("dataset", "d"), ("dataset", "more"), ("model", "here")
+    ]  # fmt: skip
     told = "\n".join(plan_lines(plan, 10))
     assert "raw (lora): 101 steps" in told and "DOES NOT FIT 10 GiB" in told
     assert "all trainings but far and slow" in told
+
+
+def test_disk_is_estimated_from_what_is_here_and_counted_once_it_is_made(settings, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("rows.jsonl").write_text("{}\n" * 1000)
+    for number in range(4):
+        Path(f"{number}.png").write_bytes(bytes(10_000))
+    found = {(stage.stage, stage.name): stage for stage in plan_config(settings, tmp_path).stages}
+    assert (found["seed", "s"].rows, found["seed", "s"].counted) == (1000, False)
+    assert found["dataset", "more"].bytes == 1000 * (10_000 + 300)
+    shape = shape_of(MGM_2B, "here")
+    trained = shape.text.adapter(16) + shape.connector_parameters
+    assert found["checkpoint", "raw"].bytes == 4 * trained and found["work", "raw"].bytes == 3 * 12 * trained
+    assert found["checkpoint", "far"].bytes is None
+
+    Path("data/d").mkdir(parents=True)
+    Path("data/d/shard-00000.parquet").write_bytes(bytes(77))
+    Path("data/d.manifest.json").write_text(json.dumps(a_dataset().as_written()))
+    made = {(stage.stage, stage.name): stage for stage in plan_config(settings, tmp_path).stages}["dataset", "d"]
+    assert (made.rows, made.bytes, made.counted) == (10, 77, True)
+
+
+def test_what_was_never_measured_is_said(settings, tmp_path):
+    four = settings.runs["raw"].model_copy(update={"gpus": 4})
+    plan = plan_config(settings.model_copy(update={"runs": {"four": four}}), tmp_path)
+    told = "\n".join(plan_lines(plan, None))
+    assert "nothing like it was measured: several GPUs" in told
+    assert "other than the H100 are scaled by data sheets, not measured" in told
+
+
+def test_the_page_shows_the_plan_with_every_text_escaped(settings, tmp_path):
+    jobs = [PlannedJobs(rule="train", number=3, why="settings changed: <lora>")]
+    plan = plan_config(settings, tmp_path).model_copy(update={"jobs": jobs})
+    page = tmp_path / "plan.html"
+    render_plan(plan, settings, "<b>.yaml", page)
+    text = page.read_text()
+    assert "&lt;lora&gt;" in text and "&lt;b&gt;.yaml" in text and "<b>" not in text
+    assert "does not fit" in text and f"{plan.runs[0].needed_gib:.1f}" in text
+    refused = plan.model_copy(update={"jobs_unknown": "runs.raw: needs more"})
+    render_plan(refused, settings, "c.yaml", page)
+    assert "Not told: runs.raw: needs more" in page.read_text()
 
 
 def test_only_a_run_that_can_be_told_is_refused(settings, tmp_path):

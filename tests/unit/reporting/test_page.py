@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from syntune.artifacts.plans import PlannedRun
 from syntune.errors import UserError
 from syntune.pages.colours import light
 
@@ -68,6 +69,21 @@ def test_page_refers_to_nothing_outside_but_the_pages_beside_it(reported):
     assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.elements}
     assert "http" not in html.replace("http-equiv", "") and "@import" not in html
     assert all(part.startswith("#") for part in html.split("url(")[1:])
+
+
+def test_a_prediction_that_is_kept_and_a_plan_that_is_there_are_shown(project):
+    assert "as planned" not in project.report() and 'href="plan.html"' not in project.report()
+    project.write_summary("raw", device="NVIDIA H100 80GB HBM3 (79 GiB)")
+    planned = PlannedRun(
+        run="raw", method="lora", rows=9, rows_counted=True, steps=9, supervised_tokens=9, gpus=1, allocated_gib=1.0,
+        hours={"H100": 0.02},
+    )  # fmt: skip
+    project.write("checkpoints/raw/planned.json", json.dumps(planned.as_written()))
+    project.write("report/plan.html", "")
+    page = project.report()
+    words = Structure(page).words
+    assert "1 min 12 s (+21%)" in words and "1.0 GiB (+10%)" in words
+    assert 'href="plan.html"' in page
 
 
 def test_answers_and_settings_are_escaped(project):
