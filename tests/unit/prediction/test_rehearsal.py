@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from syntune.errors import UserError
+from syntune.prediction import rehearsal
 from syntune.prediction.device import choose_device
 from syntune.prediction.rehearsal import rehearse
 
@@ -33,6 +35,14 @@ def test_a_full_checkpoint_and_an_adapter_pass(checkpoints, textvqa, mmbench):
     assert of_base["benchmarks"]["choice"]["questions"] == 6
 
 
+def test_it_is_told_how_far_a_base_in_8_bits_is_from_the_one_that_answers(checkpoints, textvqa, monkeypatch):
+    held = partial(rehearsal.hold_in_eight_bits, worth=0)  # no linear of a tiny model is wide
+    monkeypatch.setattr(rehearsal, "hold_in_eight_bits", held)
+    told = rehearse([textvqa], checkpoints, *CPU, base_precision="int8")["adapter"]
+    apart = told["logits on the base in int8 and merged logits"]
+    assert 0.0001 < float(apart.removesuffix(" apart")) < 0.1
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -51,8 +61,6 @@ def test_an_adapter_with_a_wrong_tensor_is_refused(checkpoints, adapter, textvqa
 
 
 def test_a_merge_that_changes_the_model_is_refused(checkpoints, adapter, textvqa, make_adapter, monkeypatch):
-    from syntune.prediction import rehearsal
-
     load_chain = rehearsal.load_chain
 
     def load_another(folders, *args):

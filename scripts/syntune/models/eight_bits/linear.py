@@ -94,7 +94,7 @@ def hold_in_eight_bits(
     outside.add(id(base.get_output_embeddings()))
     held = []
     for name, linear in list(model.named_modules()):
-        if type(linear) is not nn.Linear or id(linear) in outside or linear.weight.requires_grad:
+        if type(linear) is not nn.Linear or id(linear) in outside or linear.weight.requires_grad or ".lora_" in name:
             continue
         wide, deep = linear.in_features, linear.out_features
         if wide * deep / (wide + deep) < worth:
