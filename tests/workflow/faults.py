@@ -142,6 +142,12 @@ def orphaned(started: subprocess.Popen[str], job: psutil.Process) -> None:
     started.wait()
 
 
+def go_on(job: psutil.Process) -> None:
+    """Let a job that stands still go on, and wait for its end."""
+    _unless_gone(job.resume)
+    psutil.wait_procs([job], timeout=SECONDS)
+
+
 def little_address_space(started: subprocess.Popen[str], job: psutil.Process) -> None:
     """The job gets some MB of addresses more, and then none, as under ``ulimit -v``."""
     _unless_gone(lambda: job.rlimit(resource.RLIMIT_AS, (job.memory_info().vms + (48 << 20),) * 2))

@@ -48,11 +48,9 @@ class Case(NamedTuple):
 
     def struck(self, blow: faults.Blow) -> tuple[int, str]:
         """Run the stage, and strike it as it first writes."""
-        results = self.workflow.folder / "results"
-        places = {self.stage.writes_in} if self.stage.writes_in else {Path(name).parent for name in self.stage.makes}
-        return faults.strike(
-            self.workflow, self.stage.target, self.stage.script, blow, [results / place for place in places]
-        )
+        names = {self.stage.writes_in} if self.stage.writes_in else {Path(name).parent for name in self.stage.makes}
+        places = [self.workflow.folder / "results" / name for name in names]
+        return faults.strike(self.workflow, self.stage.target, self.stage.script, blow, places)
 
 
 def ended(case: Case) -> None:
@@ -101,15 +99,16 @@ def snakemake_killed(case: Case) -> None:
 
     def blow(started: subprocess.Popen[str], job: psutil.Process) -> None:
         faults.orphaned(started, job)
-        assert_told(workflow.snakemake(case.stage.target).stdout, "cannot be locked")
-        assert workflow.snakemake("--unlock").returncode == 0
-        again = workflow.snakemake(case.stage.target)
-        if case.stage.script == "train":
-            assert_told(again.stdout, "error: .*: process .* trains there; wait for it or end it")
-        else:
-            assert again.returncode == 0, again.stdout
-        job.resume()
-        psutil.wait_procs([job], timeout=faults.SECONDS)
+        try:
+            assert_told(workflow.snakemake(case.stage.target).stdout, "cannot be locked")
+            assert workflow.snakemake("--unlock").returncode == 0
+            again = workflow.snakemake(case.stage.target)
+            if case.stage.script == "train":
+                assert_told(again.stdout, "error: .*: process .* trains there; wait for it or end it")
+            else:
+                assert again.returncode == 0, again.stdout
+        finally:
+            faults.go_on(job)
 
     case.struck(blow)
 

@@ -146,6 +146,24 @@ def test_a_job_whose_node_goes_down_runs_again_once_it_is_back(finished, workflo
     assert hashes(workflow.folder, "seed/*.json*", "seed/*/*") == hashes(finished.folder, "seed/*.json*", "seed/*/*")
 
 
+@pytest.mark.slow
+def test_a_training_that_is_told_of_its_time_limit_goes_on_in_its_retry(workflow):
+    edit(workflow, "dataset: raw, max_steps: 3", "dataset: raw, max_steps: 200")
+    assert workflow.snakemake("results/rehearsal/raw/cleared").returncode == 0
+    remove(workflow, "logs/train/raw.log")
+    started = workflow.start("results/checkpoints/raw.manifest.json", *PROFILE)
+    log, end = workflow.folder / "results/logs/train/raw.log", time.monotonic() + 300
+    while not (log.exists() and "step 1 of 200" in log.read_text()):
+        assert started.poll() is None and time.monotonic() < end
+        time.sleep(0.2)
+    subprocess.run(["scancel", "--signal=URG", *queued(workflow)], check=True)
+    output, _ = started.communicate(timeout=600)
+    assert started.returncode == 0, output
+    assert "was stopped by SIGURG after step " in output
+    summary = json.loads((workflow.folder / "results/checkpoints/raw/summary.json").read_text())
+    assert summary["steps"] == 200 > summary["resumed_from"] > 0
+
+
 def test_jobs_that_outlive_snakemake_are_ended_by_one_command(workflow, held):
     remove(workflow, "seed")
     killed = workflow.start(SEED, *PROFILE)
