@@ -68,6 +68,7 @@ def not_measured(settings: TrainedRunSettings) -> list[str]:
     cases = {
         "several GPUs": settings.gpus > 1,
         "zero.offload": settings.zero is not None and settings.zero.offload,
+        "base_precision": settings.base_precision != "bf16",
         "train_vision": settings.train_vision,
         "lora.targets": settings.lora.targets is not None,
     }

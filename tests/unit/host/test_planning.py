@@ -223,10 +223,10 @@ def test_disk_is_estimated_from_what_is_here_and_counted_once_it_is_made(setting
 
 
 def test_what_was_never_measured_is_said(settings, tmp_path):
-    four = settings.runs["raw"].model_copy(update={"gpus": 4})
+    four = settings.runs["raw"].model_copy(update={"gpus": 4, "base_precision": "fp8"})
     plan = plan_config(settings.model_copy(update={"runs": {"four": four}}), tmp_path)
     told = "\n".join(plan_lines(plan, None))
-    assert "nothing like it was measured: several GPUs" in told
+    assert "nothing like it was measured: several GPUs and base_precision" in told
     assert "other than the H100 are scaled by data sheets, not measured" in told
 
 
