@@ -8,25 +8,38 @@ from faults import hashes
 from project_copy import Workflow
 
 TIMES = re.compile(
-    r"(logs|timings|cache|finished|work)/|made-with.txt|ballast|report/(index|figures/throughput)"
+    r"(logs|timings|cache|finished|work)/|made-with.txt|ballast|report/(index|figures/throughput)|rehearsal/\w+/cleared"
     r"|(checkpoints/\w+|rehearsal/\w+/checkpoint)/(events|finetuning|metrics|summary|README)|.*snakemake_timestamp"
 )
-"""Files below results/ that hold times, or that are no results."""
+"""Files below results/ that hold times, or that are no results: a clearance that was withdrawn is given when needed."""
 
 
 class Stage(NamedTuple):
-    """What a stage makes, below results/, the first of which is asked for; and what it would take that from."""
+    """A stage's script and, below results/, its files.
+
+    Attributes:
+        script: the script's name.
+        makes: files and folders, the first of which is asked for.
+        kept: what it would take them from.
+        writes_in: where its first file appears; None: where what it makes does.
+        takes_back: what its job removes as it begins, for another one to make again.
+    """
 
     script: str
     makes: tuple[str, ...]
     kept: tuple[str, ...] = ()
     writes_in: str | None = None
-    """Where its first file appears; None: where what it makes does."""
+    takes_back: tuple[str, ...] = ()
 
     @property
     def target(self) -> str:
         """What is asked for."""
         return f"results/{self.makes[0]}"
+
+    @property
+    def all_targets(self) -> list[str]:
+        """What is asked for so that all is there again."""
+        return [self.target, *(f"results/{name}" for name in self.takes_back)]
 
 
 def both(name: str) -> tuple[str, str]:
@@ -53,7 +66,9 @@ STAGES = {
     ),
     "prepare_base": Stage("prepare_base", both("models/tiny")),
     "rehearse_training": Stage(
-        "rehearse_training", ("rehearsal/raw/rehearsed.json", *both("rehearsal/raw/checkpoint"))
+        "rehearse_training",
+        ("rehearsal/raw/rehearsed.json", *both("rehearsal/raw/checkpoint")),
+        takes_back=("rehearsal/raw/passed.json",),
     ),
     "rehearse_evaluation": Stage("rehearse_evaluation", ("rehearsal/raw/passed.json",)),
     "train": Stage("train", both("checkpoints/raw"), ("finished/raw",)),

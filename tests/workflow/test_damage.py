@@ -96,7 +96,7 @@ def test_damage_is_named_before_it_is_used_and_the_advice_brings_all_back(finish
     for name in to_delete:
         path = workflow.folder / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    done = workflow.snakemake(stage.target)
+    done = workflow.snakemake(*stage.all_targets)
     assert done.returncode == 0, f"{line}\n{done.stdout}"
     assert results(workflow) == results(finished), line
 
