@@ -1,6 +1,7 @@
 """Whether training went well: what did not learn, which health checks say so, and whose answers are all the same."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 
 from syntune import formats
@@ -106,10 +107,24 @@ def health(records: Records) -> list[Remark]:
     if went_well(records):
         signs.insert(0, Sign("good", f"Training was healthy: {counted}."))
     elif records.summaries:
-        mute = list(dict.fromkeys(run for run, _ in silent(records) if run in records.summaries))
-        but = f", but {formats.listing(mute)} gave only empty answers" if mute else ""
+        but = "".join(
+            f", but {formats.listing(runs)} gave only empty answers{where}" for where, runs in _mute(records).items()
+        )
         signs.append(Sign("note", f"Health checks: {counted}{but}."))
     return told(signs)
+
+
+def _mute(records: Records) -> dict[str, list[str]]:
+    """The trained runs that gave a benchmark nothing but empty answers, by the words for which, unless it is all."""
+    empty: dict[str, list[str]] = {}
+    for run, benchmark in silent(records):
+        if run in records.summaries:
+            empty.setdefault(run, []).append(benchmark)
+    asked = Counter(run for run, _ in records.predictions)
+    runs: dict[str, list[str]] = {}
+    for run, to in empty.items():
+        runs.setdefault("" if len(to) == asked[run] else f" to {formats.listing(to)}", []).append(run)
+    return runs
 
 
 def _health_of(summary: TrainingSummary) -> Iterator[Sign]:

@@ -99,7 +99,10 @@ def test_empty_answers_of_all_runs_are_one_cause(project, records):
     assert "equals pretrained's" not in told
     ran_on = "100.0% of the answers ran to the longest length, in control or blank tokens only"
     assert f"raw on open: 100.0% of 40 answers are empty; {ran_on}." in told
-    assert "passed, but pretrained and raw gave only empty answers." in texts(health(found))
+    assert "passed, but pretrained and raw gave only empty answers to open." in texts(health(found))
+    project.write_predictions("raw", "choice", answer=" ")
+    told = texts(health(records()))
+    assert "passed, but pretrained gave only empty answers to open, but raw gave only empty answers." in told
 
 
 def test_empty_answers_that_count_as_wrong_are_told_of_once(project, records):
