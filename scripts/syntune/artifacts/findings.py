@@ -78,8 +78,8 @@ class Findings(Artifact):
     benchmarks: dict[str, BenchmarkFindings]
 
 
-class ExamplePictures(Schema):
-    """A file of thumbnails beside the findings, as data URIs; what could not be read or has no room is left out.
+class ExamplePictures(Artifact):
+    """The whole file of thumbnails beside findings, as data URIs; what could not be read or has no room is left out.
 
     Attributes:
         dataset: the dataset's name.

@@ -14,6 +14,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.integrations import TensorBoardCallback
 
 from syntune.artifacts.training_records import StepMetrics
+from syntune.errors import UserError
 from syntune.files import atomic_file, read_jsonl
 from syntune.training.device import peak_memory_gib
 from syntune.training.engine import PlannedTrainer
@@ -51,8 +52,17 @@ class Recorder(TrainerCallback):
         self.bar: tqdm | None = None
 
     def resume(self, step: int) -> None:
-        """Keep the lines up to ``step`` and take them up again; later ones belong to steps that will be done anew."""
+        """Keep the lines up to ``step`` and take them up again; later ones belong to steps that will be done anew.
+
+        Raises:
+            UserError: a line of these steps is missing or damaged.
+        """
         kept = [line for line in _whole_lines(self.metrics) if line.step <= step] if step else []
+        if [line.step for line in kept] != list(range(1, step + 1)):
+            raise UserError(
+                f"{self.metrics}: does not hold whole lines of the {step} steps that are done; delete "
+                f"{self.metrics.parent} and run snakemake again, which trains from the start"
+            )
         for line in kept:
             self.health.after_step(line.step, line.loss, line.grad_norm, line.learning_rate)
         self.steps, self.resumed_from = kept, step

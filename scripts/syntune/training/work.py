@@ -70,6 +70,8 @@ class Work:
         for file in written.rglob("*"):
             if file.is_file():
                 fsync(file)
+        for lines in self.folder.glob("*.jsonl"):  # of the steps so far: who goes on from here takes them up, too
+            fsync(lines)
         write_json(written / _MARK, {"layout": self.layout, "step": step, "files": hashes_of(written, besides=_MARK)})
         final = self.folder / written.name
         shutil.rmtree(final, ignore_errors=True)

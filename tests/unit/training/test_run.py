@@ -333,12 +333,24 @@ def test_a_damaged_checkpoint_of_the_work_folder_is_passed_over(trained, monkeyp
     assert weights(job.checkpoint) == weights(trained.checkpoint)
 
 
-def test_damaged_tokens_stop_a_run(job, monkeypatch):
-    stopped = job()
+@pytest.mark.parametrize(
+    ("file", "told", "to_delete"),
+    [
+        ("tokens/labels.npy", "tokens: damaged, not what was written; delete it and run snakemake again", "tokens"),
+        ("metrics.jsonl", "does not hold whole lines of the 6 steps that are done; delete .* and run snakemake", "."),
+    ],
+)
+def test_damaged_tokens_and_metrics_stop_a_run_and_come_back_as_the_message_says(
+    trained, monkeypatch, file, told, to_delete
+):
+    stopped = again(trained, "stopped")
     work = stopped_at_the_end(stopped, monkeypatch)
-    flip(work / "tokens/labels.npy")
-    with pytest.raises(UserError, match="tokens: damaged, not what was written; delete it and run snakemake again"):
+    flip(work / file)
+    with pytest.raises(UserError, match=told):
         train_run(stopped)
+    shutil.rmtree(work / to_delete)
+    train_run(stopped)
+    assert weights(stopped.checkpoint) == weights(trained.checkpoint)
 
 
 def test_another_number_of_ranks_is_refused(job, monkeypatch):
