@@ -7,6 +7,7 @@ import pytest
 
 from syntune.artifacts.clearances import Clearance
 from syntune.artifacts.comparison import ComparedRun
+from syntune.artifacts.findings import ExamplePictures
 from syntune.artifacts.manifests import Manifest
 from syntune.artifacts.predictions import Prediction
 from syntune.artifacts.reading import read_json_file, read_json_lines
@@ -54,6 +55,7 @@ SEALED = [
     (PREDICTION, "a cat", "a rat"),
     (StepMetrics(step=3, loss=1.25, samples=8), "1.25", "1.75"),
     (Clearance(fingerprint="ab12", upstream="cd"), "ab12", "ab13"),
+    (ExamplePictures(dataset="d", questions={}, rows={"r": ["data:a"]}), "data:a", "data:b"),
     (Manifest(stage="shard", name="d", content="0", parts=[], rows_in=20, rows_out=18, dropped={"x": 2}), "18", "28"),
 ]
 
