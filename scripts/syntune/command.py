@@ -16,7 +16,7 @@ from syntune.planned import require_planned_code
 
 _DISK = re.compile(
     "No space left on device|database or disk is full|Disk quota exceeded"
-    r"|inline_container\.cc.* unexpected pos"  # so torch.save says it
+    r"|inline_container\.cc.* unexpected pos|\d+ requested and \d+ written"  # so torch.save and numpy.save say it
 )
 _MEMORY = re.compile(
     "[Cc]an(no|')t allocate memory|failed to map segment|bad_alloc"

@@ -35,6 +35,7 @@ def run(body: str) -> subprocess.CompletedProcess[str]:
             "raise RuntimeError('[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534')",
             "error: no space left on the disk",
         ),
+        ("raise OSError('13312 requested and 10208 written')", "error: no space left on the disk"),
         ("bytearray(1 << 60)", "error: not enough memory (MemoryError); free some, or raise the job's limit"),
         (
             "raise UserError('a.parquet: not readable; delete it') from OSError('Failed to launch worker thread')",
