@@ -1,8 +1,24 @@
 """Work of fixed shapes as a CUDA graph: launched by one call, however slow Python is."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import torch
+
+
+def run_aside(work: Callable[[], object]) -> None:
+    """Run work twice beside what the GPU does, so that what it compiles and sets up is there when it is recorded."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(2):
+            work()
+    torch.cuda.current_stream().wait_stream(stream)
+
+
+def recording(graph: torch.cuda.CUDAGraph, pool: tuple[int, int] | None = None) -> AbstractContextManager:
+    """Within it, work is recorded in a graph, in the memory of a pool; other threads may pin memory meanwhile."""
+    return torch.cuda.graph(graph, pool, capture_error_mode="thread_local")
 
 
 class Recording:
@@ -23,15 +39,9 @@ class Recording:
                 is replayed.
         """
         self.inputs = inputs
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(2):
-                function(*inputs)
-        torch.cuda.current_stream().wait_stream(stream)
+        run_aside(lambda: function(*inputs))
         self._graph = torch.cuda.CUDAGraph()
-        pool = beside and beside._graph.pool()
-        with torch.cuda.graph(self._graph, pool, capture_error_mode="thread_local"):  # others pin memory meanwhile
+        with recording(self._graph, beside and beside._graph.pool()):
             self.outputs = function(*inputs)
 
     def replay(self, *given: torch.Tensor) -> tuple[torch.Tensor, ...]:

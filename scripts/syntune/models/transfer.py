@@ -1,6 +1,11 @@
-"""Tensors on their way to the GPU."""
+"""Tensors on the GPU, and on their way there."""
 
 import torch
+
+
+def is_half_on_gpu(tensor: torch.Tensor) -> bool:
+    """Whether Triton's kernels are for it; in float32 their products would be rounded to TF32."""
+    return tensor.is_cuda and tensor.dtype in (torch.bfloat16, torch.float16)
 
 
 def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:

@@ -1,10 +1,10 @@
 """Products with a frozen base in 8 bits, against exact ones; the kernels in Triton's interpreter or on a GPU."""
 
-import os
 from types import SimpleNamespace
 
 import pytest
 import torch
+from kernel_runs import ON_GPU, runs_kernels
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
@@ -14,15 +14,9 @@ from syntune.models.eight_bits.linear import EightBitLinear, hold_in_eight_bits
 from syntune.models.eight_bits.rows import project
 from syntune.models.eight_bits.weights import DTYPES, EightBitWeight
 
-ON_GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if ON_GPU else "cpu")
 RELATIVE = {"fp8": 2**-4, "int8": 1 / 254}
 """The largest error of rounding: of a number's own size in FP8, of its row's largest in INT8."""
-
-runs_kernels = pytest.mark.skipif(
-    not (ON_GPU or os.environ.get("TRITON_INTERPRET") == "1"),
-    reason="needs a GPU, or the package triton and TRITON_INTERPRET=1",
-)
 
 
 def random(*shape, seed=0):
@@ -125,7 +119,7 @@ def test_the_triton_kernels_equal_plain_torch(monkeypatch, dtype, dropout):
     limit = 0.0 if dtype is None else rows.LIMITS[dtype]
     for scale in (None, column_scale):
         low, row_scale = kernels.project(x, narrow, seed, dropout, room[0], limit, scale, None)
-        monkeypatch.setattr(rows, "in_triton", lambda tensor: False)
+        monkeypatch.setattr(rows, "is_half_on_gpu", lambda tensor: False)
         wanted_low, wanted = project(x, narrow, seed, dropout, room[1], scale)
         assert (low - wanted_low).norm() / wanted_low.norm() < (0.01 if ON_GPU else 1e-5)
         if dtype is None:

@@ -1,11 +1,8 @@
 """Gemma's kernels against transformers' modules: on a GPU, or in Triton's interpreter where there is none."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
+from kernel_runs import DEVICE, in_a_process_of_its_own, interpreted, runs_kernels
 
 pytest.importorskip("triton", reason="Triton, which PyTorch's CPU builds lack, is not in this environment")
 
@@ -13,21 +10,10 @@ from transformers.models.gemma.modeling_gemma import GemmaRMSNorm, apply_rotary_
 
 from syntune.models.mgm import gemma_kernels  # noqa: E402
 
-ON_GPU = torch.cuda.is_available()
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-DEVICE = "cuda" if ON_GPU else "cpu"
 
-runs_kernels = pytest.mark.skipif(not (ON_GPU or INTERPRETED), reason="run in a process of their own, below")
-
-
-@pytest.mark.skipif(ON_GPU or INTERPRETED, reason="the kernels run in this process")
+@in_a_process_of_its_own
 def test_in_tritons_interpreter():
-    """Triton must be told of its interpreter before anything imports it."""
-    command = [sys.executable, "-m", "pytest", __file__, "-k", "not interpreter"]
-    environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert "6 passed" in done.stdout
+    assert "6 passed" in interpreted(__file__)
 
 
 @runs_kernels

@@ -258,15 +258,14 @@ def test_the_triton_kernels_equal_plain_torch(monkeypatch, rank, dropout, tanh):
     gate, up, gate_low, up_low, gate_b, up_b, d, down_low, down_a = tensors
     column_scales = tuple(torch.rand(200, generator=generator).to(device) for _ in range(2))
     seed = seeded.draw_seeds(1, gate.device)[0] if dropout else None
-    monkeypatch.setattr(geglu, "in_triton", lambda tensor: False)
+    monkeypatch.setattr(geglu, "is_half_on_gpu", lambda tensor: False)
     doubles = [tensor.double() for tensor in tensors]
-    forward = (
-        mlp_kernels.geglu_forward(*tensors[:6], 2.0, tanh, True),
-        geglu.geglu_forward(*doubles[:6], 2.0, tanh, True),
-    )
+    both = [(module, values, geglu.Gated(*values[:6], 2.0, tanh))
+            for module, values in ((mlp_kernels, tensors), (geglu, doubles))]  # fmt: skip
+    forward = [module.geglu_forward(gated, True) for module, _, gated in both]
     backward = [
-        module.geglu_backward_(values[6], *values[:6], *values[7:], 2.0, tanh, seed, dropout, column_scales)
-        for module, values in ((mlp_kernels, tensors), (geglu, doubles))
+        module.geglu_backward_(values[6], gated, *values[7:], seed, dropout, column_scales)
+        for module, values, gated in both
     ]
     for (*found, peaks), (*wanted, wanted_peaks) in (forward, backward):
         for one, other in zip(

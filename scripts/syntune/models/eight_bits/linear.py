@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from syntune.errors import UserError
+from syntune.errors import UserError, one_line
 from syntune.models.eight_bits.rows import project
 from syntune.models.eight_bits.weights import DTYPES, EightBitWeight, backward_product, empty_rows, forward_product
 from syntune.models.family import Family
@@ -125,7 +125,7 @@ def flaw_of(precision: str, device: torch.device) -> str | None:
     try:
         found = _Frozen.apply(x, EightBitWeight(w, DTYPES[precision]))
     except Exception as error:  # a build of PyTorch without them fails in any way it likes
-        return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        return f"{type(error).__name__}: {one_line(error)}"
     wanted = x.double() @ w.double().t()
     apart = ((found.double() - wanted).norm() / wanted.norm()).item()
     return None if apart < 0.1 else f"its products differ from exact ones by {apart:.2g}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from syntune.models import dropout as seeded
+from syntune.models.transfer import is_half_on_gpu
 
 LIMITS = {torch.float8_e4m3fn: 448.0, torch.int8: 127.0}
 """The largest number that each 8-bit type holds."""
@@ -54,7 +55,7 @@ def project(
         dropped(x) narrow' [T, R], and the quantised rows.
     """
     limit = 0.0 if values is None else LIMITS[values.dtype]
-    if in_triton(x):
+    if is_half_on_gpu(x):
         from syntune.models.eight_bits import kernels
 
         low, scale = kernels.project(x, narrow, seed, dropout, values, limit, column_scale, peaks)
@@ -67,8 +68,3 @@ def project(
     scaled = scaled * (limit / peak)
     values.copy_((scaled + 0.5).floor() if values.dtype == torch.int8 else scaled)
     return low, Rows(values, peak / limit)
-
-
-def in_triton(tensor: torch.Tensor) -> bool:
-    """Half precision on a GPU; in float32 the kernels' products would be rounded to TF32."""
-    return tensor.is_cuda and tensor.dtype in (torch.bfloat16, torch.float16)

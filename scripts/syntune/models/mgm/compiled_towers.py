@@ -10,6 +10,7 @@ from transformers.models.convnext.modeling_convnext import ConvNextLayer
 from syntune.models.mgm.modeling_mgm import MgmForConditionalGeneration
 from syntune.models.mgm.vision import is_trained
 from syntune.models.recording import Recording
+from syntune.models.transfer import is_half_on_gpu
 
 _COMPILED = (CLIPEncoderLayer, ConvNextLayer)
 """Compiled alone: once for all layers of a size."""
@@ -88,7 +89,7 @@ class _Depthwise(nn.Conv2d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[images, channels, height, width] to the same."""
-        if not (x.is_cuda and x.dtype in (torch.bfloat16, torch.float16)):
+        if not is_half_on_gpu(x):
             return super().forward(x)
         from syntune.models.mgm.vision_kernels import depthwise_7x7
 

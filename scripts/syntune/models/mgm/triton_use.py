@@ -6,13 +6,14 @@ from functools import cache
 import torch
 
 from syntune.errors import one_line
+from syntune.models.transfer import is_half_on_gpu
 
 log = logging.getLogger(__name__)
 
 
 def in_triton(tensor: torch.Tensor) -> bool:
     """Whether a kernel of Triton's is to work on a tensor: half precision, on a GPU, where such kernels can be made."""
-    return tensor.is_cuda and tensor.dtype in (torch.bfloat16, torch.float16) and triton_works()
+    return is_half_on_gpu(tensor) and triton_works()
 
 
 @cache

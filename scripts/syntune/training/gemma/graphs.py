@@ -15,8 +15,10 @@ from torch import nn
 from transformers.modeling_outputs import BaseModelOutputWithPast
 from transformers.models.gemma.modeling_gemma import GemmaModel
 
+from syntune.errors import one_line
 from syntune.models import dropout as seeded
 from syntune.models.attention import is_recordable
+from syntune.models.recording import recording, run_aside
 from syntune.training.gemma.adapters import ATTENTION, MLP, takes_pefts_way
 from syntune.training.gemma.layer import SEEDS, drops, run_layer
 
@@ -186,7 +188,7 @@ class RecordedLayers:
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError as error:  # a driver, a kernel or a build that cannot be recorded
-                log.warning("layers run without CUDA graphs, and slower: %s", str(error).splitlines()[0])
+                log.warning("layers run without CUDA graphs, and slower: %s", one_line(error))
                 self.fails = True
                 self.graphs.clear()  # with the memory that they hold
                 self.pool = self.gradients = None
@@ -207,11 +209,10 @@ class _Graph:
         dtype, is_on = torch.get_autocast_dtype("cuda"), torch.is_autocast_enabled("cuda")
         with torch.autocast("cuda", dtype, is_on, cache_enabled=False):
             self.warm_up()
-            recording = partial(torch.cuda.graph, pool=recorded.pool, capture_error_mode="thread_local")
             self.forward, self.backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
-            with recording(self.forward):  # thread_local: other threads pin memory meanwhile
+            with recording(self.forward, recorded.pool):
                 output = recorded.run(self.pack)
-            with recording(self.backward):
+            with recording(self.backward, recorded.pool):
                 self.d_hidden, *gradients = torch.autograd.grad(output, inputs, self.d_output)
                 torch.cat([gradient.flatten() for gradient in gradients], out=recorded.gradients)
         self.output = output.detach()
@@ -224,13 +225,12 @@ class _Graph:
         """
         layers = self.recorded.gemma.layers[: 2 if self.recorded.graphs else None]
         trained = [weight for weight in layers.parameters() if weight.requires_grad]
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(2):
-                output = self.recorded.run(self.pack, layers)
-                torch.autograd.grad(output, (self.pack.hidden, *trained), self.d_output)
-        torch.cuda.current_stream().wait_stream(stream)
+
+        def work() -> None:
+            output = self.recorded.run(self.pack, layers)
+            torch.autograd.grad(output, (self.pack.hidden, *trained), self.d_output)
+
+        run_aside(work)
 
 
 class _Replayed(torch.autograd.Function):

@@ -13,10 +13,11 @@ from transformers.models.gemma.modeling_gemma import GemmaMLP
 
 from syntune.models import dropout as seeded
 from syntune.models.eight_bits.linear import back_through
-from syntune.models.eight_bits.rows import Rows, in_triton, project
+from syntune.models.eight_bits.rows import Rows, project
 from syntune.models.eight_bits.weights import EightBitWeight, backward_product, empty_rows, forward_product
+from syntune.models.transfer import is_half_on_gpu
 from syntune.training.gemma.adapters import MLP, AdaptedLinear, lora_settings, takes_pefts_way
-from syntune.training.gemma.geglu import geglu_backward_, geglu_forward
+from syntune.training.gemma.geglu import Gated, geglu_backward_, geglu_forward
 
 
 def mlp_forward(
@@ -64,8 +65,8 @@ class AdaptedGeglu(torch.autograd.Function):
         up_low, _ = project(x, up_a, up_seed, dropout)
         gate, up = _times(rows, gate_w, x.dtype), _times(rows, up_w, x.dtype)
         del rows
-        peaked = isinstance(down_w, EightBitWeight)
-        h, peaks = geglu_forward(gate, up, gate_low, up_low, gate_b, up_b, scale, tanh, peaked)
+        gated = Gated(gate, up, gate_low, up_low, gate_b, up_b, scale, tanh)
+        h, peaks = geglu_forward(gated, isinstance(down_w, EightBitWeight))
         down_low, rows = _project(h, down_a, down_seed, dropout, down_w, peaks)
         del h
         y = _times(rows, down_w, x.dtype).addmm_(down_low, down_b.t(), alpha=scale)
@@ -92,12 +93,13 @@ class AdaptedGeglu(torch.autograd.Function):
         d_down_low = (dy @ down_b).mul_(scale)
         d = _back(dy, down_w)
         in_eight = isinstance(gate_w, EightBitWeight)
+        gated = Gated(gate, up, gate_low, up_low, gate_b, up_b, scale, ctx.tanh)
+        column_scales = (gate_w.scale, up_w.scale) if in_eight else None
         d_gate_b, d_up_b, d_down_a, peaks = geglu_backward_(
-            d, gate, up, gate_low, up_low, gate_b, up_b, d_down_low, down_a, scale, ctx.tanh, down_seed, dropout,
-            (gate_w.scale, up_w.scale) if in_eight else None,
-        )  # fmt: skip
+            d, gated, d_down_low, down_a, down_seed, dropout, column_scales
+        )
         d_gate, d_up = gate, up
-        del d, gate, up
+        del d, gate, up, gated
         values = (None, None)
         if in_eight:
             both = empty_rows(d_gate, gate_w, times=2)
@@ -155,7 +157,7 @@ def _back(gradient: torch.Tensor, weight: _Weight) -> torch.Tensor:
 
 def _dropped(x: torch.Tensor, seed: torch.Tensor | None, dropout: float) -> torch.Tensor:
     """Dropout by seed, in Triton on a GPU."""
-    if dropout and in_triton(x):
+    if dropout and is_half_on_gpu(x):
         from syntune.training.gemma import mlp_kernels
 
         return mlp_kernels.dropped(x, seed, dropout)

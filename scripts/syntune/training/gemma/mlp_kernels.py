@@ -9,6 +9,7 @@ import triton.language as tl
 
 from syntune.models.dropout import drop_threshold
 from syntune.models.dropout_kernel import kept
+from syntune.training.gemma.geglu import Gated
 
 _FORWARD = 16, 128, 4
 """Rows and columns of a tile, and its warps."""
@@ -126,53 +127,38 @@ def _dropped(x, seed, output, count, keep_scale, threshold, SIZE: tl.constexpr):
     tl.store(output + place, tl.where(keeps, value * keep_scale, 0.0), place < count)
 
 
-def geglu_forward(
-    gate: torch.Tensor,
-    up: torch.Tensor,
-    gate_low: torch.Tensor,
-    up_low: torch.Tensor,
-    gate_b: torch.Tensor,
-    up_b: torch.Tensor,
-    scale: float,
-    tanh: bool,
-    peaked: bool,
-) -> tuple[torch.Tensor, torch.Tensor | None]:
+def geglu_forward(gated: Gated, peaked: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
     """See :func:`syntune.training.gemma.geglu.geglu_forward`."""
+    gate, scale, tanh, rank = gated.gate, gated.scale, gated.tanh, gated.gate_b.shape[1]
     (rows, columns), (tile_rows, tile_columns, warps) = gate.shape, _FORWARD
     h, tiles = torch.empty_like(gate), triton.cdiv(columns, tile_columns)
     peaks = gate.new_empty(rows, tiles, dtype=torch.float32) if peaked else None
     _geglu_forward[(tiles, triton.cdiv(rows, tile_rows))](
-        gate, up, gate_low, up_low, gate_b, up_b, h, gate if peaks is None else peaks, rows, columns, scale,
-        TANH=tanh, PEAKS=peaked, **_ranks(gate_b.shape[1]), ROWS=tile_rows, COLUMNS=tile_columns, num_warps=warps,
+        *gated[:6], h, gate if peaks is None else peaks, rows, columns, scale,
+        TANH=tanh, PEAKS=peaked, **_ranks(rank), ROWS=tile_rows, COLUMNS=tile_columns, num_warps=warps,
     )  # fmt: skip
     return h, peaks
 
 
 def geglu_backward_(
     d: torch.Tensor,
-    gate: torch.Tensor,
-    up: torch.Tensor,
-    gate_low: torch.Tensor,
-    up_low: torch.Tensor,
-    gate_b: torch.Tensor,
-    up_b: torch.Tensor,
+    gated: Gated,
     down_low: torch.Tensor,
     down_a: torch.Tensor,
-    scale: float,
-    tanh: bool,
     seed: torch.Tensor | None,
     dropout: float,
     column_scales: tuple[torch.Tensor, torch.Tensor] | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None]:
     """See :func:`syntune.training.gemma.geglu.geglu_backward_`."""
-    (rows, columns), rank = gate.shape, gate_b.shape[1]
+    gate, scale, tanh, rank = gated.gate, gated.scale, gated.tanh, gated.gate_b.shape[1]
+    rows, columns = gate.shape
     tile_rows, tile_columns, warps, stages, parts = _BACKWARD[dropout > 0]
     each = triton.cdiv(triton.cdiv(rows, parts), tile_rows) * tile_rows
     tiles, parts = triton.cdiv(columns, tile_columns), triton.cdiv(rows, each)
     peaks = None if column_scales is None else gate.new_empty(rows, tiles, dtype=torch.float32)
     sums = gate.new_empty(3, parts, rank, columns, dtype=torch.float32)
     _geglu_backward[(tiles, parts)](
-        d, gate, up, gate_low, up_low, gate_b, up_b, down_low, down_a, gate if seed is None else seed,
+        d, *gated[:6], down_low, down_a, gate if seed is None else seed,
         *(column_scales or (gate, gate)), gate if peaks is None else peaks, *sums, rows, columns, each, scale,
         1 / (1 - dropout), drop_threshold(dropout), TANH=tanh, DROPS=dropout > 0, PEAKS=peaks is not None,
         **_ranks(rank), ROWS=tile_rows, COLUMNS=tile_columns, STAGES=stages, num_warps=warps,
