@@ -44,8 +44,13 @@ class StepMetrics(Artifact):
     validation_loss: float | None = None
 
 
-class ValidationLoss(Schema):
-    """The loss of the held-out rows, in nats a supervised token, after a step; step 0 is before the first."""
+class ValidationLoss(Artifact):
+    """A line of ``validation.jsonl`` in the work folder: the loss of the held-out rows after a step.
+
+    Attributes:
+        step: counted from 1; 0 is before the first.
+        loss: in nats a supervised token.
+    """
 
     step: int
     loss: float

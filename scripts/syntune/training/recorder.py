@@ -14,12 +14,11 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.integrations import TensorBoardCallback
 
 from syntune.artifacts.training_records import StepMetrics
-from syntune.errors import UserError
-from syntune.files import atomic_file, read_jsonl
 from syntune.training.device import peak_memory_gib
 from syntune.training.engine import PlannedTrainer
 from syntune.training.flops import Flops, matmul_flops_per_second
 from syntune.training.health import Health, Unhealthy
+from syntune.training.lines import read_done, write_lines
 from syntune.training.validation import Validator
 
 log = logging.getLogger("train")
@@ -57,18 +56,12 @@ class Recorder(TrainerCallback):
         Raises:
             UserError: a line of these steps is missing or damaged.
         """
-        kept = [line for line in _whole_lines(self.metrics) if line.step <= step] if step else []
-        if [line.step for line in kept] != list(range(1, step + 1)):
-            raise UserError(
-                f"{self.metrics}: does not hold whole lines of the {step} steps that are done; delete "
-                f"{self.metrics.parent} and run snakemake again, which trains from the start"
-            )
+        kept = read_done(self.metrics, StepMetrics, range(1, step + 1))
         for line in kept:
             self.health.after_step(line.step, line.loss, line.grad_norm, line.learning_rate)
         self.steps, self.resumed_from = kept, step
         if self.writes:
-            with atomic_file(self.metrics) as temporary:
-                temporary.write_text("".join(json.dumps(line.as_written()) + "\n" for line in kept), encoding="utf-8")
+            write_lines(self.metrics, kept)
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -199,15 +192,3 @@ def record(
         torch.cuda.reset_peak_memory_stats()
     recorder.resume(done)
     return recorder
-
-
-def _whole_lines(path: Path) -> list[StepMetrics]:
-    """The lines of a metrics file up to one that a kill cut short, or that is damaged."""
-    lines = []
-    if path.is_file():
-        try:
-            for line in read_jsonl(path):
-                lines.append(StepMetrics.model_validate(line))
-        except ValueError:
-            log.info("%s: line %d was cut short or is damaged", path, len(lines) + 1)
-    return lines

@@ -1,6 +1,5 @@
 """Validation: the loss of held-out rows while a run trains, without dropout and without a trace in the training."""
 
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -15,9 +14,9 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from syntune.artifacts.training_records import Validation, ValidationLoss
 from syntune.errors import UserError
-from syntune.files import atomic_file, read_jsonl
 from syntune.training.engine import Collate, PlannedTrainer, start_worker
 from syntune.training.job import Job
+from syntune.training.lines import read_done, write_lines
 from syntune.training.rows import TrainingRows
 
 log = logging.getLogger("train")
@@ -66,11 +65,15 @@ class Validator(TrainerCallback):
         self.seconds = 0.0
 
     def resume(self, step: int) -> None:
-        """Keep the losses up to ``step``; those of later steps will be computed anew."""
-        lines = list(read_jsonl(self.path)) if step and self.path.is_file() else []
-        self.losses = [line for line in map(ValidationLoss.model_validate, lines) if line.step <= step]
+        """Keep the losses up to ``step``; those of later steps will be computed anew.
+
+        Raises:
+            UserError: one of these losses is missing or damaged.
+        """
+        due = {0, *range(self.every, step + 1, self.every), *({step} if step >= self.trainer.planned_steps else ())}
+        self.losses = read_done(self.path, ValidationLoss, sorted(due) if step else [])
         if self.writes:
-            self._write()
+            write_lines(self.path, self.losses)
 
     @property
     def is_over(self) -> bool:
@@ -116,15 +119,10 @@ class Validator(TrainerCallback):
         self.losses.append(ValidationLoss(step=step, loss=self.loss()))
         self.seconds = time.perf_counter() - begun
         if self.writes:
-            self._write()
+            write_lines(self.path, self.losses)
             log.info("step %d: validation loss %.4f, in %.1f s", step, self.losses[-1].loss, self.seconds)
         if self.events:
             self.events.add_scalar("validation/loss", self.losses[-1].loss, step)
-
-    def _write(self) -> None:
-        """Write all losses."""
-        with atomic_file(self.path) as temporary:
-            temporary.write_text("".join(json.dumps(line.as_written()) + "\n" for line in self.losses))
 
     @torch.no_grad()
     def loss(self) -> float:

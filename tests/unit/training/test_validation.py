@@ -95,6 +95,12 @@ def test_a_run_that_was_stopped_goes_on_with_its_losses(validated, monkeypatch):
     (work,) = stopped.work.iterdir()
     for step in (6, 7):
         (work / f"checkpoint-{step}/complete.json").unlink(missing_ok=True)
+    losses = (work / "validation.jsonl").read_text()
+    for damaged in (losses.replace('loss": ', 'loss": 1', 1), losses[: len(losses) // 3], ""):
+        (work / "validation.jsonl").write_text(damaged)
+        with pytest.raises(UserError, match=f"{work}/validation.jsonl: does not hold whole lines .* delete {work} and"):
+            train_run(stopped)
+    (work / "validation.jsonl").write_text(losses)
     train_run(stopped)
     assert summary(stopped)["resumed_from"] == 4
     assert summary(stopped)["validation"] == summary(whole)["validation"]
