@@ -140,7 +140,8 @@ def test_a_job_whose_node_goes_down_runs_again_once_it_is_back(finished, workflo
     subprocess.run(["scontrol", "update", "nodename=cpu1", "state=down", "reason=a test"], check=True)
     wait_until(workflow, "PENDING")  # and the node comes back by itself
     (job,) = queued(workflow)
-    subprocess.run(["scontrol", "update", f"jobid={job}", "starttime=now"], check=True)  # not after two minutes
+    # not after two minutes, but past the second in which the node refuses what it was told to end
+    subprocess.run(["scontrol", "update", f"jobid={job}", "starttime=now+3seconds"], check=True)
     output, _ = started.communicate(timeout=300)
     assert started.returncode == 0, output
     assert hashes(workflow.folder, "seed/*.json*", "seed/*/*") == hashes(finished.folder, "seed/*.json*", "seed/*/*")
