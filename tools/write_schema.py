@@ -4,10 +4,22 @@ import json
 import sys
 from pathlib import Path
 
+from pydantic.fields import FieldInfo
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
+from syntune.settings.strict import Strict  # noqa: E402
 from syntune.settings.tree import json_schema  # noqa: E402
+
+
+def classes(parent: type[Strict]) -> dict[str, type[Strict]]:
+    """The settings classes below one, by name."""
+    found = {child.__name__: child for child in parent.__subclasses__()}
+    return found | {name: each for child in found.values() for name, each in classes(child).items()}
+
+
+CLASSES = classes(Strict)
 
 
 def kind(value: dict) -> str:
@@ -21,19 +33,28 @@ def kind(value: dict) -> str:
         return f"[{name}](#{name.lower()})"
     if value.get("type") == "array":
         return f"list of {kind(value.get('items', value.get('prefixItems', [{}])[0]))}"
-    if value.get("type") == "object" and "additionalProperties" in value:
-        return f"names to {kind(value['additionalProperties'])}"
+    if "patternProperties" in value:
+        (entry,) = value["patternProperties"].values()
+        return f"by name: {kind(entry)}"
     if "oneOf" in value:
         return " or ".join(kind(one) for one in value["oneOf"])
     return value.get("type", "any")
 
 
-def table(definition: dict) -> list[str]:
+def default_of(field: FieldInfo) -> str:
+    """A key's default, in words."""
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    return "see there" if isinstance(value, Strict) else f"`{json.dumps(value, ensure_ascii=False)}`"
+
+
+def table(name: str, definition: dict) -> list[str]:
     """The keys of one class as a Markdown table."""
+    fields = CLASSES[name].model_fields
     rows = ["| key | type | default | what it is |", "|---|---|---|---|"]
     for key, value in definition["properties"].items():
-        required = key in definition.get("required", [])
-        default = "required" if required else f"`{json.dumps(value['default'])}`" if "default" in value else "see there"
+        default = default_of(fields[key])
         text = f"{kind(value)} | {default} | {value.get('description', '')}".replace("\n", " ")
         rows.append(f"| `{key}` | {text} |")
     return rows
@@ -51,10 +72,10 @@ def reference(schema: dict) -> str:
         "",
         schema.get("description", ""),
         "",
-        *table(schema),
+        *table("Settings", schema),
     ]
     for name, definition in schema["$defs"].items():
-        lines += ["", f"## {name}", "", definition.get("description", ""), "", *table(definition)]
+        lines += ["", f"## {name}", "", definition.get("description", ""), "", *table(name, definition)]
     return "\n".join(lines) + "\n"
 
 
