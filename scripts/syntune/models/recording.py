@@ -1,14 +1,15 @@
 """Work of fixed shapes as a CUDA graph: launched by one call, however slow Python is."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
 
 import torch
 
 
 def run_aside(work: Callable[[], object]) -> None:
     """Run work twice beside what the GPU does, so that what it compiles and sets up is there when it is recorded."""
-    stream = torch.cuda.Stream()
+    stream = _aside(torch.cuda.current_device())
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(2):
@@ -16,9 +17,43 @@ def run_aside(work: Callable[[], object]) -> None:
     torch.cuda.current_stream().wait_stream(stream)
 
 
-def recording(graph: torch.cuda.CUDAGraph, pool: tuple[int, int] | None = None) -> AbstractContextManager:
-    """Within it, work is recorded in a graph, in the memory of a pool; other threads may pin memory meanwhile."""
-    return torch.cuda.graph(graph, pool, capture_error_mode="thread_local")
+@cache
+def _aside(device: int) -> torch.cuda.Stream:
+    """One stream for all such work: cuBLAS keeps a workspace for each stream that it has seen, to the end."""
+    return torch.cuda.Stream(device)
+
+
+@contextmanager
+def recording(graph: torch.cuda.CUDAGraph, pool: tuple[int, int] | None = None) -> Iterator[None]:
+    """Within it, work is recorded in a graph, in the memory of a pool; other threads may pin memory meanwhile.
+
+    A recording that CUDA broke off cannot be ended by PyTorch, which stays in it: all of that is taken back, so that
+    work can go on without it.
+    """
+    outside, pool = torch.cuda.current_stream(), pool or torch.cuda.graph_pool_handle()
+    try:
+        with torch.cuda.graph(graph, pool, capture_error_mode="thread_local"):
+            yield
+    except BaseException:
+        if torch.cuda.current_stream() != outside:
+            try:
+                _leave(outside.device, pool)
+            finally:
+                torch.cuda.set_stream(outside)
+        raise
+
+
+def _leave(device: torch.device, pool: tuple[int, int]) -> None:
+    """Have PyTorch's allocator and random generator leave a recording that was broken off.
+
+    Else the pool's memory would never be free again and, before PyTorch 2.13, no random number would be drawn any more
+    ("Offset increment outside graph capture").
+    """
+    with suppress(RuntimeError):  # it was ended that far
+        torch._C._cuda_endAllocateToPool(device.index, pool)
+        torch._C._cuda_releasePool(device.index, pool)
+    with torch.cuda.graph(torch.cuda.CUDAGraph(), capture_error_mode="thread_local"):  # frees the generator as it ends
+        torch.zeros(1, device=device)
 
 
 class Recording:
