@@ -5,43 +5,21 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
+from tiny_gemma import ATTENTION, LENGTHS, MLP, adapted
 from torch import nn
-from transformers import GemmaConfig, GemmaModel
 
 from syntune.models import dropout as seeded
-from syntune.models.attention import choose_attention, packed_arguments, row_bounds
+from syntune.models.attention import packed_arguments, row_bounds
 from syntune.models.eight_bits.linear import hold_in_eight_bits
 from syntune.training.gemma import attention_block as block_module
 from syntune.training.gemma import geglu
 from syntune.training.gemma.fuse import fuse_adapters
-from syntune.training.gemma.graphs import Pack, RecordedLayers, Size, record_layers
 
 ON_GPU = torch.cuda.is_available()
-LENGTHS = torch.tensor([5, 1, 9])
-MLP, ATTENTION = ("gate_proj", "up_proj", "down_proj"), ("q_proj", "k_proj", "v_proj", "o_proj")
-
 runs_kernels = pytest.mark.skipif(
     not (ON_GPU or os.environ.get("TRITON_INTERPRET") == "1"),
     reason="needs a GPU, or the package triton and TRITON_INTERPRET=1",
 )
-
-
-def adapted(dropout=0.0, dtype=torch.float64, act="gelu_pytorch_tanh", targets=(*MLP, *ATTENTION), config=(), **lora):
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
-    config = GemmaConfig(
-        vocab_size=50, pad_token_id=0, **sizes | {"num_key_value_heads": 2, "head_dim": 8} | dict(config)
-    )
-    config.hidden_act = act
-    model = GemmaModel(config).to(dtype)
-    model.set_attn_implementation(choose_attention("sdpa", "cpu", torch.float32).implementation)
-    lora = LoraConfig(target_modules=list(targets), lora_dropout=dropout, **{"r": 4, "lora_alpha": 12, **lora})
-    model = get_peft_model(model, lora, autocast_adapter_dtype=False)
-    for name, parameter in model.named_parameters():
-        if "lora_B" in name or "norm" in name:
-            nn.init.normal_(parameter, std=0.3)
-    return model.train()
 
 
 def run(model):
@@ -288,71 +266,3 @@ def test_on_a_base_in_8_bits_fused_layers_stay_near_pefts(monkeypatch, dropout, 
     assert len(held) == 6  # gate, up and down, from 32 to 48; not q, k, v and o
     assert fuse_adapters(model, compiled=False).is_whole
     agree(run(model), run(plain), {"fp8": 0.12, "int8": 0.03}[precision])
-
-
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
-@pytest.mark.parametrize("tokens", [15, 32])
-def test_a_padded_pack_gives_what_the_pack_does(dropout, tokens):
-    model = adapted(dropout, torch.float32)
-    fuse_adapters(model, compiled=False)
-    layers = RecordedLayers(model.base_model.model, compiled=False)
-    inputs = torch.randn(1, 15, 32, generator=torch.Generator().manual_seed(1), requires_grad=True)
-    places = torch.cat([torch.arange(length) for length in LENGTHS])[None]
-    cos, sin = model.base_model.model.rotary_emb(inputs, position_ids=places)
-    seeds = seeded.draw_seeds(14, torch.device("cpu")).view(2, 7, 2) if dropout else None
-    pack = Pack(inputs, cos, sin, row_bounds(LENGTHS), 9, seeds)
-    room = pack.room(Size(tokens, 6, 32))
-    for part in (room.hidden, room.cos, room.sin):
-        part.data.fill_(5.0)  # of a pack before
-    room.fill(pack)
-    found, wanted = layers.run(room)[:, :15], layers.run(pack)
-    torch.testing.assert_close(found, wanted)
-    gradients = [
-        torch.autograd.grad(output.sin().sum(), [taken.hidden, *layers.trained])
-        for output, taken in ((found, room), (wanted, pack))
-    ]
-    assert torch.equal(gradients[0][0][:, 15:], torch.zeros(1, tokens - 15, 32))
-    torch.testing.assert_close([gradients[0][0][:, :15], *gradients[0][1:]], list(gradients[1]), rtol=1e-3, atol=1e-4)
-
-
-def test_a_graph_holds_what_fits_beside_its_padding():
-    first = Size(1000, 3, 400).rounded_up([])
-    assert first == Size(1024, 8, 512)
-    assert first.holds(Size(1024, 7, 512)) and first.holds(Size(600, 1, 50))
-    assert not first.holds(Size(1024, 8, 512))  # no row is left for padding
-    assert not first.holds(Size(500, 1, 50))  # padding would be longer than the longest row
-    assert Size(2000, 2, 30).rounded_up([first]) == Size(2048, 8, 512)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
-@pytest.mark.parametrize("checkpointing", [False, True])
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_recorded_layers_equal_those_that_are_not(dropout, checkpointing):
-    config = {"hidden_size": 256, "head_dim": 64, "intermediate_size": 512}
-    model = adapted(dropout, torch.bfloat16, config=config).cuda()
-    model.base_model.model.set_attn_implementation(choose_attention("auto", "cuda", torch.bfloat16).implementation)
-    if checkpointing:
-        model.base_model.model.activation_checkpointing_enable({"use_reentrant": False})
-    assert fuse_adapters(model).is_whole
-    plain = copy.deepcopy(model)
-    fuse_adapters(plain)
-    assert record_layers(model)
-    for lengths in (LENGTHS, torch.tensor([200, 90]), LENGTHS):
-        results = []
-        for which in (model, plain):
-            torch.manual_seed(3)
-            inputs = torch.randn(1, int(lengths.sum()), 256, device="cuda").bfloat16().requires_grad_()
-            places = torch.cat([torch.arange(length) for length in lengths])[None].cuda()
-            arguments = packed_arguments(row_bounds(lengths).cuda(), int(lengths.max()))
-            if dropout:
-                fixed = seeded.draw_seeds(14, torch.device("cuda"))
-                queue = [fixed] if which is model else list(fixed.view(2, 7, 2))
-                with pytest.MonkeyPatch.context() as patch:
-                    patch.setattr(seeded, "draw_seeds", lambda count, device, queue=queue: queue.pop(0))
-                    output = which(inputs_embeds=inputs, position_ids=places, use_cache=False, **arguments)[0]
-            else:
-                output = which(inputs_embeds=inputs, position_ids=places, use_cache=False, **arguments)[0]
-            trained = [parameter for parameter in which.parameters() if parameter.requires_grad]
-            results.append([output, *torch.autograd.grad(output.float().sin().sum(), [inputs, *trained])])
-        for found, wanted in zip(*results, strict=True):
-            assert (found.float() - wanted.float()).norm() <= 0.02 * wanted.float().norm()

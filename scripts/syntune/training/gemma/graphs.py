@@ -1,12 +1,11 @@
 """Gemma's fused layers as CUDA graphs: two launches a micro-batch instead of thousands, so Python cannot set the pace.
 
-A graph has fixed sizes. Packs are padded to one of a few: the padding is a row of its own, which no other row sees and
-the loss ignores.
+A graph has fixed sizes: packs are padded to one of a few (:mod:`syntune.training.gemma.packs`).
 """
 
 import logging
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -21,89 +20,15 @@ from syntune.models.attention import is_recordable
 from syntune.models.recording import recording, run_aside
 from syntune.training.gemma.adapters import ATTENTION, MLP, takes_pefts_way
 from syntune.training.gemma.layer import SEEDS, drops, run_layer
+from syntune.training.gemma.packs import Pack, Size
 
 log = logging.getLogger("train")
-
-_TOKENS, _ROWS, _LONGEST = 128, 8, 512
-"""A graph's sizes are multiples of these."""
 
 _NEAR = 1.02
 """A graph that is at most so many times as long as a pack is taken for it, before another is recorded."""
 
 _MOST = 6
-"""Graphs that are recorded for packs that fit in another; each keeps four tensors of a hidden state's size."""
-
-
-@dataclass(frozen=True)
-class Size:
-    """What a graph takes: tokens, rows, and tokens of the longest row."""
-
-    tokens: int
-    rows: int
-    longest: int
-
-    def holds(self, other: "Size") -> bool:
-        """Whether a pack of the other size fits, with a row of padding."""
-        longest = max(other.longest, self.tokens - other.tokens)
-        return self.tokens >= other.tokens and self.rows > other.rows and self.longest >= longest
-
-    def rounded_up(self, others: Iterable["Size"]) -> "Size":
-        """The size of the graph that is recorded for it beside others.
-
-        Padding is one row more. In what costs little, rows and the longest row, no graph is smaller than another.
-        """
-        tokens = _up(self.tokens, _TOKENS)
-        rows = [_up(self.rows + 1, _ROWS), *(other.rows for other in others)]
-        longest = [_up(max(self.longest, tokens - self.tokens), _LONGEST), *(other.longest for other in others)]
-        return Size(tokens, max(rows), max(longest))
-
-
-def _up(number: int, step: int) -> int:
-    return -(-number // step) * step
-
-
-@dataclass(frozen=True)
-class Pack:
-    """What the layers take: packed rows.
-
-    Attributes:
-        hidden: [1, T, H].
-        cos: [1, T, D], of the positions within the rows.
-        sin: [1, T, D].
-        bounds: int32 [rows + 1].
-        longest: the longest row.
-        seeds: int32 [layers, 7, 2], of dropout, or None.
-    """
-
-    hidden: torch.Tensor
-    cos: torch.Tensor
-    sin: torch.Tensor
-    bounds: torch.Tensor
-    longest: int
-    seeds: torch.Tensor | None
-
-    @property
-    def size(self) -> Size:
-        """Its size."""
-        return Size(self.hidden.shape[1], len(self.bounds) - 1, self.longest)
-
-    def room(self, size: Size) -> "Pack":
-        """One like it, of zeros, in which packs of up to a size are put by :meth:`fill`."""
-        wide = [part.new_zeros(1, size.tokens, part.shape[2]) for part in (self.hidden, self.cos, self.sin)]
-        seeds = None if self.seeds is None else self.seeds.clone()
-        return Pack(wide[0].requires_grad_(), *wide[1:], self.bounds.new_zeros(size.rows + 1), size.longest, seeds)
-
-    @torch.no_grad()
-    def fill(self, other: "Pack") -> None:
-        """Put another pack in this one's tensors; what follows its last row becomes a row of zeros."""
-        tokens, rows = other.size.tokens, other.size.rows
-        for own, given in ((self.hidden, other.hidden), (self.cos, other.cos), (self.sin, other.sin)):
-            own[:, :tokens].copy_(given)
-            own[:, tokens:].zero_()
-        self.bounds[: rows + 1].copy_(other.bounds)
-        self.bounds[rows + 1 :].fill_(self.size.tokens)
-        if self.seeds is not None:
-            self.seeds.copy_(other.seeds)
+"""Graphs that are recorded for packs that fit in another; each keeps two tensors of a hidden state's size."""
 
 
 def record_layers(model: nn.Module, compiled: bool = True) -> bool:
@@ -152,8 +77,15 @@ class RecordedLayers:
 
     def __init__(self, gemma: GemmaModel, compiled: bool) -> None:
         self.gemma, self.compiled = gemma, compiled
-        self.trained = [weight for weight in gemma.layers.parameters() if weight.requires_grad]
+        self.places = [
+            (module, name)
+            for module in gemma.layers.modules()
+            for name, weight in module.named_parameters(recurse=False)
+            if weight.requires_grad
+        ]
+        self.trained = [getattr(*place) for place in self.places]
         self.graphs: dict[Size, _Graph] = {}
+        self.most = _MOST
         self.gradients: torch.Tensor | None = None
         self.pool: Any = None  # what one graph keeps from its forward to its backward pass, the next may overwrite
         self.turn = 0
@@ -178,57 +110,87 @@ class RecordedLayers:
         """One that the pack fits in, recorded now if none is near; None where recording fails."""
         fitting = [size for size in self.graphs if size.holds(pack.size)]
         best = min(fitting, key=lambda size: size.tokens, default=None)
-        if best is None or (best.tokens > _NEAR * pack.size.tokens and len(self.graphs) < _MOST):
-            best = pack.size.rounded_up(self.graphs)
-            if self.pool is None:
-                self.pool = torch.cuda.graph_pool_handle()
-                self.gradients = torch.cat([torch.empty_like(weight).flatten() for weight in self.trained])
-            try:
-                self.graphs[best] = _Graph(best, pack, self)
-            except torch.OutOfMemoryError:
+        new = pack.size.rounded_up(self.graphs)
+        if best and (best.tokens <= max(_NEAR * pack.size.tokens, new.tokens) or len(self.graphs) >= self.most):
+            return self.graphs[best]
+        if self.pool is None:
+            self.pool = torch.cuda.graph_pool_handle()
+            self.gradients = torch.cat([torch.empty_like(weight).flatten() for weight in self.trained])
+        try:
+            self.graphs[new] = _Graph(new, pack, self)
+            return self.graphs[new]
+        except torch.OutOfMemoryError:
+            if not self.graphs:
                 raise
-            except RuntimeError as error:  # a driver, a kernel or a build that cannot be recorded
-                log.warning("layers run without CUDA graphs, and slower: %s", one_line(error))
-                self.fails = True
-                self.graphs.clear()  # with the memory that they hold
-                self.pool = self.gradients = None
-                return None
-        return self.graphs[best]
+            self.most = len(self.graphs) if best else 1
+        except RuntimeError as error:  # a driver, a kernel or a build that cannot be recorded
+            log.warning("layers run without CUDA graphs, and slower: %s", one_line(error))
+            self.fails = True
+            self.forget()
+            return None
+        log.info("no memory is left to record the layers for %d tokens beside other lengths", new.tokens)
+        if best:
+            return self.graphs[best]
+        self.forget()
+        return self.graph_for(pack)
+
+    def forget(self) -> None:
+        """Let go of all graphs, with the memory that they hold."""
+        self.graphs.clear()
+        self.pool = self.gradients = None
+
+    @contextmanager
+    def twins(self) -> Iterator[list[nn.Parameter]]:
+        """Within it, the layers have other parameters, of the same memory.
+
+        DistributedDataParallel, or a loss that is still there, keeps autograd's nodes of the parameters themselves.
+        These belong to the stream that they were made on, for which a recording would have to wait, and cannot.
+        """
+        twins = [nn.Parameter(weight.detach()) for weight in self.trained]
+        try:
+            for place, twin in zip(self.places, twins, strict=True):
+                setattr(*place, twin)
+            yield twins
+        finally:
+            for place, weight in zip(self.places, self.trained, strict=True):
+                setattr(*place, weight)
 
 
 class _Graph:
-    """The layers' forward and backward pass for packs of up to a size."""
+    """The layers' forward and backward pass for packs of up to a size.
+
+    The backward pass reads the output's gradient where the output was, and writes the input's where the input was.
+    """
 
     def __init__(self, size: Size, pack: Pack, recorded: RecordedLayers) -> None:
         """Record."""
         self.recorded = recorded
         self.pack = pack.room(size)
         self.pack.fill(pack)
-        self.d_output = torch.zeros_like(self.pack.hidden)
-        inputs = (self.pack.hidden, *recorded.trained)
         dtype, is_on = torch.get_autocast_dtype("cuda"), torch.is_autocast_enabled("cuda")
-        with torch.autocast("cuda", dtype, is_on, cache_enabled=False):
+        with torch.autocast("cuda", dtype, is_on, cache_enabled=False), recorded.twins() as twins:
             self.warm_up()
             self.forward, self.backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
             with recording(self.forward, recorded.pool):
                 output = recorded.run(self.pack)
+            self.output = output.detach()
             with recording(self.backward, recorded.pool):
-                self.d_hidden, *gradients = torch.autograd.grad(output, inputs, self.d_output)
+                d_hidden, *gradients = torch.autograd.grad(output, (self.pack.hidden, *twins), self.output)
+                self.pack.hidden.detach().copy_(d_hidden)
                 torch.cat([gradient.flatten() for gradient in gradients], out=recorded.gradients)
-        self.output = output.detach()
         log.info("recorded the layers as a CUDA graph for %d tokens of %d rows", size.tokens, size.rows - 1)
 
     def warm_up(self) -> None:
         """Run the layers, so that no program is compiled, and no library set up, while recording.
 
-        Beside other graphs, two of them: all run the same programs, and two take little of the memory that is left.
+        Beside other graphs, one of them: all run the same programs, and one takes little of the memory that is left.
         """
-        layers = self.recorded.gemma.layers[: 2 if self.recorded.graphs else None]
+        layers = self.recorded.gemma.layers[: 1 if self.recorded.graphs else None]
         trained = [weight for weight in layers.parameters() if weight.requires_grad]
 
         def work() -> None:
             output = self.recorded.run(self.pack, layers)
-            torch.autograd.grad(output, (self.pack.hidden, *trained), self.d_output)
+            torch.autograd.grad(output, (self.pack.hidden, *trained), torch.zeros_like(output))
 
         run_aside(work)
 
@@ -250,10 +212,10 @@ class _Replayed(torch.autograd.Function):
         if graph.recorded.turn != ctx.turn:
             raise RuntimeError("a recorded layer keeps what its backward pass needs until the next forward pass only")
         graph.recorded.turn += 1
-        graph.d_output[:, : ctx.tokens].copy_(d_output)
-        graph.d_output[:, ctx.tokens :].zero_()
+        graph.output[:, : ctx.tokens].copy_(d_output)
+        graph.output[:, ctx.tokens :].zero_()
         graph.backward.replay()
         trained = graph.recorded.trained
         parts = graph.recorded.gradients.clone().split([weight.numel() for weight in trained])
         gradients = [part.view_as(weight) for part, weight in zip(parts, trained, strict=True)]
-        return None, None, graph.d_hidden[:, : ctx.tokens].clone(), *gradients
+        return None, None, graph.pack.hidden[:, : ctx.tokens].detach().clone(), *gradients
