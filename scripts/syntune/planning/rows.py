@@ -91,7 +91,10 @@ def _lines(file: Path) -> int:
 
 
 def _expected(settings: Settings, name: str, results: Path) -> int | None:
-    """Rows of a dataset that is not made: its limit, or its seed's rows, and what is mixed in; recipes drop none."""
+    """Rows of a dataset that is not made: its limit, or its seed's rows, and what is mixed in.
+
+    As if recipes neither dropped nor added any.
+    """
     dataset = settings.datasets[name]
     there = seed_rows(settings, dataset.seed, results)
     own = min((number for number in (dataset.limit, there) if number is not None), default=None)

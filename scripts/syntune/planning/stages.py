@@ -57,7 +57,7 @@ def _seed(settings: Settings, name: str, results: Path) -> PlannedStage:
 
 
 def _synthesis(settings: Settings, name: str, results: Path) -> PlannedStage:
-    """What every stage of a recipe keeps, if it drops none of the seed's rows."""
+    """What every stage of a recipe keeps, if it neither drops nor adds rows."""
     dataset = settings.datasets[name]
     rows = seed_rows(settings, dataset.seed, results)
     many = len(stages_of(read_recipe(dataset.recipe), dataset.recipe))

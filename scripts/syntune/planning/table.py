@@ -12,7 +12,7 @@ WITH_ROWS = ("seed", "synthesis", "dataset")
 
 def plan_lines(plan: Plan, limit_gib: float | None) -> list[str]:
     """The plan, a few lines a run."""
-    lines = [*_job_lines(plan), "", "Rows and disk (~ is estimated, rows then at most)"]
+    lines = [*_job_lines(plan), "", "Rows and disk (~ is estimated: as if recipes neither drop nor add rows)"]
     width = max((len(f"{stage.stage} {stage.name}") for stage in plan.stages), default=0)
     for stage in plan.stages:
         sign = "" if stage.counted else "~"
@@ -48,7 +48,7 @@ def disk_told(plan: Plan) -> str:
     left = (
         f", without {len(plan.stages) - len(known)} of which nothing tells yet" if len(known) < len(plan.stages) else ""
     )
-    return f"Together at most {formats.size(sum(known))}{left}"
+    return f"Together about {formats.size(sum(known))}{left}"
 
 
 def _run_lines(run: PlannedRun, limit_gib: float | None) -> list[str]:
