@@ -1,7 +1,7 @@
 """Speed of the contamination gate: fingerprints, lookups, and the whole search at two sizes.
 
-    python perf/contamination_speed.py                     # 5,000 questions; 2,000 and 4,000 rows of one image each
-    python perf/contamination_speed.py --images FOLDER     # with your own images, repeated as often as needed
+    tools/in-env data python perf/contamination_speed.py     # 5,000 questions; 2,000 and 4,000 rows of one image each
+    tools/in-env data python perf/contamination_speed.py --images FOLDER     # your own images, repeated as needed
 
 Without a folder the images are made up: patches of colour, blurred, with noise, 640 x 480, JPEG. Every row has an image
 of its own (one byte differs, so that none is remembered) and two turns of 60 words altogether. Prints a Markdown table.

@@ -1,7 +1,7 @@
 """Time and memory of the search for near-duplicates: a tenth of the rows are changed copies of others.
 
-    python perf/near_duplicates_speed.py images --rows 100000 --limit 24
-    python perf/near_duplicates_speed.py texts --rows 1000000
+    tools/in-env data python perf/near_duplicates_speed.py images --rows 100000 --limit 24
+    tools/in-env data python perf/near_duplicates_speed.py texts --rows 1000000
 
 Hashes are random, as those of unlike images and texts nearly are; a copy has 12 bits flipped, or a twentieth of its
 text's minima changed. Prints the CPU seconds of choosing the rows that stay, and the process's peak memory.
