@@ -1,6 +1,7 @@
 # make run: set up, run the demo and print its scores.   make test: set up and pass the tests.
 # make start DATA=FOLDER_OR_FILE: look at data of your own and write a first config for it.
-# After either one: . .venv/bin/activate, then snakemake as usual (snakemake -n, snakemake --cores 4, ...).
+# make clean: delete all results, environments and .venv.
+# After any but the last: . .venv/bin/activate, then snakemake as usual (snakemake -n, snakemake --cores 4, ...).
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
