@@ -117,6 +117,7 @@ def peak_memory(shape: Shape, settings: TrainedRunSettings, batch: MicroBatch) -
     recorded = _records(shape, settings)
     context = _CONTEXT + (_CONTEXT_OF_DEEPSPEED if settings.zero else 0)
     outside = context + _UNUSABLE * working + (_RECORDED_IMAGES * _RECORDING if recorded else 0)
+    outside += _recorded_layers(shape, settings, batch, moments)
     graph = _RECORDED_IMAGES * (shape.kept_per_image + shape.pixels_per_image) + _WORKSPACE if recorded else 0
     return Memory(
         weights=held["weights"],
@@ -188,6 +189,22 @@ def takes_fused_layers(shape: Shape, settings: TrainedRunSettings) -> bool:
 def _records(shape: Shape, settings: TrainedRunSettings) -> bool:
     """Whether the towers are recorded."""
     return shape.family == "mgm" and settings.precision == "bf16" and not settings.train_vision
+
+
+def _recorded_layers(
+    shape: Shape, settings: TrainedRunSettings, batch: MicroBatch, moments: list[tuple[float, float, float]]
+) -> float:
+    """Bytes that recorded layers (syntune.training.gemma.graphs) take beside what training records as its peak.
+
+    Nothing else can use their memory: it is still held while logits are made. One recording is counted; where there is
+    room, training makes more.
+    """
+    if not takes_fused_layers(shape, settings) or settings.zero or settings.attention in ("sdpa", "eager"):
+        return 0.0
+    (activations, *_), (_, logits, beside) = moments
+    held = activations + logits + beside - max(map(sum, moments))
+    inputs = 2 * 2 * batch.tokens * (shape.text.hidden + shape.text.head_dim)  # and outputs, in half precision
+    return held + inputs + 4 * shape.text.adapter(settings.lora.r)
 
 
 def kept_by_layer(shape: Shape, settings: TrainedRunSettings, batch: MicroBatch) -> float:

@@ -95,6 +95,15 @@ def test_eight_bits_halve_the_wide_linears_and_their_products_time():
     assert 0.7 < seconds[1] / seconds[0] < 0.9  # 0.79 on an H100, image features cached
 
 
+def test_recorded_layers_hold_their_memory_while_logits_are_made():
+    shape, batch = shape_of(MGM_2B, "here"), MicroBatch(8192, 11, 11, 990)
+    recorded, eager = (peak_memory(shape, run_settings(**change), batch) for change in ({}, {"attention": "sdpa"}))
+    assert recorded.allocated == eager.allocated
+    logits = 2 * 2 * (2**27 // 256_000) * 256_000
+    kept = 2 * 2 * 8192 * (2048 + 256) + 4 * 19_611_648
+    assert recorded.outside - eager.outside == pytest.approx(logits + kept, rel=1e-6)
+
+
 def test_flops_are_counted_as_training_counts_them():
     for found in MEASURED:
         settings, step = TrainedRunSettings.model_validate(found["settings"]), found["step"]
