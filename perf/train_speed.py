@@ -26,8 +26,8 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 GIB = 2**30
 RANK, ALPHA = 16, 32
-WARM_UP_STEPS = 2
-"""Optimizer steps before those that are timed: they compile."""
+WARM_UP_STEPS = 3
+"""Optimizer steps before those that are timed: they compile, and layers are recorded for most lengths."""
 
 
 @dataclass(frozen=True)
@@ -151,8 +151,9 @@ class Bench:
             )
         if case.fast:
             done = fuse_adapters(model, compiled=self.device.type == "cuda")
-            recorded = done.is_whole and case.engine == "none" and self.device.type == "cuda" and record_layers(model)
-            print("fused:", done, "recorded:", recorded, "attention:", attention.name, file=sys.stderr)
+            if done.is_whole and case.engine == "none" and self.device.type == "cuda":
+                model.recorded = record_layers(model)
+            print("fused:", done, "attention:", attention.name, file=sys.stderr)
         if case.checkpointing:
             model.base_model.model.model.activation_checkpointing_enable({"use_reentrant": False})
         if case.fast and case.vision == "on-the-fly" and self.device.type == "cuda":
@@ -380,13 +381,14 @@ def measure(case: Case, bench: Bench) -> dict[str, Any]:
     begun = time.perf_counter()
     ceiling = bench.ceiling()
     model = bench.model(case)
+    recorded = getattr(model, "recorded", None)
     engine = Plain(model, bench) if case.engine == "none" else Zero(model, case, bench)
     lengths = bench.lengths(4000)
     image = bench.config.tokens_per_image
     plan = StepPlan(
         numpy.array(lengths) + image, numpy.ones(4000, int), bench.ranks * case.rows, bench.ranks, case.micro_batches
     )
-    losses, seconds, rows_timed, flops, tokens, busy = [], [], 0, 0.0, 0, None
+    losses, seconds, graphs, rows_timed, flops, tokens, busy = [], [], [], 0, 0.0, 0, None
     on_gpu = bench.device.type == "cuda"
     for step in range(WARM_UP_STEPS + case.steps + on_gpu):  # on a GPU, one more is profiled
         taken = [ranks[bench.rank].tolist() for ranks in plan.micro_batches_of(step)]
@@ -409,6 +411,7 @@ def measure(case: Case, bench: Bench) -> dict[str, Any]:
             bench.synchronize()
             spent = time.perf_counter() - start
         losses.append(round(bench.total(total.item()), 5))
+        graphs.append(len(recorded.graphs) if recorded else 0)
         chosen = [lengths[row] for rows in taken for row in rows]
         step_tokens = bench.total(sum(length + image for length in chosen))
         if gpu_time:
@@ -431,6 +434,7 @@ def measure(case: Case, bench: Bench) -> dict[str, Any]:
         "gpu_busy": busy and round(busy, 4),
         "peak_gib": round(torch.cuda.max_memory_allocated() / GIB, 2) if on_gpu else None,
         "reserved_gib": round(torch.cuda.max_memory_reserved() / GIB, 2) if on_gpu else None,
+        "graphs": graphs,  # after each step: one that rises records, and where recording fails it is 0
         "losses": losses,
         "first_loss": losses[0],
         "ceiling_tflops": round(ceiling / 1e12, 1),
@@ -468,18 +472,18 @@ def run_case(name: str, size: str, cap: float) -> dict[str, Any]:
 def table(results: list[dict[str, Any]]) -> str:
     """The results as Markdown."""
     lines = [
-        "| case | rows per micro-batch | samples/s | tokens/s | peak GiB | MFU % | GPU busy % | first loss |",
-        "|---|---|---|---|---|---|---|---|",
+        "| case | rows a micro-batch | samples/s | tokens/s | peak GiB | reserved | MFU % | GPU busy % | first loss |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for found in results:
         if "error" in found:
-            lines.append(f"| {found['case']} | {found['error'].replace('|', '/')[:80]} | | | | | | |")
+            lines.append(f"| {found['case']} | {found['error'].replace('|', '/')[:80]} | | | | | | | |")
         elif "samples_per_second" in found:
-            peak = "" if found["peak_gib"] is None else found["peak_gib"]
+            peak, reserved = ("" if found[key] is None else found[key] for key in ("peak_gib", "reserved_gib"))
             busy = "" if found["gpu_busy"] is None else f"{100 * found['gpu_busy']:.0f}"
             lines.append(
                 f"| {found['case']} | {found['rows_per_micro_batch']:g} | {found['samples_per_second']:g} "
-                f"| {found['tokens_per_second']:,} | {peak} | {100 * found['mfu']:.1f} | {busy} "
+                f"| {found['tokens_per_second']:,} | {peak} | {reserved} | {100 * found['mfu']:.1f} | {busy} "
                 f"| {found['first_loss']:.2f} |"
             )
     return "\n".join(lines) + "\n"

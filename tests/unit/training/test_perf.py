@@ -24,7 +24,8 @@ def test_a_tiny_ladder_runs_on_a_cpu_and_a_failing_case_stops_no_other(tmp_path)
     assert len(results) == 3
     fast = results["no-deepspeed fast cached dropout-0.1"]
     assert fast["samples_per_second"] > 0
-    assert fast["losses"][0] > fast["losses"][-1]
+    assert len(set(fast["losses"])) == 4  # three steps warm up, one is timed, and each has other rows
+    assert fast["graphs"] == [0, 0, 0, 0]  # there are none on a CPU
     rounded = results["no-deepspeed fp8 cached dropout-0"]
     assert 0 < abs(rounded["first_loss"] - fast["first_loss"]) < 0.05
     stock = results["stock zero3 cached dropout-0.1"]  # DeepSpeed may not be in this environment

@@ -31,7 +31,7 @@ _MOST = 6
 """Graphs that are recorded for packs that fit in another; each keeps two tensors of a hidden state's size."""
 
 
-def record_layers(model: nn.Module, compiled: bool = True) -> bool:
+def record_layers(model: nn.Module, compiled: bool = True) -> "RecordedLayers | None":
     """Have the layers of a Gemma run as CUDA graphs, in training on a GPU, where all of them are fused.
 
     The addresses of its parameters must stay: not for ZeRO, which moves them.
@@ -41,13 +41,14 @@ def record_layers(model: nn.Module, compiled: bool = True) -> bool:
         compiled: as there.
 
     Returns:
-        Whether it was done: the attention's kernel must be one that a graph can hold.
+        What will be recorded; None where it was not done: the attention's kernel must be one that a graph can hold.
     """
     (gemma,) = (module for module in model.modules() if isinstance(module, GemmaModel))
     if not is_recordable(gemma.config._attn_implementation):
-        return False
-    gemma.forward = partial(_forward, gemma, gemma.forward, RecordedLayers(gemma, compiled))
-    return True
+        return None
+    recorded = RecordedLayers(gemma, compiled)
+    gemma.forward = partial(_forward, gemma, gemma.forward, recorded)
+    return recorded
 
 
 def _forward(
