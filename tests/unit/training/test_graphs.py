@@ -187,8 +187,8 @@ def test_recorded_layers_equal_those_that_are_not(dropout, checkpointing):
     assert fuse_adapters(model).is_whole
     plain = copy.deepcopy(model)
     fuse_adapters(plain)
-    assert record_layers(model)
-    for lengths in (LENGTHS, torch.tensor([200, 90]), LENGTHS):
+    recorded, kept = record_layers(model), []
+    for lengths in (LENGTHS, torch.tensor([200, 90]), torch.tensor([700, 600]), LENGTHS):
         results = []
         for which in (model, plain):
             torch.manual_seed(3)
@@ -203,7 +203,10 @@ def test_recorded_layers_equal_those_that_are_not(dropout, checkpointing):
                     output = which(inputs_embeds=inputs, position_ids=places, use_cache=False, **arguments)[0]
             else:
                 output = which(inputs_embeds=inputs, position_ids=places, use_cache=False, **arguments)[0]
+            kept.append(output)  # and with it autograd's nodes of the parameters, made on this stream
             trained = [parameter for parameter in which.parameters() if parameter.requires_grad]
             results.append([output, *torch.autograd.grad(output.float().sin().sum(), [inputs, *trained])])
         for found, wanted in zip(*results, strict=True):
             assert (found.float() - wanted.float()).norm() <= 0.02 * wanted.float().norm()
+    assert not recorded.fails
+    assert [size.tokens for size in recorded.graphs] == [128, 384, 1408]
