@@ -46,10 +46,10 @@ def recording(graph: torch.cuda.CUDAGraph, pool: tuple[int, int] | None = None) 
 def _leave(device: torch.device, pool: tuple[int, int]) -> None:
     """Have PyTorch's allocator and random generator leave a recording that was broken off.
 
-    Else the pool's memory would never be free again and, before PyTorch 2.13, no random number would be drawn any more
-    ("Offset increment outside graph capture").
+    Else PyTorch 2.11 would never free any memory again that it keeps for later, nor draw a random number ("Offset
+    increment outside graph capture"). 2.13 sees to it, but for the pool's memory, which stays reserved.
     """
-    with suppress(RuntimeError):  # it was ended that far
+    with suppress(RuntimeError):  # PyTorch has ended it that far
         torch._C._cuda_endAllocateToPool(device.index, pool)
         torch._C._cuda_releasePool(device.index, pool)
     with torch.cuda.graph(torch.cuda.CUDAGraph(), capture_error_mode="thread_local"):  # frees the generator as it ends

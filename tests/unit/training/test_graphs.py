@@ -113,6 +113,19 @@ def test_where_recording_fails_layers_run_without_it(monkeypatch, caplog, at):
 
 
 @pytest.mark.usefixtures("cpu_graphs")
+def test_recording_is_tried_out_on_one_layer(monkeypatch):
+    layers, taken = recorded_layers(), []
+    run = layers.run
+    monkeypatch.setattr(
+        layers, "run", lambda pack, some=None: taken.append(len(some or layers.gemma.layers)) or run(pack, some)
+    )
+    monkeypatch.setattr(CpuGraph, "fails_at", torch.ops.aten.gelu_backward.default)
+    layers(pack_of(layers, [5, 9]))
+    assert layers.fails
+    assert taken == [2, 1, 2]  # warmed up, tried out, run without
+
+
+@pytest.mark.usefixtures("cpu_graphs")
 def test_without_memory_for_another_graph_a_wider_one_is_taken_or_the_others_go(monkeypatch):
     layers = recorded_layers()
     warm_up, tries = _Graph.warm_up, []

@@ -82,7 +82,7 @@ class RecordedLayers:
             (module, name)
             for module in gemma.layers.modules()
             for name, weight in module.named_parameters(recurse=False)
-            if weight.requires_grad
+            if _is_trained(weight)
         ]
         self.trained = [getattr(*place) for place in self.places]
         self.graphs: dict[Size, _Graph] = {}
@@ -171,6 +171,8 @@ class _Graph:
         dtype, is_on = torch.get_autocast_dtype("cuda"), torch.is_autocast_enabled("cuda")
         with torch.autocast("cuda", dtype, is_on, cache_enabled=False), recorded.twins() as twins:
             self.warm_up()
+            if not recorded.graphs:
+                self.try_out()
             self.forward, self.backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
             with recording(self.forward, recorded.pool):
                 output = recorded.run(self.pack)
@@ -187,13 +189,25 @@ class _Graph:
         Beside other graphs, one of them: all run the same programs, and one takes little of the memory that is left.
         """
         layers = self.recorded.gemma.layers[: 1 if self.recorded.graphs else None]
-        trained = [weight for weight in layers.parameters() if weight.requires_grad]
+        trained = list(filter(_is_trained, layers.parameters()))
 
         def work() -> None:
             output = self.recorded.run(self.pack, layers)
             torch.autograd.grad(output, (self.pack.hidden, *trained), torch.zeros_like(output))
 
         run_aside(work)
+
+    def try_out(self) -> None:
+        """Record one layer, for nothing.
+
+        Of a recording that was broken off, PyTorch 2.13 never frees the memory: it should not be that of all layers.
+        """
+        layers, pool = self.recorded.gemma.layers[:1], torch.cuda.graph_pool_handle()
+        forward, backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
+        with recording(forward, pool):
+            output = self.recorded.run(self.pack, layers)
+        with recording(backward, pool):
+            torch.autograd.grad(output, list(filter(_is_trained, layers.parameters())), torch.zeros_like(output))
 
 
 class _Replayed(torch.autograd.Function):
@@ -220,3 +234,7 @@ class _Replayed(torch.autograd.Function):
         parts = graph.recorded.gradients.clone().split([weight.numel() for weight in trained])
         gradients = [part.view_as(weight) for part, weight in zip(parts, trained, strict=True)]
         return None, None, graph.pack.hidden[:, : ctx.tokens].detach().clone(), *gradients
+
+
+def _is_trained(weight: nn.Parameter) -> bool:
+    return weight.requires_grad
