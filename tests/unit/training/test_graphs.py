@@ -5,6 +5,7 @@ import pytest
 import torch
 from cpu_graphs import CpuGraph, cpu_graphs  # noqa: F401 a fixture
 from tiny_gemma import LENGTHS, adapted
+from torch.nn.parallel import DistributedDataParallel
 
 from syntune.models import dropout as seeded
 from syntune.models.attention import choose_attention, packed_arguments, row_bounds
@@ -188,16 +189,31 @@ def test_a_graph_holds_what_fits_beside_its_padding():
     assert Size(2000, 2, 30).rounded_up([first]) == Size(2048, 8, 512)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
-@pytest.mark.parametrize("checkpointing", [False, True])
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_recorded_layers_equal_those_that_are_not(dropout, checkpointing):
+on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
+
+
+def on_the_gpu(dropout, checkpointing=False):
     config = {"hidden_size": 256, "head_dim": 64, "intermediate_size": 512}
     model = adapted(dropout, torch.bfloat16, config=config).cuda()
     model.base_model.model.set_attn_implementation(choose_attention("auto", "cuda", torch.bfloat16).implementation)
     if checkpointing:
         model.base_model.model.activation_checkpointing_enable({"use_reentrant": False})
     assert fuse_adapters(model).is_whole
+    return model
+
+
+def rows_for(lengths):
+    inputs = torch.randn(1, int(lengths.sum()), 256, device="cuda").bfloat16().requires_grad_()
+    places = torch.cat([torch.arange(length) for length in lengths])[None].cuda()
+    packed = packed_arguments(row_bounds(lengths).cuda(), int(lengths.max()))
+    return {"inputs_embeds": inputs, "position_ids": places, "use_cache": False, **packed}
+
+
+@on_gpu
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_recorded_layers_equal_those_that_are_not(dropout, checkpointing):
+    model = on_the_gpu(dropout, checkpointing)
     plain = copy.deepcopy(model)
     fuse_adapters(plain)
     recorded, kept = record_layers(model), []
@@ -205,21 +221,38 @@ def test_recorded_layers_equal_those_that_are_not(dropout, checkpointing):
         results = []
         for which in (model, plain):
             torch.manual_seed(3)
-            inputs = torch.randn(1, int(lengths.sum()), 256, device="cuda").bfloat16().requires_grad_()
-            places = torch.cat([torch.arange(length) for length in lengths])[None].cuda()
-            arguments = packed_arguments(row_bounds(lengths).cuda(), int(lengths.max()))
+            arguments = rows_for(lengths)
             if dropout:
                 fixed = seeded.draw_seeds(14, torch.device("cuda"))
                 queue = [fixed] if which is model else list(fixed.view(2, 7, 2))
                 with pytest.MonkeyPatch.context() as patch:
                     patch.setattr(seeded, "draw_seeds", lambda count, device, queue=queue: queue.pop(0))
-                    output = which(inputs_embeds=inputs, position_ids=places, use_cache=False, **arguments)[0]
+                    output = which(**arguments)[0]
             else:
-                output = which(inputs_embeds=inputs, position_ids=places, use_cache=False, **arguments)[0]
+                output = which(**arguments)[0]
             kept.append(output)  # and with it autograd's nodes of the parameters, made on this stream
             trained = [parameter for parameter in which.parameters() if parameter.requires_grad]
-            results.append([output, *torch.autograd.grad(output.float().sin().sum(), [inputs, *trained])])
+            results.append(
+                [output, *torch.autograd.grad(output.float().sin().sum(), [arguments["inputs_embeds"], *trained])]
+            )
         for found, wanted in zip(*results, strict=True):
             assert (found.float() - wanted.float()).norm() <= 0.02 * wanted.float().norm()
     assert not recorded.fails
     assert [size.tokens for size in recorded.graphs] == [128, 384, 1408]
+
+
+@on_gpu
+def test_layers_are_recorded_under_distributed_data_parallel(tmp_path):
+    torch.distributed.init_process_group("nccl", init_method=f"file://{tmp_path}/ranks", rank=0, world_size=1)
+    try:
+        model = on_the_gpu(0.3)
+        recorded = record_layers(model)
+        wrapped = DistributedDataParallel(model, find_unused_parameters=True)
+        for lengths in (LENGTHS, torch.tensor([200, 90])):
+            loss = wrapped(**rows_for(lengths))[0].float().sin().sum()
+            loss.backward()
+        assert not recorded.fails
+        assert len(recorded.graphs) == 2
+        assert all(weight.grad.isfinite().all() and weight.grad.any() for weight in recorded.trained)
+    finally:
+        torch.distributed.destroy_process_group()
