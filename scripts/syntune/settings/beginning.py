@@ -48,10 +48,9 @@ def training_size(rows: int) -> TrainingSize:
     """
     wanted = rows / (WANTED_STEPS / 2)
     batch = 2 ** math.floor(math.log2(min(max(wanted, SMALLEST_BATCH), LARGEST_BATCH)))
-    a_pass = math.ceil(rows / batch)
-    epochs = min(math.ceil(WANTED_STEPS / a_pass), MOST_EPOCHS)
-    steps = epochs * a_pass
-    return TrainingSize(batch, epochs, steps, max(0.03, round(WARMUP_STEPS / steps, 2)))
+    epochs = min(math.ceil(WANTED_STEPS * batch / rows), MOST_EPOCHS)
+    steps = max(rows * epochs // batch, 1)
+    return TrainingSize(batch, epochs, steps, min(max(0.03, round(WARMUP_STEPS / steps, 2)), 0.5))
 
 
 def held_out(rows: int) -> int:
@@ -131,7 +130,7 @@ def first_config(
 def _training(name: str, rows: int, is_validated: bool, base: str) -> list[str]:
     """LoRA on a base model, as long as ``rows`` ask for, and the base as it is beside it."""
     size = training_size(rows)
-    usual = math.ceil(rows / LARGEST_BATCH)
+    usual = rows // LARGEST_BATCH
     return [
         "models:",
         f"  base: {_model(base)}",
@@ -141,8 +140,8 @@ def _training(name: str, rows: int, is_validated: bool, base: str) -> list[str]:
         "    method: lora",
         "    start: base",
         f"    dataset: {_quoted(name)}",
-        f"    # {rows:,} rows: {size.epochs} x {size.steps // size.epochs} = {size.steps} steps; the defaults, "
-        f"{LARGEST_BATCH} rows a step and 1 pass, would make {usual}",
+        f"    # {rows:,} rows, {size.epochs} times: {size.steps} steps; the defaults, {LARGEST_BATCH} rows a step and "
+        f"1 pass, would make {usual}",
         f"    global_batch_size: {size.batch}",
         f"    epochs: {size.epochs}",
         f"    optimizer: {{learning_rate: {LEARNING_RATE:.1e}, warmup_ratio: {size.warmup_ratio}}}",

@@ -13,7 +13,7 @@ OF_THE_DEMO = "results"
 SHARED = ("cache", "easy-vqa", "environments")
 OWN = (
     "checkpoints", "contamination", "data", "finished", "logs", "models", "plan", "predictions", "rehearsal", "report",
-    "scores", "seed", "synth", "timings", "work",
+    "scores", "seed", "synth", "timings", "wandb", "work",
 )  # fmt: skip
 """The folders in ``results`` that no config can have for its own."""
 

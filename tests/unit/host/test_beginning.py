@@ -6,6 +6,7 @@ import yaml
 from syntune.settings.beginning import first_config, name_for, training_size
 from syntune.settings.reading import read_settings
 from syntune.settings.seeds import SeedSettings
+from syntune.settings.steps import whole_steps
 from syntune.settings.tree import Settings
 
 
@@ -22,16 +23,18 @@ def read(text: str) -> Settings:
 @pytest.mark.parametrize(
     ("rows", "size"),
     [
-        (1, (8, 10, 10, 0.6)),
-        (50, (8, 10, 70, 0.09)),
+        (1, (8, 10, 1, 0.5)),
+        (50, (8, 10, 62, 0.1)),
         (984, (8, 2, 246, 0.03)),
-        (5_000, (32, 2, 314, 0.03)),
-        (22_000, (128, 2, 344, 0.03)),
-        (1_000_000, (128, 1, 7813, 0.03)),
+        (5_000, (32, 2, 312, 0.03)),
+        (22_000, (128, 2, 343, 0.03)),
+        (1_000_000, (128, 1, 7812, 0.03)),
     ],
 )
 def test_few_rows_get_small_steps_and_more_passes(rows, size):
-    assert training_size(rows) == size
+    made = training_size(rows)
+    assert made == size
+    assert made.steps == whole_steps(rows, made.epochs, made.batch)
 
 
 def test_without_a_base_model_it_makes_data_alone():

@@ -77,5 +77,5 @@ def test_results_that_cannot_be_written_are_one_line(project):
 
 def test_no_folder_of_the_rules_is_forgotten():
     rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
-    assert set(re.findall(r"(?:<results>|\{RESULTS\})/([a-z-]+)/", rules)) == {*OWN, "cache"}
+    assert set(re.findall(r'(?:<results>|\{RESULTS\})/([a-z-]+)[/"]', rules)) == {*OWN, "cache"}
     assert set(re.findall(r'[" ]results/([a-z-]+)/', rules)) <= {*SHARED, *OWN}
