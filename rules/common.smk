@@ -16,15 +16,18 @@ from typing import Any
 try:
     from syntune.artifacts.manifests import read_manifest
     from syntune.benchmarks.first_questions import check_first_questions
+    from syntune.contents import Contents
     from syntune.errors import UserError
     from syntune.files import canonical_json, write_json
     from syntune.interpreter import spec_digest
     from syntune.planned import read_plan, require_planned_recipes, write_plan
     from syntune.recipes.endpoint_cost import costs_of_recipe
+    from syntune.recipes.files import named_files
     from syntune.recipes.model_parameters import MODEL_OPERATORS, check_models
     from syntune.recipes.reading import read_recipe
     from syntune.recipes.stages import Stage, stages_of
     from syntune.settings.comparisons import baseline_run, pairs_to_compare
+    from syntune.settings.file_states import files_at, sizes, times_and_sizes
     from syntune.settings.holdout_names import QUESTIONS, SHARD
     from syntune.settings.holdouts import ask_held_out, asked_of, holdout_folder
     from syntune.settings.methods import METHODS
@@ -33,7 +36,7 @@ try:
     from syntune.settings.replicates import write_out
     from syntune.settings.results import is_made, other_config, remember_config, results_folder
     from syntune.settings.seed_files import images_folder, watched_files
-    from syntune.settings.seed_state import seed_state
+    from syntune.settings.seed_state import images_below, seed_state
     from syntune.settings.steps import refuse_too_few_rows
     from syntune.settings.env_specs import require_equal_torchvision, require_tracker
     from syntune.settings.tree import Settings, as_params
@@ -101,7 +104,8 @@ onstart:
                 from syntune.cluster import require_room
 
                 require_room(workflow.dag, workflow.executor_settings.partition_config)
-            write_plan(config, [dataset.recipe for dataset in settings.datasets.values() if dataset.recipe])
+            recipes = [dataset.recipe for dataset in settings.datasets.values() if dataset.recipe]
+            write_plan(config, [*recipes, *(file for recipe in RECIPES.values() for file in named_files(recipe))])
             remember_config(RESULTS, config_name)
         except UserError as error:
             sys.exit(f"error: {error}")
@@ -240,6 +244,31 @@ def spec_of(environment: str) -> str:
     return f"envs/{environment}.yaml {spec_digest(environment)[:16]}"
 
 
+CONTENTS = Contents(Path(".snakemake/syntune-contents.json"))
+
+
+def contents_of(*files: str) -> list[str]:
+    """``PATH SHA256`` of each file, as params, for Snakemake sees no older one; it knows itself what rules make."""
+    return [f"{file} {CONTENTS.of(file)}" for file in files if not is_made(file, RESULTS)]
+
+
+@cache
+def contents_of_benchmark(name: str) -> list[str]:
+    """What a benchmark's files hold, and a digest of the sizes of its images, whose hashes would take too long."""
+    benchmark = settings.benchmarks[name]
+    folders = benchmark.folders()
+    beside = [] if folders or not hasattr(benchmark, "images") else map(os.path.dirname, benchmark.files())
+    found = [(folder, images_below(folder, RESULTS)) for folder in folders]
+    found += [(folder, images_below(folder or ".", RESULTS, only_images=True)) for folder in beside]
+    return [*contents_of(*benchmark.files()), *(f"{folder} {sizes(files)}" for folder, files in found)]
+
+
+def asked_contents(wildcards) -> list[str]:
+    """:func:`contents_of_benchmark` of a job's benchmark; of all of them where it is a job for all."""
+    names = [wildcards.benchmark] if hasattr(wildcards, "benchmark") else settings.benchmarks
+    return [line for name in names for line in contents_of_benchmark(name)]
+
+
 def made(folders: list[str], manifests_as: str, folders_as: str) -> dict[str, list[str]]:
     """Two inputs of a rule, named as it names them: the manifests of what lies at ``folders``, and that itself."""
     return {
@@ -339,6 +368,17 @@ def ingredients(wildcards) -> dict[str, list[str]]:
         **made([f"{RESULTS}/models/{base}"] if base else [], "base_manifest", "base"),
         "checkpoint": [str(file) for file in files],
     }
+
+
+@cache
+def state_of_weights(name: str) -> list[str]:
+    """The local files and folders that a model's weights are read from, with a digest of their sizes and times."""
+    return [f"{path} {times_and_sizes(files_at(path))}" for path in settings.models[name].paths().values()]
+
+
+def weights_state(wildcards) -> list[str]:
+    """:func:`state_of_weights` of a job's model."""
+    return state_of_weights(wildcards.model)
 
 
 def checkpoint_of(name: str) -> str:

@@ -26,6 +26,7 @@ rule decontaminate:
         spec=spec_of("data"),
         settings=settings.contamination.of_search(),
         benchmarks=searched_benchmarks,
+        asked=asked_contents,
         withdrawn=withdrawn_by_search,
     shell:
         "rm -f {params.withdrawn:q} && python scripts/decontaminate.py "
@@ -42,7 +43,6 @@ rule contamination_pictures:
         shards=ancient("<results>/data/{dataset}"),
         benchmarks=list(BENCHMARK_FILES.values()),
         images=list(BENCHMARK_IMAGES.values()),
-        templates=["scripts/syntune/pages/page.css", "scripts/syntune/contamination/page.html.j2"],
     output:
         pictures="<results>/contamination/{dataset}.pictures.json",
         page="<results>/contamination/{dataset}.html",
@@ -60,6 +60,8 @@ rule contamination_pictures:
         *code("contamination_pictures"),
         spec=spec_of("data"),
         benchmarks=searched_benchmarks,
+        asked=asked_contents,
+        templates=contents_of("scripts/syntune/pages/page.css", "scripts/syntune/contamination/page.html.j2"),
     shell:
         "python scripts/contamination_pictures.py --findings {input.findings:q} --benchmarks {params.benchmarks:q} "
         "--dataset-manifest {input.manifest:q} --output {output.pictures:q} --page {output.page:q} 2>&1 | tee {log:q}"

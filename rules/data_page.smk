@@ -9,11 +9,6 @@ rule data_page:
         dataset="<results>/data/{dataset}.manifest.json",
         shards=ancient("<results>/data/{dataset}"),
         lineage="<results>/data/{dataset}.lineage.parquet",
-        templates=[
-            "scripts/syntune/pages/page.css",
-            "scripts/syntune/data_page/data_page.css",
-            "scripts/syntune/data_page/data_page.html.j2",
-        ],
     output:
         page=report("<results>/report/data/{dataset}.html", caption="../report/data-page.rst", category="Data"),
     log:
@@ -29,6 +24,11 @@ rule data_page:
     params:
         *code("data_page"),
         spec=spec_of("data"),
+        templates=contents_of(
+            "scripts/syntune/pages/page.css",
+            "scripts/syntune/data_page/data_page.css",
+            "scripts/syntune/data_page/data_page.html.j2",
+        ),
     shell:
         "python scripts/data_page.py --manifest {input.dataset:q} --rows-manifest {input.rows_manifest:q} "
         "--seed-manifest {input.seed:q} --lineage {input.lineage:q} --output {output.page:q} 2>&1 | tee {log:q}"

@@ -39,9 +39,10 @@ def upstream(run: str) -> str:
     files = [Path(file) for name in seeds for file in watched_files(settings.seeds[name])]
     ingredients = {
         "models": [JSON["models"][name] for name in (*models, *sorted(helpers))],
+        "weights": [state_of_weights(name) for name in (*models, *sorted(helpers))],
         "datasets": [JSON["datasets"][name] for name in datasets],
         "seeds": [JSON["seeds"][name] for name in seeds],
-        "recipes": [stage.operators for stage in stages],
+        "recipes": [[stage.operators, contents_of(*named_files(stage.operators))] for stage in stages],
         "sizes": [file.stat().st_size for file in files if not is_made(file, RESULTS)],
         "code": [code_digest(script) for script in scripts],
         "environments": [spec_digest(name) for name in environments],

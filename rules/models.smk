@@ -22,6 +22,7 @@ rule prepare_base:
         *code("prepare_base"),
         spec=spec_of("train"),
         settings=value_at("models/{model}", JSON),
+        state=weights_state,
     shell:
         "python scripts/prepare_base.py --name {wildcards.model:q} --settings {params.settings:q} "
         "--dataset-manifest {input.dataset:q} --base {input.base:q} --base-manifest {input.base_manifest:q} "

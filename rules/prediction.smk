@@ -25,6 +25,7 @@ rule predict:
         spec=spec_of("eval"),
         settings=as_params(settings.prediction),
         benchmark=value_at("{benchmark}", ASKED),
+        asked=asked_contents,
         slice=slice_number,
         device=answering_gpus,
         pixels=value_at("{run}", PIXELS),
@@ -59,6 +60,7 @@ if SLICES:
             *code("gather_predictions"),
             spec=spec_of("eval"),
             settings=value_at("{benchmark}", ASKED),
+            asked=asked_contents,
         shell:
             "python scripts/gather_predictions.py --benchmark {wildcards.benchmark:q} --settings {params.settings:q} "
             "--slices {input.slices:q} --output {output.predictions:q} 2>&1 | tee {log:q}"

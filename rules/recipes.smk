@@ -110,6 +110,12 @@ def operator_digests(stage: Stage) -> list[str]:
     return [digest for module in own_operators(stage) for digest in code(module)]
 
 
+@once_a_stage
+def operator_files(stage: Stage) -> list[str]:
+    """The local files that a stage's operators read, such as word lists, each with its hash."""
+    return contents_of(*named_files(stage.operators))
+
+
 def chunks_in(dataset: str, scope: str) -> list[str]:
     """The chunks of a scope."""
     return [SAMPLE] if scope else chunks_of(dataset)

@@ -63,6 +63,7 @@ rule rehearse_evaluation:
         *code("rehearse_evaluation"),
         spec=spec_of("eval"),
         benchmarks=asked_benchmarks,
+        asked=asked_contents,
         device=answering_gpus,
         pixels=value_at("{run}", PIXELS),
         base_precision=base_precision,

@@ -35,12 +35,6 @@ rule answers_page:
         scores=expand("<results>/scores/{run}/{benchmark}.json", run=TRAININGS, allow_missing=True),
         benchmark=value_at("{benchmark}", BENCHMARK_FILES),
         images=value_at("{benchmark}", BENCHMARK_IMAGES),
-        templates=[
-            "scripts/syntune/pages/page.css",
-            "scripts/syntune/answers_page/answers_page.css",
-            "scripts/syntune/answers_page/answers_page.html.j2",
-            "scripts/syntune/answers_page/filters.js",
-        ],
     output:
         page=report(
             "<results>/report/answers/{benchmark}.html", caption="../report/answers-page.rst", category="Answers"
@@ -59,6 +53,13 @@ rule answers_page:
         *code("answers_page"),
         spec=spec_of("eval"),
         settings=value_at("benchmarks/{benchmark}", JSON),
+        asked=asked_contents,
+        templates=contents_of(
+            "scripts/syntune/pages/page.css",
+            "scripts/syntune/answers_page/answers_page.css",
+            "scripts/syntune/answers_page/answers_page.html.j2",
+            "scripts/syntune/answers_page/filters.js",
+        ),
     shell:
         "python scripts/answers_page.py --benchmark {wildcards.benchmark:q} --settings {params.settings:q} "
         "--predictions {input.predictions:q} --scores {input.scores:q} --output {output.page:q} 2>&1 | tee {log:q}"
@@ -84,11 +85,6 @@ rule report:
         contamination=expand("<results>/contamination/{dataset}.json", dataset=SEARCHED),
         contamination_pictures=expand("<results>/contamination/{dataset}.pictures.json", dataset=SEARCHED),
         timings=TIMINGS,
-        templates=[
-            "scripts/syntune/pages/page.css",
-            "scripts/syntune/reporting/page.html.j2",
-            "scripts/syntune/reporting/parts.html.j2",
-        ],
     output:
         page=report("<results>/report/index.html", caption="../report/page.rst", category="Report"),
         loss=report("<results>/report/figures/loss.svg", caption="../report/loss.rst", category="Training"),
@@ -122,6 +118,11 @@ rule report:
         figures=subpath(output.loss, parent=True),
         summaries=[f"{RESULTS}/checkpoints/{run}/summary.json" for run in TRAINED],
         metrics=[f"{RESULTS}/checkpoints/{run}/metrics.jsonl" for run in TRAINED],
+        templates=contents_of(
+            "scripts/syntune/pages/page.css",
+            "scripts/syntune/reporting/page.html.j2",
+            "scripts/syntune/reporting/parts.html.j2",
+        ),
     shell:
         "python scripts/report.py --title={params.title:q} --description={params.description:q} "
         "--seed-manifests {input.seeds:q} --synthesis-manifests {input.syntheses:q} "

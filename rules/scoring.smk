@@ -25,6 +25,7 @@ rule score:
         *code("score"),
         spec=spec_of("eval"),
         settings=value_at("benchmarks/{benchmark}", JSON),
+        asked=asked_contents,
     shell:
         "python scripts/score.py --run {wildcards.run:q} --benchmark {wildcards.benchmark:q} "
         "--settings {params.settings:q} --predictions {input.predictions:q} "

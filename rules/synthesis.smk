@@ -36,6 +36,7 @@ rule synthesize:
         operators=stage_operators,
         code_of_operators=operator_digests,
         modules=operator_modules,
+        files=operator_files,
         rows=chunk_before_rows,
         edge=chunk_before_edge,
         executor=dataset_executor,
@@ -43,7 +44,7 @@ rule synthesize:
     shell:
         "python scripts/synthesize.py --dataset {wildcards.dataset:q} --recipe {params.recipe:q} "
         "--operators {params.operators:q} --chunk {params.rows:q} --edge {params.edge:q} --percentiles={input.percentiles:q} "
-        "--executor {params.executor:q} --code {params.modules:q} "
+        "--executor {params.executor:q} --code {params.modules:q} --files {params.files:q} "
         "--kept {params.kept:q} "
         "--output {output.rows:q} --report {output.report:q} --lineage {output.lineage:q} "
         "--columns {output.columns:q} 2>&1 | tee {log:q}"
@@ -146,9 +147,10 @@ rule select_rows:
         operators=stage_operators,
         code_of_operators=operator_digests,
         modules=operator_modules,
+        files=operator_files,
     shell:
         "python scripts/select_rows.py --dataset {wildcards.dataset:q} --recipe {params.recipe:q} "
-        "--operators {params.operators:q} --code {params.modules:q} --chunks {input.rows:q} --edges {input.edges:q} "
+        "--operators {params.operators:q} --code {params.modules:q} --files {params.files:q} --chunks {input.rows:q} --edges {input.edges:q} "
         "--columns {input.columns:q} "
         "--output {output.rows:q} --manifest {output.manifest:q} 2>&1 | tee {log:q}"
 

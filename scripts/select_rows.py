@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from syntune.command import run_command
-from syntune.planned import require_planned_code
+from syntune.planned import require_planned_code, require_planned_files
 
 
 def main(args: argparse.Namespace) -> None:
@@ -18,6 +18,7 @@ def main(args: argparse.Namespace) -> None:
 
     for module in args.code:
         require_planned_code(module)
+    require_planned_files(args.files)
     for rows, edge in zip(args.chunks, args.edges, strict=True):
         check_chunk(rows, edge)
     prepare_data_juicer(produced=args.output / "made")
@@ -50,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--columns", type=Path, nargs="+", required=True, help="their columns (Parquet), in order")
     parser.add_argument("--code", nargs="*", default=[], help="modules of the project's own operators among them")
+    parser.add_argument("--files", nargs="*", default=[], help="PATH SHA256 of each file that their parameters name")
     parser.add_argument("--output", type=Path, required=True, help="folder to write rows, reports and lineages to")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest of that folder to write")
     return parser

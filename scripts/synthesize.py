@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from syntune.command import run_command
-from syntune.planned import require_planned_code
+from syntune.planned import require_planned_code, require_planned_files
 
 log = logging.getLogger("synthesize")
 
@@ -20,14 +20,14 @@ def main(args: argparse.Namespace) -> None:
 
     for module in args.code:
         require_planned_code(module)
+    require_planned_files(args.files)
     operators = [(name, parameters) for name, parameters in json.loads(args.operators)]
     rowwise = [operator for operator in operators if operator[0] != COLUMNS_OF]
     columns = [operator for operator in operators if operator[0] == COLUMNS_OF]
     percentiles = read_percentiles(args.percentiles)
     found = {key: percentile.value for key, percentile in percentiles.items()}
-    work = fingerprint(
-        "data", ["synthesize", *args.code], check_chunk(args.chunk, args.edge), rowwise, found, str(args.output)
-    )
+    rows = check_chunk(args.chunk, args.edge)
+    work = fingerprint("data", ["synthesize", *args.code], rows, rowwise, found, str(args.output), args.files)
     made = [args.output, args.report, args.lineage]
     kept = KeptChunks(args.kept / "rows")
     if kept.take(work, made):
@@ -84,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--percentiles", default="", help="values of percentiles that the first operator names")
     parser.add_argument("--executor", default="default", choices=("default", "ray"), help="how operators are called")
     parser.add_argument("--code", nargs="*", default=[], help="modules of the project's own operators among them")
+    parser.add_argument("--files", nargs="*", default=[], help="PATH SHA256 of each file that their parameters name")
     parser.add_argument("--kept", type=Path, required=True, help="folder of what was made before for this chunk")
     parser.add_argument("--output", type=Path, required=True, help="rows to write (JSONL)")
     parser.add_argument("--report", type=Path, required=True, help="report to write (JSON)")

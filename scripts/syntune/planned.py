@@ -31,7 +31,7 @@ class Plan(Schema):
 
     config: dict[str, Any]
     recipes: dict[str, str]
-    """The SHA-256 of each recipe, by path."""
+    """The SHA-256 of each recipe and of each file that one names, by path."""
     code: dict[str, dict[str, tuple[str, str]]]
     """Of each script, and each operator that a recipe may name, its source files by their paths below ``scripts/``: the
     SHA-256, and a digest of what they do."""
@@ -61,12 +61,22 @@ def read_plan() -> Plan | None:
 
 
 def require_planned_recipes(plan: Plan) -> None:
-    """Stop a job one of whose recipes may have changed.
+    """Stop a job one of whose recipes, or of the files that they name, may have changed.
 
     Raises:
-        UserError: a recipe is not the one that was planned with.
+        UserError: one of them is not what was planned with.
     """
-    for path, sha256 in plan.recipes.items():
+    require_planned_files(f"{path} {sha256}" for path, sha256 in plan.recipes.items())
+
+
+def require_planned_files(files: Iterable[str]) -> None:
+    """Stop a job one of whose files, each given as ``PATH SHA256``, holds something else by now.
+
+    Raises:
+        UserError: names that file.
+    """
+    for file in files:
+        path, _, sha256 = file.rpartition(" ")
         if not Path(path).is_file() or sha256_file(path) != sha256:
             raise UserError(f"{path}: {_AGAIN}")
 

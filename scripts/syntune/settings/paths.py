@@ -39,7 +39,8 @@ def check_paths(settings: Settings, source: str, made_by_rules: str) -> None:
         _refuse_braces(f"{source}: {key}", path)
         found = made.get(Path(path)) or _kind(Path(path))
         if found is None:
-            raise UserError(f"{source}: {key}: {path} does not exist (paths start from {Path.cwd()})")
+            what = "is no regular file" if os.path.exists(path) else f"does not exist (paths start from {Path.cwd()})"
+            raise UserError(f"{source}: {key}: {path} {what}")
         if needed not in (found, "file or folder"):
             raise UserError(f"{source}: {key}: {path} is a {found}; name a {needed}")
 
@@ -68,10 +69,10 @@ def _refuse_braces(key: str, path: str) -> None:
 
 
 def _kind(path: Path) -> Kind | None:
-    """What lies at ``path``; None where nothing does."""
+    """What lies at ``path``; None where nothing does, or what may never end: a pipe or a device."""
     if path.is_dir():
         return "folder"
-    return "file" if path.exists() else None
+    return "file" if path.is_file() else None
 
 
 def _named_paths(settings: Settings) -> Iterator[tuple[str, str, Kind]]:

@@ -11,8 +11,8 @@ from typing import Any
 from snakemake.dag import DAG
 from snakemake.jobs import Job
 
-_FILE = re.compile(r"((?:scripts|envs)/\S+) [0-9a-f]{16}")
-"""A source file or env spec and its digest, as ``rules/common.smk`` puts them into params."""
+_FILE = re.compile(r"(.+) [0-9a-f]{16}(?:[0-9a-f]{48})?")
+"""A file or folder and its digest, as ``rules/common.smk`` puts them into params."""
 
 _SHOWN = 3
 
@@ -73,13 +73,14 @@ def after(rules: Iterable[str]) -> str:
 
 @lru_cache(maxsize=4096)
 def _changes(old: frozenset[str], new: frozenset[str], names: frozenset[tuple[str, str]]) -> list[str]:
-    """What differs between the params of last time and those of now: the keys of settings, the source files."""
+    """What differs between the params of last time and those of now: the keys of settings, the files."""
     before, now = set(_leaves(old, {})), set(_leaves(new, dict(names)))
     keys = {key for key, _ in before ^ now}
     code = {key for key in keys if key.startswith("scripts/")}
     specs = {key for key in keys if key.startswith("envs/")}
-    settings = keys - code - specs - {""}
-    kinds = {"settings": settings, "code": code, "environment": specs}
+    files = {key for key in keys if "/" in key} - code - specs
+    settings = keys - code - specs - files - {""}
+    kinds = {"settings": settings, "files": files, "code": code, "environment": specs}
     return [f"{kind} changed: {_some(found)}" for kind, found in kinds.items() if found] or ["settings changed"]
 
 
@@ -95,7 +96,7 @@ def _leaves(params: Iterable[str], names: dict[str, str]) -> Iterator[tuple[str,
 def _flat(value: Any, keys: str, name: str) -> Iterator[tuple[str, str]]:
     """The single values in ``value``, which is also read where it is JSON; ``name`` is that of a value without keys."""
     if isinstance(value, str) and (file := _FILE.fullmatch(value)):
-        yield file[1], value
+        yield file[1] if "/" in file[1] else f"./{file[1]}", value
         return
     if isinstance(value, str) and value[:1] in ("{", "["):
         value = json.loads(value)

@@ -169,6 +169,8 @@ def test_the_demo_makes_what_its_rule_says():
         ("benchmarks/stand-in-open/annotations", "config", "config is a folder; name a file"),
         ("benchmarks/stand-in-open/images", "config.yaml", "config.yaml is a file; name a folder"),
         ("benchmarks/stand-in-choice/table", "config", "config is a folder; name a file"),
+        ("benchmarks/stand-in-choice/table", "/dev/zero", "/dev/zero is no regular file"),
+        ("datasets/synthetic/recipe", "/dev/zero", "/dev/zero is no regular file"),
         ("seeds/easy-vqa/path", "my{own}.jsonl", "my{own}.jsonl: a path cannot have braces"),
         ("benchmarks/stand-in-open/images", "my{own}", "my{own}: a path cannot have braces"),
     ],

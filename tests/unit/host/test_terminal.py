@@ -36,6 +36,7 @@ rule train:
     params:
         f"scripts/syntune/loss.py {{config['digest']}}",
         settings=config["settings"],
+        files=["own/words.json " + config["digest"] * 4, "a.jsonl " + config["digest"] * 4],
     shell:
         "(echo step 1 of 2; cat {{input}}; test ! -e killed || kill -9 $BASHPID; test ! -e broken && touch {{output}}) "
         "2>&1 | tee {{log}}"
@@ -111,7 +112,8 @@ def test_a_dry_run_says_what_changed(folder):
     ]
     assert lines[-2].startswith("To run them: snakemake --cores 1") and "-n" not in lines[-2].split()
     configure(folder, '{"optimizer": {"rate": 0.1, "kind": "adam"}, "epochs": 1}', digest="f" * 16)
-    assert "  train      1  code changed: scripts/syntune/loss.py (raw)" in snakemake(folder, "-n")
+    told = "files changed: ./a.jsonl, own/words.json; code changed: scripts/syntune/loss.py (raw)"
+    assert f"  train      1  {told}" in snakemake(folder, "-n")
     configure(folder, '{"optimizer": {"rate": 0.1, "kind": "adam"}, "epochs": 1}')
     (folder / "data.txt").write_text("loss 0.4\n")
     assert "  train      1  updated input: data.txt (raw)" in snakemake(folder, "-n")
