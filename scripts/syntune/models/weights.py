@@ -13,7 +13,7 @@ import torch
 from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors.torch import load_file, save_file
 
-from syntune.errors import UserError
+from syntune.errors import UserError, one_line
 from syntune.files import read_json, write_json
 
 Tensors = dict[str, torch.Tensor]
@@ -174,10 +174,12 @@ def _read_pickle(path: Path) -> Tensors:
     """The tensors of a file of ``torch.save``; no other object is ever made from it."""
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{path}: not a file of tensors alone, so it is not opened ({str(error).splitlines()[0][:120]})"
-        ) from error
+    except pickle.UnpicklingError as error:
+        said = one_line(error, 120)
+        raise UserError(f"{path}: not a file of tensors alone, so it is not opened ({said})") from error
+    except Exception as error:  # what a file that was half copied leads to has no common base
+        said = one_line(error, 120) or type(error).__name__
+        raise UserError(f"{path}: damaged or half copied ({said}); fetch it again") from error
     if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
         raise UserError(f"{path}: holds something else than tensors by name")
     return tensors

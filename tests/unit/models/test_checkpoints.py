@@ -35,7 +35,7 @@ from syntune.models.mgm.export import export_reference, export_reference_lora
 from syntune.models.mgm.reference_names import to_reference_names
 from syntune.models.mgm.tiny_tokenizer import CONTROL, train_tokenizer
 from syntune.models.prepare import Ingredients, prepare_base
-from syntune.models.weights import read_weights
+from syntune.models.weights import read_tensors, read_weights
 from syntune.settings.models import AdapterModelSettings, HubModelSettings, LocalModelSettings, PartsModelSettings
 from syntune.settings.reading import read_settings
 from syntune.settings.tree import Settings
@@ -467,6 +467,17 @@ def test_a_pickle_that_is_more_than_tensors(reference, tmp_path):
     refuses("pytorch_model.bin: not a file of tensors alone, so it is not opened", tmp_path, **reference)
     torch.save({"step": 3}, folder / "pytorch_model.bin")
     refuses("holds something else than tensors by name", tmp_path, **reference)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_that_was_half_copied(tmp_path, zipped):
+    file = tmp_path / "pytorch_model.bin"
+    torch.save({f"{name}": torch.ones(8, 8) for name in range(4)}, file, _use_new_zipfile_serialization=zipped)
+    whole = file.read_bytes()
+    for size in range(0, len(whole), 23):
+        file.write_bytes(whole[:size])
+        with pytest.raises(UserError, match=r"_model\.bin: (damaged or half copied|not a file of tensors) .*\S\)"):
+            read_tensors(file)
 
 
 def test_an_adapter_that_does_not_fit(base, adapter, dataset, tmp_path):
