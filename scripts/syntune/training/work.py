@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from syntune.artifacts.schema import Artifact
 from syntune.errors import UserError
 from syntune.files import fsync, hashes_of, read_json, write_json
 
@@ -27,6 +28,14 @@ PACKAGES = (*_ALWAYS, *filter(_is_installed, ("bitsandbytes", "flash-attn")))
 """Whose versions a manifest records."""
 
 _MARK = "complete.json"
+
+
+class _Mark(Artifact):
+    """What a whole checkpoint holds beside its files: the layout that wrote it, its step, and the files' hashes."""
+
+    layout: dict[str, Any]
+    step: int
+    files: dict[str, str]
 
 
 class Work:
@@ -51,7 +60,7 @@ class Work:
         newest = next(filter(_is_sound, reversed(self._checkpoints())), None)
         if newest is None:
             return None
-        wrote = read_json(newest / _MARK)["layout"]
+        wrote = _read_mark(newest).layout
         if wrote != self.layout:
             told = ", ".join(f"{key} {wrote.get(key)} (now {self.layout[key]})" for key in self.layout)
             raise UserError(
@@ -72,7 +81,8 @@ class Work:
                 fsync(file)
         for lines in self.folder.glob("*.jsonl"):  # of the steps so far: who goes on from here takes them up, too
             fsync(lines)
-        write_json(written / _MARK, {"layout": self.layout, "step": step, "files": hashes_of(written, besides=_MARK)})
+        mark = _Mark(layout=self.layout, step=step, files=hashes_of(written, besides=_MARK))
+        write_json(written / _MARK, mark.as_written())
         final = self.folder / written.name
         shutil.rmtree(final, ignore_errors=True)
         os.replace(written, final)
@@ -93,14 +103,19 @@ class Work:
         return sorted(found, key=lambda folder: int(re.sub(r"\D", "", folder.name)))
 
 
+def _read_mark(checkpoint: Path) -> _Mark:
+    """The mark of a whole checkpoint; a damaged one is a ValueError."""
+    return _Mark.model_validate(read_json(checkpoint / _MARK))
+
+
 def _is_sound(checkpoint: Path) -> bool:
     """Whether a checkpoint holds the files that were written, byte for byte; a warning says so if it does not."""
     found = hashes_of(checkpoint, besides=_MARK)
     try:
-        written = read_json(checkpoint / _MARK)["files"]
-    except (ValueError, KeyError):
-        written = {}
-    changed = sorted(name for name in found.keys() | written.keys() if found.get(name) != written.get(name))
+        written = _read_mark(checkpoint).files
+        changed = sorted(name for name in found.keys() | written.keys() if found.get(name) != written.get(name))
+    except ValueError:
+        changed = [_MARK]
     if changed:
         log.warning("%s: damaged (%s); the checkpoint before it is taken", checkpoint, ", ".join(changed))
     return not changed
