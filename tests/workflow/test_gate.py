@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from faults import hashes
 from project_copy import Workflow
 
 FAULT = """
@@ -97,6 +98,26 @@ def test_a_finished_training_is_taken_in_place_of_another_one(copy):
     assert "step 1 of" not in done.stdout
     assert {path: path.read_bytes() for path in kept} == kept
     assert copy.planned() == {"report"}  # whose table of times the three jobs changed
+
+
+@pytest.mark.slow
+def test_folders_that_are_deleted_to_free_space_come_back_as_they_were(finished, copy):
+    """A new benchmark needs them all: the trainings take what they finished."""
+    results = copy.folder / "results"
+    folders = ["data/*/", "synth/*/[12]/", "seed/*/", "models/*/", "checkpoints/*/", "rehearsal/*/checkpoint/", "cache"]
+    for folder in [path for pattern in [*folders, "logs"] for path in results.glob(pattern)]:
+        shutil.rmtree(folder)
+    assert copy.planned() == set()
+
+    more = "  more: {protocol: mmbench, table: results/easy-vqa/mmbench/table.tsv, limit: 4, empty_answers: wrong}\n"
+    edit(copy, "contamination:", f"{more}contamination:")
+    done = copy.snakemake()
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert done.stdout.count("its checkpoint is taken") == 3
+    assert (results / "scores/raw/more.json").is_file()
+    kept = re.compile(r"(data|synth|seed|models|predictions)/|checkpoints/.*(safetensors|manifest.json)")
+    wanted = {name: sha256 for name, sha256 in hashes(finished.folder / "results").items() if kept.match(name)}
+    assert wanted and wanted.items() <= hashes(results).items()
 
 
 def test_contaminated_data_are_not_trained_on_and_what_was_found_stays(copy):
