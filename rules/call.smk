@@ -13,6 +13,9 @@ from syntune.settings.results import is_made
 if not os.path.samefile(workflow.basedir, os.getcwd()):
     sys.exit(f"error: run snakemake in {workflow.basedir}; for results elsewhere, set results in the config")
 
+if {"{", "}"} & set(os.getcwd()):
+    sys.exit(f"error: {os.getcwd()}: Snakemake takes braces in a path for wildcards; rename the folder")
+
 for file in map(os.path.relpath, workflow.overwrite_configfiles):
     if is_made(file):
         sys.exit(f"error: {file} stands after --configfile, so it is taken for a config; put targets first")

@@ -301,6 +301,13 @@ def test_a_model_that_nothing_uses_is_not_prepared(folder):
     assert workflow.planned() == jobs(config) - {"prepare_base other"}
 
 
+def test_a_project_in_a_folder_with_braces_is_refused(tmp_path):
+    done = copy_project(tmp_path / "my {own} folder").snakemake("-n")
+    assert done.returncode == 1
+    assert "my {own} folder: Snakemake takes braces in a path for wildcards; rename the folder" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
 def test_a_config_has_its_own_results_and_shared_caches(folder):
     """Nothing of another config's is touched; what two configs share in one folder is told."""
     workflow, _ = variant(folder, "mine")
