@@ -256,11 +256,11 @@ def contents_of(*files: str) -> list[str]:
 def contents_of_benchmark(name: str) -> list[str]:
     """What a benchmark's files hold, and a digest of the sizes of its images, whose hashes would take too long."""
     benchmark = settings.benchmarks[name]
-    folders = benchmark.folders()
-    beside = [] if folders or not hasattr(benchmark, "images") else map(os.path.dirname, benchmark.files())
-    found = [(folder, images_below(folder, RESULTS)) for folder in folders]
-    found += [(folder, images_below(folder or ".", RESULTS, only_images=True)) for folder in beside]
-    return [*contents_of(*benchmark.files()), *(f"{folder} {sizes(files)}" for folder, files in found)]
+    images = {
+        folder: images_below(folder, RESULTS, only_images=folder not in benchmark.folders())
+        for folder in benchmark.places_of_images()
+    }
+    return [*contents_of(*benchmark.files()), *(f"{folder} {sizes(files)}" for folder, files in images.items())]
 
 
 def asked_contents(wildcards) -> list[str]:

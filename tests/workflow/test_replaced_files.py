@@ -21,7 +21,7 @@ def workflow(finished: Workflow, tmp_path_factory: pytest.TempPathFactory) -> Wo
     shutil.copytree(finished.folder, folder, symlinks=True)
     own = folder / "own"
     shutil.copytree(folder / "results/models/tiny", own / "model")
-    for name in ("model/templates", "words", "images"):
+    for name in ("model/templates", "words", "asked"):
         (own / name).mkdir()
     (own / "model/templates/chat.jinja").write_text("{{ messages }}")
     write_words(own / "words/stopwords.json", "is")
@@ -29,17 +29,15 @@ def workflow(finished: Workflow, tmp_path_factory: pytest.TempPathFactory) -> Wo
         "process:\n  - stopwords_filter: {stopwords_dir: own/words, min_ratio: 0.1, max_ratio: 0.9}\n"
     )
     image = next((folder / "results/easy-vqa/textvqa/images").iterdir())
-    shutil.copy(image, own / "images/a.png")
-    (own / "questions.jsonl").write_text('{"id": 1, "image": "a.png", "question": "Is it?", "answer": "yes"}\n')
+    shutil.copy(image, own / "asked/a.png")
+    (own / "asked/questions.jsonl").write_text('{"id": 1, "image": "a.png", "question": "Is it?", "answer": "yes"}\n')
 
     config = yaml.safe_load((folder / "small.yaml").read_text())
     config["models"]["own"] = {"source": "local", "path": "own/model"}
     config["datasets"]["worded"] = {"seed": "easy-vqa", "recipe": "own/recipe.yaml"}
     config["runs"]["local"] = {"method": "none", "start": "own", "gpus": 0, "threads": 1}
-    config["benchmarks"]["mine"] = {
-        **{"protocol": "vqa", "questions": "own/questions.jsonl", "images": "own/images"},
-        **{"max_new_tokens": 2, "empty_answers": "wrong"},
-    }
+    asked = {"protocol": "vqa", "questions": "own/asked/questions.jsonl"}
+    config["benchmarks"]["mine"] = {**asked, "max_new_tokens": 2, "empty_answers": "wrong"}
     (folder / "small.yaml").write_text(yaml.safe_dump(config))
     made = Workflow(folder)
     done = made.snakemake(*TARGETS)
@@ -68,8 +66,8 @@ def replace(path: Path, old: bytes, new: bytes) -> None:
         ("model/model.safetensors", b"\0\0\0\0", b"\0\0\0\1", {"prepare_base own", *ANSWERED}),
         ("model/templates/chat.jinja", b"messages", b"message", {"prepare_base own", *ANSWERED}),
         ("words/stopwords.json", b"is", b"ab", {*SYNTHESIZED, "gather_synthesis worded", "shard worded"}),
-        ("questions.jsonl", b"Is it?", b"Is he?", ANSWERED),
-        ("images/a.png", b"IEND", b"IENDmore", ANSWERED),
+        ("asked/questions.jsonl", b"Is it?", b"Is he?", ANSWERED),
+        ("asked/a.png", b"IEND", b"IENDmore", ANSWERED),
     ],
     ids=["weights", "a file below a checkpoint's folder", "a recipe's word list", "questions", "an image"],
 )
@@ -83,7 +81,7 @@ def test_an_older_file_reruns_exactly_what_was_made_of_it(workflow, tmp_path, fi
 
 
 def test_touched_files_rerun_no_more_than_a_look_at_the_weights(workflow):
-    for name in ("words/stopwords.json", "questions.jsonl", "images/a.png"):
+    for name in ("words/stopwords.json", "asked/questions.jsonl", "asked/a.png"):
         os.utime(workflow.folder / "own" / name)
     assert workflow.planned(*TARGETS) == set()
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from syntune.artifacts.remaking import known_by, remake
 from syntune.artifacts.schema import Artifact, Schema, sealed
-from syntune.errors import UserError
+from syntune.errors import UserError, one_line
 from syntune.files import canonical_json, sha256_bytes, sha256_file, write_json
 from syntune.interpreter import describe_interpreter
 
@@ -105,8 +105,15 @@ def read_manifest(path: str | Path) -> Manifest:
     try:
         return Manifest.model_validate_json(Path(path).read_bytes())
     except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = _first_fault(error) if isinstance(error, ValidationError) else one_line(error)
         raise UserError(f"{path}: not a readable manifest ({reason}); {remake(path)}") from error
+
+
+def _first_fault(error: ValidationError) -> str:
+    """The first thing that is wrong with a manifest, and where."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else first["msg"].removeprefix("Value error, ")
 
 
 def part_files(path: str | Path, only: str | None = None) -> list[Path]:

@@ -1,5 +1,6 @@
 """Settings of a benchmark: its protocol and its files."""
 
+import os
 import re
 from string import Formatter
 from typing import Annotated, ClassVar, Literal
@@ -45,6 +46,10 @@ class _BenchmarkSettings(Strict):
     def folders(self) -> list[str]:
         """The folders of images."""
         return []
+
+    def places_of_images(self) -> list[str]:
+        """The folders that images may lie in: those that are named or, where none is, others."""
+        return self.folders()
 
     def paths(self) -> dict[str, str]:
         """Each key that holds a path, and the path."""
@@ -193,6 +198,10 @@ class _OwnQuestionsSettings(_BenchmarkSettings):
     def folders(self) -> list[str]:
         """The folder of images, where it is named."""
         return [self.images] if self.images else []
+
+    def places_of_images(self) -> list[str]:
+        """The folder that is named, or else the questions' own."""
+        return self.folders() or [os.path.dirname(file) or "." for file in self.files()]
 
     def paths(self) -> dict[str, str]:
         """The questions and the folder of images, where they are named."""

@@ -12,7 +12,7 @@ from syntune.artifacts.manifests import Manifest
 from syntune.artifacts.predictions import Prediction
 from syntune.artifacts.reading import read_json_file, read_json_lines
 from syntune.artifacts.remaking import remake
-from syntune.artifacts.training_records import StepMetrics
+from syntune.artifacts.training_records import StepMetrics, ValidationLoss
 from syntune.errors import UserError
 from syntune.files import write_json
 
@@ -54,6 +54,7 @@ PREDICTION = Prediction(question_id="q1", prompt="What is it?", text="a cat")
 SEALED = [
     (PREDICTION, "a cat", "a rat"),
     (StepMetrics(step=3, loss=1.25, samples=8), "1.25", "1.75"),
+    (ValidationLoss(step=3, loss=1.25), "1.25", "1.75"),
     (Clearance(fingerprint="ab12", upstream="cd"), "ab12", "ab13"),
     (ExamplePictures(dataset="d", questions={}, rows={"r": ["data:a"]}), "data:a", "data:b"),
     (Manifest(stage="shard", name="d", content="0", parts=[], rows_in=20, rows_out=18, dropped={"x": 2}), "18", "28"),

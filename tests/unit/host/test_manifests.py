@@ -36,12 +36,21 @@ def test_rows_must_add_up(tmp_path):
         make(tmp_path, rows_in=10, rows_out=9, dropped={"too short": 3})
 
 
-@pytest.mark.parametrize("text", [None, "{", "[]", '{"stage": "shard"}'])
-def test_an_unreadable_manifest_is_named(tmp_path, text):
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (None, "No such file"),
+        ("{", "Invalid JSON: EOF"),
+        ("[]", "Input should be an object"),
+        ('{"stage": "shard"}', "name: Field required"),
+        ('{"stage": "shard", "seal": "0"}', "damaged: it does not say what was written"),
+    ],
+)
+def test_an_unreadable_manifest_is_named(tmp_path, text, reason):
     path = tmp_path / "m.json"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(UserError, match="m.json: not a readable manifest"):
+    with pytest.raises(UserError, match=rf"m.json: not a readable manifest \(.*{reason}"):
         read_manifest(path)
 
 
