@@ -84,9 +84,10 @@ rule synthesize_with_models:
         models=stage_models_as_object,
         pixels=dataset_pixels,
         rows=chunk_before_rows,
+        edge=chunk_before_edge,
     shell:
         "python scripts/synthesize_with_models.py --dataset {wildcards.dataset:q} --operators {params.operators:q} "
-        "--models {params.models:q} --pixels {params.pixels:q} --chunk {params.rows:q} --percentiles={input.percentiles:q} "
+        "--models {params.models:q} --pixels {params.pixels:q} --chunk {params.rows:q} --edge {params.edge:q} --percentiles={input.percentiles:q} "
         "--cache results/cache/synthesis-models --threads {threads} --output {output.rows:q} --report {output.report:q} "
         "--lineage {output.lineage:q} --scores {output.scores:q} 2>&1 | tee {log:q}"
 

@@ -9,7 +9,8 @@ from syntune.command import run_command
 
 def main(args: argparse.Namespace) -> None:
     """Write manifest and lineage."""
-    from syntune.data.synthesis import check_chunk, gather
+    from syntune.artifacts.reports import check_chunk
+    from syntune.data.synthesis import gather
 
     files = [[folder / f"chunk-{chunk}" for chunk in args.chunks] for folder in args.stages]
     rows = [file.with_suffix(".jsonl") for file in files[-1]]

@@ -9,9 +9,12 @@ from syntune.command import run_command
 
 def main(args: argparse.Namespace) -> None:
     """Write the values found."""
+    from syntune.artifacts.reports import check_chunk
     from syntune.data.percentiles import find_percentiles
     from syntune.recipes.stages import Stage
 
+    for chunk in args.chunks:
+        check_chunk(chunk, chunk.with_suffix(".json"))
     operators = [(name, parameters) for name, parameters in json.loads(args.operators)]
     find_percentiles(Stage(0, "", operators), args.chunks, args.output)
 

@@ -11,9 +11,10 @@ from syntune.planned import require_planned_code, require_planned_files
 def main(args: argparse.Namespace) -> None:
     """Write the rows that are left, chunk by chunk, each with its report and lineage."""
     from syntune.artifacts.manifests import Part, write_manifest
+    from syntune.artifacts.reports import check_chunk
     from syntune.data.juicer import prepare_data_juicer
     from syntune.data.selection import Chunk, select_rows
-    from syntune.data.synthesis import check_chunk, write_report
+    from syntune.data.synthesis import write_report
     from syntune.files import atomic_directory
 
     for module in args.code:

@@ -13,8 +13,8 @@ log = logging.getLogger("synthesize")
 
 def main(args: argparse.Namespace) -> None:
     """Write the chunk's rows, report, lineage and columns, or take those of equal work done before."""
+    from syntune.artifacts.reports import check_chunk
     from syntune.data.kept_chunks import KeptChunks, fingerprint
-    from syntune.data.synthesis import check_chunk
     from syntune.recipes.percentiles import read_percentiles
     from syntune.recipes.stages import COLUMNS_OF
 

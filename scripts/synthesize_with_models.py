@@ -8,6 +8,7 @@ from syntune.command import run_command
 
 def main(args: argparse.Namespace) -> None:
     """Write the chunk's rows, a report, the lineage and the scores."""
+    from syntune.artifacts.reports import check_chunk
     from syntune.gpus import take_gpus
     from syntune.model_operators.given import Given, NamedModel, check_given
     from syntune.recipes.model_parameters import read_model_operator
@@ -22,6 +23,7 @@ def main(args: argparse.Namespace) -> None:
     given = read_params(args.models, dict[str, Given])
     models = {name: NamedModel(name, model.settings, model.folder) for name, model in given.items()}
     check_given(operators, models)
+    check_chunk(args.chunk, args.edge)
     take_gpus(int(args.gpus != 0 and any(model.folder for model in models.values())))  # an endpoint needs none
 
     from syntune.model_operators.device import choose_device
@@ -48,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
         "--models", required=True, help="settings and prepared folder of each model by name, as JSON or @FILE"
     )
     parser.add_argument("--chunk", type=Path, required=True, help="rows to read (JSONL)")
+    parser.add_argument("--edge", type=Path, required=True, help="the report or manifest that vouches for these rows")
     parser.add_argument("--percentiles", default="", help="thresholds that are percentiles (JSON); empty: none")
     parser.add_argument("--pixels", default="{}", help="how images are seen, as JSON or @FILE")
     parser.add_argument("--cache", type=Path, required=True, help="folder of what models found before")

@@ -61,8 +61,8 @@ def _wildcards(block: str) -> str:
     return ".".join(pair.split("=")[1] for pair in found[1].split(", ")) if found else ""
 
 
-def copy_project(folder: Path) -> Workflow:
-    """Copy what git knows or does not ignore, and lay the small config beside it."""
+def copy_project(folder: Path, config: str = "small.yaml") -> Workflow:
+    """Copy what git knows or does not ignore, and lay a config of the tests beside it."""
     names = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True, capture_output=True
     ).stdout.splitlines()
@@ -70,5 +70,5 @@ def copy_project(folder: Path) -> Workflow:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
-    shutil.copy2(ROOT / "tests/workflow/small.yaml", folder / "small.yaml")
-    return Workflow(folder)
+    shutil.copy2(ROOT / "tests/workflow" / config, folder / config)
+    return Workflow(folder, config)

@@ -1,7 +1,8 @@
-"""The stages of the small config, and what they leave, below ``results/``."""
+"""The stages of the small and the wide config, and what they leave, below ``results/``."""
 
 import re
 import shutil
+from pathlib import Path
 from typing import NamedTuple
 
 from faults import hashes
@@ -22,14 +23,18 @@ class Stage(NamedTuple):
         makes: files and folders, the first of which is asked for.
         kept: what it would take them from.
         writes_in: where its first file appears; None: where what it makes does.
-        takes_back: what its job removes as it begins, for another one to make again.
+        also: what must be made again with it.
+        is_quick: whether it ends as soon as it writes, and must be struck as it begins.
+        config: the config in which it stands.
     """
 
     script: str
     makes: tuple[str, ...]
     kept: tuple[str, ...] = ()
     writes_in: str | None = None
-    takes_back: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    is_quick: bool = False
+    config: str = "small.yaml"
 
     @property
     def target(self) -> str:
@@ -37,9 +42,17 @@ class Stage(NamedTuple):
         return f"results/{self.makes[0]}"
 
     @property
-    def all_targets(self) -> list[str]:
-        """What is asked for so that all is there again."""
-        return [self.target, *(f"results/{name}" for name in self.takes_back)]
+    def places(self) -> list[str] | None:
+        """The folders in which its first file appears."""
+        names = [self.writes_in] if self.writes_in else sorted({str(Path(name).parent) for name in self.makes})
+        return None if self.is_quick else names
+
+    def make_what_is_missing(self, workflow: Workflow) -> None:
+        """Run Snakemake for it; where no rule makes what is there, it cannot be asked for."""
+        wanted = [f"results/{name}" for name in (self.makes[0], *self.also)]
+        if missing := [name for name in wanted if not (workflow.folder / name).exists()]:
+            done = workflow.snakemake(*missing)
+            assert done.returncode == 0, done.stdout
 
 
 def both(name: str) -> tuple[str, str]:
@@ -56,8 +69,22 @@ STAGES = {
         ("cache/synthesis/captions/1/00000/rows",),
         "cache/synthesis/captions/1/00000/rows",
     ),
+    "synthesize_with_models": Stage(
+        "synthesize_with_models",
+        tuple(f"synth/scored/1/chunk-00000.{end}" for end in ("json", "jsonl", "lineage.parquet", "scores.parquet")),
+        ("cache/synthesis-models",),
+        config="wide.yaml",
+    ),
+    "percentiles": Stage("percentiles", ("synth/scored/2/percentiles.json",), config="wide.yaml"),
+    "rehearse_recipe": Stage(
+        "rehearse_recipe",
+        ("synth/captions/rehearsed.json",),
+        ("synth/captions.manifest.json",),  # for a dataset that was never finished
+        also=("synth/captions.manifest.json",),
+    ),
     "select_rows": Stage("select_rows", both("synth/captions/2")),
     "gather_synthesis": Stage("gather_synthesis", ("synth/captions.manifest.json", "synth/captions.lineage.parquet")),
+    "hold_out": Stage("hold_out", both("data/scored.holdout"), config="wide.yaml"),
     "shard": Stage("shard", (*both("data/synthetic"), "data/synthetic.lineage.parquet")),
     "data_page": Stage("data_page", ("report/data/captions.html",)),
     "decontaminate": Stage("decontaminate", ("contamination/raw.json",)),
@@ -68,18 +95,41 @@ STAGES = {
     "rehearse_training": Stage(
         "rehearse_training",
         ("rehearsal/raw/rehearsed.json", *both("rehearsal/raw/checkpoint")),
-        takes_back=("rehearsal/raw/passed.json",),
+        also=("rehearsal/raw/passed.json",),  # which its job removes as it begins
     ),
     "rehearse_evaluation": Stage("rehearse_evaluation", ("rehearsal/raw/passed.json",)),
+    "clear_for_training": Stage(
+        "clear_for_training",
+        ("rehearsal/raw/cleared", "rehearsal/raw/planned.json"),
+        is_quick=True,
+    ),
     "train": Stage("train", both("checkpoints/raw"), ("finished/raw",)),
     "predict": Stage(
         "predict", ("predictions/raw/open.jsonl",), ("cache/predictions",)
     ),
+    "gather_predictions": Stage("gather_predictions", ("predictions/tuned/mine.jsonl",), config="wide.yaml"),
     "score": Stage("score", ("scores/raw/open.json",)),
     "compare": Stage("compare", tuple(f"scores/compare.{ending}" for ending in ("json", "tsv", "txt"))),
     "answers_page": Stage("answers_page", ("report/answers/open.html",)),
     "report": Stage("report", ("report/index.html", "report/figures")),
 }  # fmt: skip
+"""One of each rule, by the rule's name."""
+
+READERS = {
+    **STAGES,
+    "synthesize_by_percentile": Stage(
+        "synthesize",
+        tuple(f"synth/scored/2/chunk-00000.{ending}" for ending in ("json", "jsonl", "lineage.parquet")),
+        ("cache/synthesis/scored/2/00000",),
+        config="wide.yaml",
+    ),
+    "shard_the_rest": Stage("shard", (*both("data/scored"), "data/scored.lineage.parquet"), config="wide.yaml"),
+    "train_and_validate": Stage("train", both("checkpoints/tuned"), ("finished/tuned",), config="wide.yaml"),
+    "predict_held_out": Stage(
+        "predict", ("predictions/tuned/mine.000.jsonl",), ("cache/predictions",), config="wide.yaml"
+    ),
+}
+"""These, and others that read what they don't."""
 
 
 def results(workflow: Workflow) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from faults import cut, flip
 from project_copy import Workflow
-from stages import STAGES, remove, results
+from stages import READERS, remove, results
 
 DAMAGED = [
     ("seed/easy-vqa/chunk-00000.jsonl", "synthesize"),
@@ -21,6 +21,16 @@ DAMAGED = [
     ("synth/captions/1/chunk-00000.columns.parquet", "select_rows"),
     ("synth/captions/1/chunk-00000.lineage.parquet", "gather_synthesis"),
     ("synth/captions/2/chunk-00000.jsonl", "data_page"),
+    ("synth/captions/1/chunk-sample.json", "rehearse_recipe"),
+    ("seed/easy-vqa/chunk-00000.jsonl", "synthesize_with_models"),
+    ("models/clip/model.safetensors", "synthesize_with_models"),
+    ("synth/scored/1/chunk-00000.jsonl", "percentiles"),
+    ("synth/scored/2/percentiles.json", "synthesize_by_percentile"),
+    ("synth/scored/2/chunk-00000.jsonl", "hold_out"),
+    ("data/scored.holdout.manifest.json", "shard_the_rest"),
+    ("data/scored.holdout/shard-00000-of-00001.parquet", "shard_the_rest"),
+    ("data/scored.holdout/shard-00000-of-00001.parquet", "train_and_validate"),
+    ("data/scored.holdout/questions.parquet", "predict_held_out"),
     ("synth/captions.manifest.json", "data_page"),
     ("synth/synthetic.lineage.parquet", "shard"),
     ("data/raw/shard-00000-of-00002.parquet", "decontaminate"),
@@ -33,6 +43,7 @@ DAMAGED = [
     ("models/tiny/tokenizer.json", "rehearse_training"),
     ("models/tiny.manifest.json", "rehearse_training"),
     ("rehearsal/raw/checkpoint/adapter_model.safetensors", "rehearse_evaluation"),
+    ("rehearsal/raw/rehearsed.json", "clear_for_training"),
     ("rehearsal/raw/cleared", "train"),
     ("checkpoints/pretrained/model.safetensors", "train"),
     ("checkpoints/raw/adapter_model.safetensors", "predict"),
@@ -42,6 +53,7 @@ DAMAGED = [
     ("contamination/raw.json", "contamination_pictures"),
     ("contamination/raw.pictures.json", "report"),
     ("predictions/raw/open.jsonl", "score"),
+    ("predictions/tuned/mine.000.jsonl", "gather_predictions"),
     ("scores/raw/open.json", "compare"),
     ("scores/compare.json", "report"),
     ("checkpoints/raw/metrics.jsonl", "report"),
@@ -52,6 +64,7 @@ DAMAGED = [
 MENDED = [
     ("cache/images/easy-vqa.sqlite", "ingest_seed"),
     ("cache/synthesis/captions/1/00000/rows/*/chunk-00000.jsonl", "synthesize"),
+    ("cache/synthesis-models/*/*.jsonl", "synthesize_with_models"),
     ("cache/predictions/*/*.jsonl", "predict"),
     ("finished/raw/*/raw/adapter_model.safetensors", "train"),
 ]
@@ -70,16 +83,19 @@ def table(rows: list[tuple[str, str]]) -> list:
     ]
 
 
-@pytest.fixture
-def workflow(finished: Workflow, tmp_path: Path) -> Workflow:
+def to_damage(finished: Workflow, folder: Path) -> Workflow:
     """A copy in which all is made."""
-    shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)
-    return Workflow(tmp_path / "copy", verbose=False)
+    shutil.copytree(finished.folder, folder / "copy", symlinks=True)
+    return Workflow(folder / "copy", finished.config, verbose=False)
 
 
 @pytest.mark.parametrize(("damage", "file", "reader"), table(DAMAGED))
-def test_damage_is_named_before_it_is_used_and_the_advice_brings_all_back(finished, workflow, damage, file, reader):
-    stage = STAGES[reader]
+def test_damage_is_named_before_it_is_used_and_the_advice_brings_all_back(
+    finished_with, tmp_path, damage, file, reader
+):
+    stage = READERS[reader]
+    finished = finished_with(stage.config)
+    workflow = to_damage(finished, tmp_path)
     remove(workflow, stage)
     damage(workflow.folder / "results" / file)
     done = workflow.snakemake(stage.target)
@@ -96,14 +112,15 @@ def test_damage_is_named_before_it_is_used_and_the_advice_brings_all_back(finish
     for name in to_delete:
         path = workflow.folder / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    done = workflow.snakemake(*stage.all_targets)
-    assert done.returncode == 0, f"{line}\n{done.stdout}"
+    stage.make_what_is_missing(workflow)
     assert results(workflow) == results(finished), line
 
 
 @pytest.mark.parametrize(("damage", "files", "reader"), table(MENDED))
-def test_what_only_spares_work_is_done_anew_if_it_is_damaged(finished, workflow, damage, files, reader):
-    stage = STAGES[reader]
+def test_what_only_spares_work_is_done_anew_if_it_is_damaged(finished_with, tmp_path, damage, files, reader):
+    stage = READERS[reader]
+    finished = finished_with(stage.config)
+    workflow = to_damage(finished, tmp_path)
     remove(workflow, stage._replace(kept=()))
     for file in (workflow.folder / "results").glob(files):
         damage(file)

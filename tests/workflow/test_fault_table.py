@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,15 +23,15 @@ IN_EVERY_TEST = ("shard",)
 """Stages that are struck in the normal tests, too."""
 
 
-@pytest.fixture
-def disturbed(finished: Workflow, tmp_path: Path) -> Iterator[Workflow]:
-    """A copy in which all is made, with a disk of its own for its results; it prints what a user sees."""
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "tmpfs", tmp_path], capture_output=True).returncode:
+@contextmanager
+def to_disturb(finished: Workflow, folder: Path) -> Iterator[Workflow]:
+    """A copy of what is finished, with a disk of its own for its results; it prints what a user sees."""
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], capture_output=True).returncode:
         pytest.skip("only root can mount a file system")
-    subprocess.run(["umount", tmp_path], check=True)
-    shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)
-    with faults.own_disk(tmp_path / "copy/results"):
-        yield Workflow(tmp_path / "copy", verbose=False)
+    subprocess.run(["umount", folder], check=True)
+    shutil.copytree(finished.folder, folder / "copy", symlinks=True)
+    with faults.own_disk(folder / "copy/results"):
+        yield Workflow(folder / "copy", finished.config, verbose=False)
 
 
 def assert_told(output: str, words: str) -> None:
@@ -48,8 +49,7 @@ class Case(NamedTuple):
 
     def struck(self, blow: faults.Blow) -> tuple[int, str]:
         """Run the stage, and strike it as it first writes."""
-        names = {self.stage.writes_in} if self.stage.writes_in else {Path(name).parent for name in self.stage.makes}
-        places = [self.workflow.folder / "results" / name for name in names]
+        places = self.stage.places and [self.workflow.folder / "results" / name for name in self.stage.places]
         return faults.strike(self.workflow, self.stage.target, self.stage.script, blow, places)
 
 
@@ -76,7 +76,7 @@ def disk_full(case: Case) -> None:
 
 
 def little_memory(case: Case) -> None:
-    with faults.little_memory(32 << 20) as blow:
+    with faults.little_memory(8 << 20) as blow:
         status, output = faults.strike(case.workflow, case.stage.target, case.stage.script, blow)
     assert status == 1, output
     assert_told(output, "a command was killed; is the memory full")
@@ -84,8 +84,11 @@ def little_memory(case: Case) -> None:
 
 def little_address_space(case: Case) -> None:
     status, output = faults.strike(case.workflow, case.stage.target, case.stage.script, faults.little_address_space)
-    assert status == 1, output
-    assert_told(output, "error: not enough memory|a command was killed; is the memory full")
+    if case.stage.is_quick:  # it needs no more than that
+        assert status == 0, output
+    else:
+        assert status == 1, output
+        assert_told(output, "error: not enough memory|a command was killed; is the memory full")
 
 
 def power_cut(case: Case) -> None:
@@ -119,28 +122,31 @@ FAULTS = (ended, killed, disk_full, little_memory, little_address_space, power_c
 @pytest.mark.parametrize(
     "name", [name if name in IN_EVERY_TEST else pytest.param(name, marks=pytest.mark.slow) for name in STAGES]
 )
-def test_whatever_befalls_a_stage_a_rerun_ends_as_if_nothing_had(finished, disturbed, name):
-    stage, wanted, problems = STAGES[name], results(finished), {}
+def test_whatever_befalls_a_stage_a_rerun_ends_as_if_nothing_had(finished_with, tmp_path, name):
+    stage = STAGES[name]
+    finished = finished_with(stage.config)
+    wanted, problems = results(finished), {}
     sizes = [(finished.folder / "results" / made).stat().st_size for made in wanted if made.startswith(stage.makes)]
-    for fault in FAULTS:
-        remove(disturbed, stage)
-        try:
-            fault(Case(disturbed, stage, sum(sizes)))
-            left = results(disturbed)
-            assert {made: left[made] for made in left if made.startswith(stage.makes)}.items() <= wanted.items()
-        except AssertionError as problem:
-            problems[fault.__name__] = problem
-            disturbed.snakemake("--unlock")
-    done = disturbed.snakemake(*stage.all_targets)
-    assert done.returncode == 0, done.stdout
-    assert results(disturbed) == wanted
+    with to_disturb(finished, tmp_path) as disturbed:
+        for fault in FAULTS:
+            remove(disturbed, stage)
+            try:
+                fault(Case(disturbed, stage, sum(sizes)))
+                left = results(disturbed)
+                assert {made: left[made] for made in left if made.startswith(stage.makes)}.items() <= wanted.items()
+            except AssertionError as problem:
+                problems[fault.__name__] = problem
+                disturbed.snakemake("--unlock")
+        stage.make_what_is_missing(disturbed)
+        assert results(disturbed) == wanted
     assert not problems, "\n".join(f"{fault}: {problem}" for fault, problem in problems.items())
 
 
-def test_results_that_can_only_be_read_are_named_before_anything_runs(disturbed):
-    remove(disturbed, STAGES["compare"])
-    with faults.read_only(disturbed.folder / "results"):
-        done = disturbed.snakemake(STAGES["compare"].target)
-    assert done.returncode == 1
-    assert_told(done.stdout, "error: results: results cannot be written there")
-    assert disturbed.snakemake(STAGES["compare"].target).returncode == 0
+def test_results_that_can_only_be_read_are_named_before_anything_runs(finished, tmp_path):
+    with to_disturb(finished, tmp_path) as disturbed:
+        remove(disturbed, STAGES["compare"])
+        with faults.read_only(disturbed.folder / "results"):
+            done = disturbed.snakemake(STAGES["compare"].target)
+        assert done.returncode == 1
+        assert_told(done.stdout, "error: results: results cannot be written there")
+        assert disturbed.snakemake(STAGES["compare"].target).returncode == 0

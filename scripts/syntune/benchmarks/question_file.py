@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from syntune.artifacts.manifests import part_files
 from syntune.artifacts.questions import QuestionId
 from syntune.artifacts.reading import read_json_lines
 from syntune.errors import UserError, one_line
+from syntune.settings.holdout_names import QUESTIONS
 from syntune.settings.reading import read_settings
 
 BATCH = 256
@@ -133,9 +135,10 @@ def read_question_file(path: str, kind: type[Row]) -> Iterator[Row]:
     """Yield each row. A null counts as absent.
 
     Raises:
-        UserError: the file cannot be read, a row is not a ``kind``, or its id is another row's; the message names file,
-            row and key.
+        UserError: the file cannot be read or, of held-out questions, is not what was written; a row is not a ``kind``,
+            or its id is another row's; the message names file, row and key.
     """
+    _check_held_out(Path(path))
     rows = _parquet_rows(path) if path.endswith(".parquet") else read_json_lines(path, Any)
     seen: dict[str, str] = {}
     for where, value in rows:
@@ -147,6 +150,13 @@ def read_question_file(path: str, kind: type[Row]) -> Iterator[Row]:
             other = first.removeprefix(f"{path}: ")
             raise UserError(f"{where}: id: '{row.id}' is the id of {other} too; each row needs its own")
         yield row
+
+
+def _check_held_out(file: Path) -> None:
+    """Check a file of held-out questions against the manifest of the job that wrote it."""
+    manifest = file.parent.with_name(f"{file.parent.name}.manifest.json")
+    if file.name == QUESTIONS and file.parent.suffix == ".holdout" and manifest.is_file():
+        part_files(manifest, f"{file.parent.name}/{file.name}")
 
 
 def _parquet_rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:

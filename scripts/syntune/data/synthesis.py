@@ -7,9 +7,7 @@ from pathlib import Path
 
 from syntune.artifacts.lineage import LineageWriter
 from syntune.artifacts.manifests import Part, read_manifest, write_manifest
-from syntune.artifacts.reading import read_json_file
-from syntune.artifacts.remaking import remake
-from syntune.artifacts.reports import ChunkReport, ReportedStep
+from syntune.artifacts.reports import ChunkReport, ReportedStep, read_report
 from syntune.data.accounts import Step, added_up
 from syntune.errors import UserError
 from syntune.files import atomic_file, canonical_json, read_jsonl, sha256_bytes, sha256_file, write_json
@@ -28,27 +26,6 @@ def write_report(path: Path, rows: Path, rows_in: int, rows_out: int, steps: Ite
         **more,
     )
     write_json(path, report.as_written())
-
-
-def read_report(path: Path) -> ChunkReport:
-    """Read the report of a chunk."""
-    return read_json_file(path, ChunkReport, remake(path))
-
-
-def check_chunk(rows: Path, edge: Path) -> str:
-    """The hash of a chunk's rows, which must be those that its report, or a seed's chunk's manifest, vouches for.
-
-    Raises:
-        UserError: the rows are missing or others.
-    """
-    sha256 = sha256_file(rows) if rows.is_file() else ""
-    if edge.name.endswith(".manifest.json"):
-        vouched = {Path(part.path).name: part.sha256 for part in read_manifest(edge).parts}.get(rows.name)
-    else:
-        vouched = read_report(edge).rows_sha256
-    if not sha256 or sha256 != (vouched or sha256):
-        raise UserError(f"{rows}: missing, or not the file that {edge} describes; {remake(rows)}")
-    return sha256
 
 
 def gather(

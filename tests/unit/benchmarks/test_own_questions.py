@@ -7,6 +7,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from syntune.artifacts.manifests import Part, write_manifest
 from syntune.errors import UserError
 
 ROW = {"id": 1, "image": "a/one.png", "question": "What is it?", "answer": "a cat"}
@@ -91,6 +92,19 @@ def test_a_row_that_is_wrong_is_named(lines, change, message):
 def test_a_line_that_is_no_row_is_named(lines, text):
     with pytest.raises(UserError, match=r"^\S*questions.jsonl: line 2: [^\n]*$"):
         lines(ROW, text).all_questions()
+
+
+def test_held_out_questions_are_those_that_were_written(load, tmp_path, png):
+    path, manifest = tmp_path / "d.holdout/questions.parquet", tmp_path / "d.holdout.manifest.json"
+    path.parent.mkdir()
+    parquet.write_table(pyarrow.table({key: [value] for key, value in (ROW | {"image": png}).items()}), path)
+    write_manifest(manifest, stage="hold_out", name="d", parts=[Part.from_file(path, tmp_path, 1)])
+    assert len(load(protocol="vqa", questions=path).all_questions()) == 1
+    flipped = bytearray(path.read_bytes())
+    flipped[len(flipped) // 2] ^= 1
+    path.write_bytes(flipped)
+    with pytest.raises(UserError, match="questions.parquet: missing, or not the file that .*holdout.manifest.json"):
+        load(protocol="vqa", questions=path).all_questions()
 
 
 def test_a_file_that_is_no_parquet_is_named(load, tmp_path):

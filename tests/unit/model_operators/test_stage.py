@@ -13,6 +13,7 @@ from misbehaving_server import running
 from PIL import Image
 
 import synthesize_with_models
+from syntune.artifacts.reports import ChunkReport
 from syntune.errors import UserError
 from syntune.files import read_jsonl, sha256_file, write_json, write_jsonl
 
@@ -24,7 +25,7 @@ OUTPUTS = {"output": "rows.jsonl", "report": "report.json", "lineage": "lineage.
 def command(prepared, tmp_path):
     """Run the command's main on rows; returns the paths of what it wrote."""
 
-    def run(rows, operators, models, name="out", cache="cache", percentiles=None, pixels="{}"):
+    def run(rows, operators, models, name="out", cache="cache", percentiles=None, pixels="{}", vouched=None):
         write_jsonl(tmp_path / "chunk.jsonl", rows)
         given = {
             key: model
@@ -37,7 +38,13 @@ def command(prepared, tmp_path):
         paths = {option: tmp_path / name / file for option, file in OUTPUTS.items()}
         options = [text for option, path in paths.items() for text in (f"--{option}", str(path))]
         arguments = ["--dataset", "d", "--operators", json.dumps(operators), "--models", json.dumps(given)]
-        arguments += ["--chunk", str(tmp_path / "chunk.jsonl"), "--cache", str(tmp_path / cache), "--gpus", "0"]
+        edge = tmp_path / "chunk.json"
+        report = ChunkReport(
+            rows_in=len(rows), rows_out=len(rows), rows_sha256=sha256_file(tmp_path / "chunk.jsonl"), steps=[]
+        )
+        write_json(edge, (vouched or report).as_written())
+        arguments += ["--chunk", str(tmp_path / "chunk.jsonl"), "--edge", str(edge)]
+        arguments += ["--cache", str(tmp_path / cache), "--gpus", "0"]
         arguments += ["--pixels", pixels]
         arguments += ["--percentiles", str(tmp_path / "percentiles.json") if percentiles else "", *options]
         synthesize_with_models.main(synthesize_with_models.parser().parse_args(arguments))
@@ -159,8 +166,15 @@ def test_after_a_mistake_nothing_is_written(command, prepared, make_row, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
+def test_rows_that_changed_since_are_refused(command, prepared, make_row, tmp_path):
+    vouched = ChunkReport(rows_in=1, rows_out=1, rows_sha256="0" * 64, steps=[])
+    with pytest.raises(UserError, match="chunk.jsonl: missing, or not the file that .*chunk.json describes"):
+        command([make_row(1)], [["image_text_similarity_filter", {"hf_clip": "clip"}]], {"clip": prepared("clip")},
+                vouched=vouched)  # fmt: skip
+
+
 def test_a_mistake_on_the_command_line_is_one_line():
-    options = [text for option in (*OUTPUTS, "chunk", "cache") for text in (f"--{option}", "nowhere")]
+    options = [text for option in (*OUTPUTS, "chunk", "edge", "cache") for text in (f"--{option}", "nowhere")]
     operators = json.dumps([["image_text_similarity_filter", {"hf_clip": "clip"}]])
     command = [sys.executable, SCRIPT, "--dataset", "d", "--operators", operators, "--models", "{}", *options]
     own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # without pytest's packages
