@@ -43,6 +43,7 @@ DAMAGED = [
     ("models/tiny/tokenizer.json", "rehearse_training"),
     ("models/tiny.manifest.json", "rehearse_training"),
     ("rehearsal/raw/checkpoint/adapter_model.safetensors", "rehearse_evaluation"),
+    ("rehearsal/raw/checkpoint.manifest.json", "rehearse_evaluation"),
     ("rehearsal/raw/rehearsed.json", "clear_for_training"),
     ("rehearsal/raw/cleared", "train"),
     ("checkpoints/pretrained/model.safetensors", "train"),
@@ -58,6 +59,7 @@ DAMAGED = [
     ("scores/compare.json", "report"),
     ("checkpoints/raw/metrics.jsonl", "report"),
     ("checkpoints/raw/summary.json", "report"),
+    ("checkpoints/raw/planned.json", "report"),
 ]
 """Files below results/, and the stage that reads them next."""
 
