@@ -40,9 +40,8 @@ def load_chain(
         UserError: a folder is not what its place asks for or is damaged, or an adapter is for another base.
     """
     base, *others = folders
-    for folder in folders:
-        if not checked and (manifest := folder.with_name(f"{folder.name}.manifest.json")).is_file():
-            part_files(manifest)
+    if not checked:
+        check_chain(folders)
     if not is_full(base):
         raise UserError(f"{base}: is an adapter; the folder of its base must come before it")
     family = family_of(base)
@@ -52,6 +51,17 @@ def load_chain(
             raise UserError(f"{folder}: is no adapter on {base} (neither {ADAPTER_CONFIG} nor {BESIDE} is in it)")
         model = merge(model, folder, family)
     return Loaded(model.to(device).eval(), family.load_processor(base), family)
+
+
+def check_chain(folders: Sequence[Path]) -> None:
+    """Check the files of each folder that has a manifest beside it.
+
+    Raises:
+        UserError: one is missing or is not what the manifest describes.
+    """
+    for folder in folders:
+        if (manifest := folder.with_name(f"{folder.name}.manifest.json")).is_file():
+            part_files(manifest)
 
 
 def is_full(folder: Path) -> bool:

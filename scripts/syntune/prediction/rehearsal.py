@@ -13,7 +13,7 @@ from syntune.benchmarks.names import listed
 from syntune.benchmarks.protocol import Protocol, Question
 from syntune.errors import UserError
 from syntune.models.adapters import ADAPTER_CONFIG, apply_adapter
-from syntune.models.checkpoints import Loaded, load_chain
+from syntune.models.checkpoints import Loaded, check_chain, load_chain
 from syntune.models.eight_bits.linear import hold_in_eight_bits
 from syntune.models.family import Processor, Row
 from syntune.prediction.answering import Answerer
@@ -122,10 +122,11 @@ def rehearse(
     """
     asked = {protocol: check_benchmark(protocol, threads) for protocol in protocols}
     checked: dict[str, Any] = {"benchmarks": {}}
+    check_chain(checkpoints)
     *before, last = checkpoints
     is_compared = bool(asked) and (last / ADAPTER_CONFIG).is_file() and bool(before)
     if is_compared:
-        base = load_chain(before, dtype)
+        base = load_chain(before, dtype, checked=True)
         row = _first_row(asked, base.processor)
         model = apply_adapter(base.model, last, base.family).to(device).eval()
         unmerged = logits_of(model, base.processor, row)
@@ -135,7 +136,7 @@ def rehearse(
             hold_in_eight_bits(model, base.model, base.family, base_precision, device)
             rounded = logits_of(model, base.processor, row)
         del base, model
-    loaded = load_chain(checkpoints, dtype, device)
+    loaded = load_chain(checkpoints, dtype, device, checked=True)
     checked["family"] = loaded.family.name
     logger.info("loaded %s", " + ".join(map(str, checkpoints)))
     if is_compared:

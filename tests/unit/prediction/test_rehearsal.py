@@ -63,10 +63,10 @@ def test_an_adapter_with_a_wrong_tensor_is_refused(checkpoints, adapter, textvqa
 def test_a_merge_that_changes_the_model_is_refused(checkpoints, adapter, textvqa, make_adapter, monkeypatch):
     load_chain = rehearsal.load_chain
 
-    def load_another(folders, *args):
+    def load_another(folders, *args, **checked):
         if len(folders) > 1:  # merged
             make_adapter(folders[0], folders[1], seed=2)
-        return load_chain(folders, *args)
+        return load_chain(folders, *args, **checked)
 
     monkeypatch.setattr(rehearsal, "load_chain", load_another)
     with pytest.raises(UserError, match="rehearsed: merged into its base, its logits differ"):
