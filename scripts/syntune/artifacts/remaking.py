@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from syntune.artifacts.beside import manifest_of
+
 
 def remake(path: str | Path) -> str:
     """What to do about a file that a stage wrote, at the end of an error that names it."""
@@ -15,7 +17,7 @@ def known_by(path: str | Path) -> str | None:
     """
     path = Path(path)
     folder, report = path.parent, path.with_name(path.name.replace(".lineage.parquet", ".json"))
-    manifest = folder.with_name(f"{folder.name}.manifest.json")
+    manifest = manifest_of(folder)
     if manifest.is_file():
         return f"{folder} and {manifest}"
     return str(report) if report != path and report.is_file() else None

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from syntune.artifacts.beside import manifest_of
 from syntune.artifacts.manifests import part_files
 from syntune.artifacts.questions import QuestionId
 from syntune.artifacts.reading import read_json_lines
@@ -154,7 +155,7 @@ def read_question_file(path: str, kind: type[Row]) -> Iterator[Row]:
 
 def _check_held_out(file: Path) -> None:
     """Check a file of held-out questions against the manifest of the job that wrote it."""
-    manifest = file.parent.with_name(f"{file.parent.name}.manifest.json")
+    manifest = manifest_of(file.parent)
     if file.name == QUESTIONS and file.parent.suffix == ".holdout" and manifest.is_file():
         part_files(manifest, f"{file.parent.name}/{file.name}")
 

@@ -3,9 +3,7 @@
 from array import array
 from pathlib import Path
 
-from syntune.artifacts.reading import read_json_file
-from syntune.artifacts.remaking import remake
-from syntune.artifacts.reports import ChunkReport
+from syntune.artifacts.reports import read_report
 from syntune.data.thresholds import numbers, stat_for
 from syntune.errors import UserError
 from syntune.files import read_jsonl, write_json
@@ -51,7 +49,7 @@ def _stats(stage: Stage, reports: list[Path]) -> dict[str, str]:
     if name in MODEL_OPERATORS:
         limits = MODEL_OPERATORS[name].model_validate(parameters).limits()
         return {parameter: limits[parameter][0] for parameter in stage.percentiles}
-    read = [read_json_file(report, ChunkReport, remake(report)).stats_of.get(name) for report in reports]
+    read = [read_report(report).stats_of.get(name) for report in reports]
     computed = next(filter(None, read), [])
     found = {parameter: stat_for(parameter, computed) for parameter in stage.percentiles}
     for parameter, stat in found.items():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from syntune.artifacts.beside import manifest_of
 from syntune.artifacts.manifests import part_files, read_manifest
 from syntune.errors import UserError
 from syntune.files import canonical_json, sha256_bytes
@@ -58,7 +59,7 @@ class NamedModel:
         """The manifest beside its folder."""
         if self.folder is None:
             raise UserError(f"models.{self.name}: its prepared folder was not given; run it through snakemake")
-        return self.folder.with_name(f"{self.folder.name}.manifest.json")
+        return manifest_of(self.folder)
 
 
 def check_given(operators: Sequence[tuple[str, ModelParameters]], models: Mapping[str, NamedModel]) -> None:

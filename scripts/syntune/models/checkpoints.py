@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from syntune.artifacts.beside import manifest_of
 from syntune.artifacts.manifests import part_files
 from syntune.errors import UserError
 from syntune.models.adapters import ADAPTER_CONFIG, BESIDE, adapter_file, merge
@@ -60,7 +61,7 @@ def check_chain(folders: Sequence[Path]) -> None:
         UserError: one is missing or is not what the manifest describes.
     """
     for folder in folders:
-        if (manifest := folder.with_name(f"{folder.name}.manifest.json")).is_file():
+        if (manifest := manifest_of(folder)).is_file():
             part_files(manifest)
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from syntune.artifacts.beside import manifest_of
 from syntune.artifacts.manifests import read_manifest
 from syntune.files import atomic_directory
 from syntune.models.checkpoints import load_chain
@@ -23,7 +24,7 @@ def export_merged(chain: Sequence[Path], output: Path) -> None:
     loaded = load_chain(chain, stored_dtype(chain[0]))
     with atomic_directory(output) as folder:
         loaded.family.write_full(loaded.model, loaded.processor, folder, chain[0])
-        manifest = chain[0].with_name(f"{chain[0].name}.manifest.json")
+        manifest = manifest_of(chain[0])
         base = read_manifest(manifest) if manifest.is_file() else None
         folders = [path.as_posix() for path in chain]
         card = merged_card(output.as_posix(), folders, base, loaded.family.peft_loads)

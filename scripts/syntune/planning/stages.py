@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
+from syntune.artifacts.beside import manifest_of
 from syntune.artifacts.manifests import read_manifest
 from syntune.artifacts.plans import PlannedStage
 from syntune.planning.memory import trained_parameters
@@ -93,7 +94,8 @@ def _training(name: str, run: TrainedRunSettings, results: Path, shape: Shape | 
 
 def _stage(stage: str, name: str, results: Path, folder: str, rows: int | None, size: int | None) -> PlannedStage:
     """A stage as its manifest and its folder tell; without a manifest, with the estimates given."""
-    made, manifest = results / folder / name, results / folder / f"{name}.manifest.json"
+    made = results / folder / name
+    manifest = manifest_of(made)
     if manifest.is_file():
         rows = None if stage == "checkpoint" else read_manifest(manifest).rows_out
         return PlannedStage(stage=stage, name=name, rows=rows, bytes=_bytes_below(made), counted=True)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from syntune.artifacts.beside import manifest_of
 from syntune.benchmarks.protocol import Question
 from syntune.errors import UserError
 from syntune.images import open_image, read_image
@@ -62,7 +63,7 @@ def find_run(config: str, run: str) -> tuple[list[Path], RunSettings, int]:
     folders = []
     for name in settings.answering(settings.ancestry(run)):
         folder = results / ("models" if name in settings.models else "checkpoints") / name
-        manifest = folder.with_name(f"{name}.manifest.json")
+        manifest = manifest_of(folder)
         if not manifest.is_file():
             call = f"snakemake {manifest} --cores all{'' if config == 'config.yaml' else f' --configfile {config}'}"
             raise UserError(f"{config}: run '{run}' cannot answer yet: {folder} is not made; make it: {call}")

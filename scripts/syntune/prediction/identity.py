@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
+from syntune.artifacts.beside import manifest_of
 from syntune.artifacts.manifests import part_files, read_manifest
 from syntune.errors import UserError
 from syntune.files import canonical_json, sha256_bytes
@@ -30,7 +31,7 @@ def chain_content(checkpoints: Sequence[Path], manifests: Sequence[Path]) -> str
         )
     contents = []
     for checkpoint, path in zip(checkpoints, manifests, strict=True):
-        own = checkpoint.with_name(f"{checkpoint.name}.manifest.json")
+        own = manifest_of(checkpoint)
         if path.absolute() != own.absolute():
             raise UserError(f"{path}: not the manifest of the checkpoint {checkpoint}; give {own}")
         part_files(path)
