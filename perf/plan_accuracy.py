@@ -13,6 +13,7 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -94,6 +95,10 @@ CASES = [
     _case("mgm qlora 4096", "held-out", "mgm-2b", "qlora", 4096),
     _case("mgm align 4096 recompute", "held-out", "mgm-2b", "align", 4096, gradient_checkpointing=True),
     _case("qwen lora r64 no dropout 2048", "held-out", "qwen2.5-vl-3b", "lora", 2048, lora={"r": 64, "dropout": 0.0}),
+    _case("mgm lora fp8 8192", "held-out", "mgm-2b", "lora", 8192, base_precision="fp8"),
+    _case("mgm lora fp8 4096 recompute", "held-out", "mgm-2b", "lora", 4096, base_precision="fp8",
+          gradient_checkpointing=True),
+    _case("mgm lora int8 4096", "held-out", "mgm-2b", "lora", 4096, base_precision="int8"),
     _case("smolvlm lora 8192", "held-out", "smolvlm-500m", "lora", 8192),
     _case("smolvlm full 8192 recompute", "held-out", "smolvlm-500m", "full", 8192, gradient_checkpointing=True),
     _case("smolvlm full 4096", "held-out", "smolvlm-500m", "full", 4096),
@@ -430,7 +435,8 @@ def measure_all(args: argparse.Namespace) -> None:
 
 def measure_one(args: argparse.Namespace) -> None:
     """A case, once the one before is done."""
-    import bitsandbytes  # noqa: F401
+    with suppress(ImportError):  # for qlora alone
+        import bitsandbytes  # noqa: F401
     import deepspeed  # noqa: F401
     import transformers  # noqa: F401
 

@@ -69,7 +69,10 @@ def ladder() -> list[Case]:
         Case("no-deepspeed int8", base="int8"),
         Case("zero3 fp8", engine="zero3", rows=126, base="fp8"),
         Case("zero3 low-memory", engine="zero3", checkpointing=True, rows=144, micro_batches=6),
+        Case("no-deepspeed half", micro_batches=24),
+        Case("no-deepspeed fp8-half", base="fp8", micro_batches=24),
         Case("no-deepspeed low-memory", checkpointing=True, rows=120),
+        Case("no-deepspeed fp8-low-memory", base="fp8", checkpointing=True, rows=120),
         Case("stock zero3", engine="stock-zero3", fast=False, checkpointing=True, rows=8, micro_batches=2, steps=1),
     ]
     return [

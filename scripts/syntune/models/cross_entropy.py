@@ -38,7 +38,8 @@ def summed_cross_entropy(
     places = (targets != IGNORED).nonzero().squeeze(1)
     supervised = hidden.flatten(0, 1).index_select(0, send(places, hidden.device))
     chunk = max(1, logits_at_once // head.out_features)
-    return _SummedCrossEntropy.apply(supervised, head.weight, send(targets[places], hidden.device), chunk)
+    targets = send(targets.index_select(0, places), hidden.device)
+    return _SummedCrossEntropy.apply(supervised, head.weight, targets, chunk)
 
 
 class _SummedCrossEntropy(torch.autograd.Function):

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy
 import torch
-from torch.nn.utils.rnn import pad_sequence
 
 from syntune.models.cross_entropy import IGNORED
 
@@ -40,7 +40,8 @@ def expand_images(
 ) -> Expanded:
     """Give every image its places, cut rows to ``max_length`` after that, and pad them anew.
 
-    Padding may be on either side of the input. Images are counted through the batch, row by row.
+    Padding may be on either side of the input. Images are counted through the batch, row by row. In NumPy:
+    PyTorch's repeat_interleave has all of the CPU's threads meet, beside those that decode images.
 
     Args:
         input_ids: [rows, tokens], -200 for an image.
@@ -50,28 +51,34 @@ def expand_images(
         max_length: longest row, in tokens, after expansion.
         padding_side: "right" or "left".
     """
-    kept = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
-    first_feature = 0
-    rows = []
-    for row, keep in enumerate(kept):
-        ids = input_ids[row, keep]
-        is_image = ids == IMAGE_TOKEN
-        source = torch.repeat_interleave(torch.where(is_image, tokens_per_image, 1))
-        at_image = is_image[source]
-        feature = torch.where(at_image, first_feature - 1 + at_image.cumsum(0), _NO_FEATURE)
-        first_feature += int(is_image.sum()) * tokens_per_image
-        columns = {"ids": ids[source].masked_fill(at_image, 0), "feature": feature}
-        if labels is not None:
-            columns["labels"] = labels[row, keep][source].masked_fill(at_image, IGNORED)
-        columns["mask"] = torch.ones_like(source, dtype=torch.bool)
-        rows.append({name: column[:max_length] for name, column in columns.items()})
+    ids = input_ids.numpy(force=True)
+    kept = numpy.ones(ids.shape, bool) if attention_mask is None else attention_mask.numpy(force=True) != 0
+    is_image = kept & (ids == IMAGE_TOKEN)
+    takes = numpy.where(is_image, tokens_per_image, kept)
+    source = numpy.repeat(numpy.arange(takes.size), takes.ravel())  # of each place: the token that it is of
+    lengths = takes.sum(1)
+    row = numpy.repeat(numpy.arange(len(ids)), lengths)
+    position = numpy.arange(len(source)) - (lengths.cumsum() - lengths)[row]
+    at_image = is_image.ravel()[source]
+    feature = numpy.where(at_image, at_image.cumsum() - 1, _NO_FEATURE)
 
-    def padded(name: str, value: int) -> torch.Tensor:
-        return pad_sequence([row[name] for row in rows], True, value, padding_side)
+    uncut = position < max_length
+    lengths = lengths.clip(max=max_length)
+    longest = lengths.max(initial=0)
+    skipped = longest - lengths if padding_side == "left" else numpy.zeros_like(lengths)
+    places = row[uncut], (position + skipped[row])[uncut]
+
+    def padded(values: numpy.ndarray, padding: int) -> torch.Tensor:
+        columns = numpy.full((len(ids), longest), padding, values.dtype)
+        columns[places] = values[uncut]
+        return torch.from_numpy(columns).to(input_ids.device)
+
+    def spread(tokens: torch.Tensor, at_images: int) -> numpy.ndarray:
+        return numpy.where(at_image, at_images, tokens.numpy(force=True).ravel()[source])
 
     return Expanded(
-        input_ids=padded("ids", 0),
-        attention_mask=padded("mask", False),
-        feature_rows=padded("feature", _NO_FEATURE),
-        labels=None if labels is None else padded("labels", IGNORED),
+        input_ids=padded(spread(input_ids, 0), 0),
+        attention_mask=padded(numpy.ones_like(at_image), False),
+        feature_rows=padded(feature, _NO_FEATURE),
+        labels=None if labels is None else padded(spread(labels, IGNORED), IGNORED),
     )

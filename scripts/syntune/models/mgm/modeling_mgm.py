@@ -163,7 +163,7 @@ class MgmForConditionalGeneration(PreTrainedModel, GenerationMixin):
             return embeddings, expanded
         feature_rows = expanded.feature_rows.flatten()
         at_image = (feature_rows >= 0).nonzero().squeeze(1)
-        order = send(feature_rows[at_image], device)
+        order = send(feature_rows.index_select(0, at_image), device)
         tokens = image_features.flatten(0, 1).index_select(0, order).to(embeddings.dtype)
         tokens = tokens * self.model.embed_tokens.embed_scale.to(embeddings.dtype)
         # by index: the backward pass of a masked scatter would read a size back from the GPU

@@ -224,8 +224,9 @@ class _Replayed(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, d_output: torch.Tensor) -> tuple:
         graph = ctx.graph
-        if graph.recorded.turn != ctx.turn:
+        if graph is None or graph.recorded.turn != ctx.turn:
             raise RuntimeError("a recorded layer keeps what its backward pass needs until the next forward pass only")
+        ctx.graph = None  # a loss that is still there must not keep the memory of a graph that was let go of
         graph.recorded.turn += 1
         graph.output[:, : ctx.tokens].copy_(d_output)
         graph.output[:, ctx.tokens :].zero_()
