@@ -361,7 +361,7 @@ def shape_of_case(model: str) -> Any:
 
 def predicted(found: dict[str, Any]) -> dict[str, float]:
     """What the plan's formulas give for a measured case, whose micro-batches are known: GiB and seconds."""
-    from syntune.planning.chips import CHIPS
+    from syntune.planning.chips import chip_of
     from syntune.planning.memory import MicroBatch, peak_memory
     from syntune.planning.speed import Work, step_seconds
     from syntune.settings.runs import TrainedRunSettings
@@ -378,24 +378,29 @@ def predicted(found: dict[str, Any]) -> dict[str, float]:
         step["micro_batches"], step["padded_tokens" if padded else "tokens"], step["squares"], step["rows"],
         pictures * step["rows"], step["supervised"],
     )  # fmt: skip
-    (chip,) = (chip for chip in CHIPS if found["device"].startswith(f"NVIDIA {chip.name} "))
-    seconds = step_seconds(shape, settings, work, chip)
+    seconds = step_seconds(shape, settings, work, chip_of(found["device"]))
     return {"peak_gib": memory.allocated / GIB, "card_gib": memory.total / GIB, "step_seconds": seconds}
 
 
 def print_table(args: argparse.Namespace) -> None:
     """The cases as Markdown."""
     print(
-        "| case | set | peak GiB: predicted | measured | off | seconds a step: predicted | measured | off | reserved |"
+        "| case | set | GPU | peak: planned | measured | off | card: planned | measured | off "
+        "| step: planned | measured | off |"
     )
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("|---" * 12 + "|")
+    columns = (
+        ("peak_gib", "peak_gib", ".1f"),
+        ("card_gib", "used_gib", ".1f"),
+        ("step_seconds", "step_seconds", ".2f"),
+    )
     for line in args.measured.read_text().splitlines():
         found = json.loads(line)
         told, seen = predicted(found), found["measured"]
-        cells = [found["case"], found["group"]]
-        for key, form in (("peak_gib", ".1f"), ("step_seconds", ".2f")):
-            cells += [f"{told[key]:{form}}", f"{seen[key]:{form}}", f"{told[key] / seen[key] - 1:+.0%}"]
-        print("| " + " | ".join([*cells, f"{seen['reserved_gib']:.1f}"]) + " |")
+        cells = [found["case"], found["group"], found["device"].split()[1]]
+        for key, measured, form in columns:
+            cells += [f"{told[key]:{form}}", f"{seen[measured]:{form}}", f"{told[key] / seen[measured] - 1:+.0%}"]
+        print("| " + " | ".join(cells) + " |")
 
 
 # ----------------------------------------------------------------------------------------------------------- all cases

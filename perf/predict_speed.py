@@ -10,7 +10,7 @@ tokens, 60 tokens in the mean besides the picture's 576. Every answer has as man
 in TextVQA, for a batch goes on until its longest answer ends. The clock runs from the first file that is opened to the
 last answer on the disk; loading the checkpoint is timed beside it. A few questions are asked before, as a rehearsal
 does, so that Triton's kernels are compiled. In the end a part of the questions is asked again, in other company: how
-many answers differ?
+many answers differ, and were they marked as near ties?
 """
 
 import argparse
@@ -252,7 +252,7 @@ class GpuBusy:
 
 
 def ask(args: argparse.Namespace, folder: Path, benchmark: dict[str, Any], name: str) -> tuple[dict, dict[str, Any]]:
-    """Answer the benchmark's questions with an empty cache; returns the answers by id, and what was measured."""
+    """Answer the benchmark's questions with an empty cache; returns the answers' lines by id, and what was measured."""
     device, dtype = choose_device(int(args.size == "full"), args.threads)
     gc.collect()  # the model that answered before
     watched, output, checkpoint = Watched(), folder / f"{name}.jsonl", folder / "base"
@@ -296,7 +296,7 @@ def ask(args: argparse.Namespace, folder: Path, benchmark: dict[str, Any], name:
         "distinct_answers": len({line["text"] for line in lines}),
         "near_ties": sum(line.get("near_tie", False) for line in lines),
     }
-    return {line["question_id"]: line["text"] for line in lines}, measured
+    return {line["question_id"]: line for line in lines}, measured
 
 
 def main(args: argparse.Namespace) -> None:
@@ -324,8 +324,10 @@ def main(args: argparse.Namespace) -> None:
         kinds = [torch.profiler.ProfilerActivity.CUDA if full else torch.profiler.ProfilerActivity.CPU]
         with torch.profiler.profile(activities=kinds) if args.profile else nullcontext() as profile:
             again, _ = ask(args, folder, benchmark | {"limit": args.again}, "again")
-        differ = sum(answers[number] != text for number, text in again.items())
-        print(json.dumps({"asked_again_in_other_company": len(again), "answers_that_differ": differ}))
+        differ = [line for number, line in again.items() if answers[number]["text"] != line["text"]]
+        unmarked = sum(not (answers[line["question_id"]] | line).get("near_tie", False) for line in differ)
+        compared = {"asked_again_in_other_company": len(again), "answers_that_differ": len(differ)}
+        print(json.dumps({**compared, "of_them_not_marked_as_near_ties": unmarked}))
         if profile:
             sort_by = f"self_{device.type}_time_total"
             print(profile.key_averages().table(sort_by=sort_by, row_limit=30, max_name_column_width=80))

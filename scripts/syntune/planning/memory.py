@@ -186,6 +186,11 @@ def takes_fused_layers(shape: Shape, settings: TrainedRunSettings) -> bool:
     return shape.family == "mgm" and settings.method == "lora" and settings.precision == "bf16"
 
 
+def records_layers(shape: Shape, settings: TrainedRunSettings) -> bool:
+    """Whether they are recorded as CUDA graphs (syntune.training.gemma.graphs)."""
+    return takes_fused_layers(shape, settings) and not settings.zero and settings.attention not in ("sdpa", "eager")
+
+
 def _records(shape: Shape, settings: TrainedRunSettings) -> bool:
     """Whether the towers are recorded."""
     return shape.family == "mgm" and settings.precision == "bf16" and not settings.train_vision
@@ -199,7 +204,7 @@ def _recorded_layers(
     Nothing else can use their memory: it is still held while logits are made. One recording is counted; where there is
     room, training makes more.
     """
-    if not takes_fused_layers(shape, settings) or settings.zero or settings.attention in ("sdpa", "eager"):
+    if not records_layers(shape, settings):
         return 0.0
     (activations, *_), (_, logits, beside) = moments
     held = activations + logits + beside - max(map(sum, moments))

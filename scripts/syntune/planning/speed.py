@@ -2,8 +2,8 @@
 
 Arithmetic is counted as in :mod:`syntune.training.flops` (Kaplan et al., "Scaling Laws for Neural Language Models",
 2020, section 2.1), with recomputation, padding and vision added. What a layer moves through memory is a multiple of
-what it keeps. The constants were set by the runs that docs/reference/plan.md names, all on an H100; on another card
-they are scaled by its data sheet.
+what it keeps. The constants were set by the runs that docs/reference/plan.md names, on an H100 and an H200; on another
+card they are scaled by its data sheet.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from syntune.planning.chips import Chip
 from syntune.planning.memory import (
     MicroBatch,
     kept_by_layer,
+    records_layers,
     takes_fused_layers,
     trained_parameters,
     wide_weights,
@@ -35,15 +36,18 @@ _MOVES = 0.75
 _MOVED_FUSED, _MOVED = 6, 12
 """Bytes that a layer moves, forward and backward, for each that it keeps."""
 
-_PYTHON, _PYTHON_IN_4_BITS, _PYTHON_PLAIN = 0.007, 0.0145, 0.0045
+_PYTHON, _PYTHON_IN_4_BITS, _PYTHON_IN_DEEPSPEED, _PYTHON_PLAIN = 0.007, 0.0145, 0.0125, 0.0033
 """Seconds that Python needs for a layer of a micro-batch, forward and backward, with adapters, with adapters on weights
-in 4 bits, and without adapters: the GPU waits, if it is faster."""
+in 4 bits, with adapters under DeepSpeed, and without adapters: the GPU waits, if it is faster."""
 
-_STEP, _STEP_OF_ZERO_3 = 0.24, 0.1
+_RECORDED = 0.028
+"""Seconds a micro-batch that recorded layers take beside that: adapters' kernels, too small to fill a GPU, and gaps."""
+
+_STEP, _STEP_OF_ZERO_3 = 0.02, 0.05
 """Seconds between the micro-batches of two steps: the update, the log; and more of them under ZeRO-3."""
 
-_UPDATED, _UPDATED_BY_DEEPSPEED = 28, 250
-"""Bytes that an update moves for each trained parameter."""
+_UPDATED, _UPDATED_BY_DEEPSPEED = 170, 480
+"""Bytes that a step moves for each trained parameter: sums of gradients, clipping, the update, narrower copies."""
 
 _WINDOW = 80e-6
 """Seconds of a window's attention in the tower of Qwen2.5-VL, which goes through its windows one by one."""
@@ -99,8 +103,11 @@ def step_seconds(shape: Shape, settings: TrainedRunSettings, work: Work, chip: C
     bytes_updated = _UPDATED_BY_DEEPSPEED if settings.zero else _UPDATED
     updated = bytes_updated * sum(trained_parameters(shape, settings).values()) / (_MOVES * chip.bandwidth)
     between = _STEP + (_STEP_OF_ZERO_3 if settings.zero and settings.zero.stage == 3 else 0)
-    in_python = work.micro_batches * shape.text.layers * _python_a_layer(settings)
-    return max(on_gpu, in_python) + updated + between + _windows(shape, settings, work)
+    if records_layers(shape, settings):
+        layers = on_gpu + work.micro_batches * _RECORDED
+    else:
+        layers = max(on_gpu, work.micro_batches * shape.text.layers * _python_a_layer(settings))
+    return layers + updated + between + _windows(shape, settings, work)
 
 
 def _python_a_layer(settings: TrainedRunSettings) -> float:
@@ -108,7 +115,9 @@ def _python_a_layer(settings: TrainedRunSettings) -> float:
     method = METHODS[settings.method]
     if method.writes != "adapter":
         return _PYTHON_PLAIN
-    return _PYTHON_IN_4_BITS if method.quantized else _PYTHON
+    if method.quantized:
+        return _PYTHON_IN_4_BITS
+    return _PYTHON_IN_DEEPSPEED if settings.zero else _PYTHON
 
 
 def _windows(shape: Shape, settings: TrainedRunSettings, work: Work) -> float:

@@ -32,7 +32,10 @@ sys.path.insert(0, str(ROOT / "perf"))
 from plan_accuracy import predicted, shape_of_case  # noqa: E402
 
 MEASURED = [json.loads(line) for line in (ROOT / "perf/plan_measured.jsonl").read_text().splitlines()]
-FAR_OFF = {"smolvlm lora 8192"}
+PEAK_FAR_OFF = {"smolvlm lora 8192", "mgm lora r128 16384 recompute"}
+CARD_FAR_OFF = {
+    "smolvlm lora 8192", "qwen lora 4096", "mgm lora fp32 4096 recompute", "mgm full zero2 4096 recompute"
+}  # fmt: skip
 """What docs/reference/plan.md says was predicted badly."""
 
 
@@ -62,8 +65,11 @@ def test_a_reference_config_tells_the_same_sizes():
 @pytest.mark.parametrize("found", MEASURED, ids=lambda found: found["case"])
 def test_memory_and_time_are_as_near_to_what_was_measured_as_the_page_says(found):
     told, seen = predicted(found), found["measured"]
-    if found["case"] not in FAR_OFF:
+    if found["case"] not in PEAK_FAR_OFF:
         assert told["peak_gib"] == pytest.approx(seen["peak_gib"], rel=0.08)
+    if found["case"] not in CARD_FAR_OFF:
+        assert told["card_gib"] == pytest.approx(seen["used_gib"], rel=0.06)
+    if "H200" in found["device"]:  # the others' time is of earlier code
         assert told["step_seconds"] == pytest.approx(seen["step_seconds"], rel=0.15)
 
 
