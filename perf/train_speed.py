@@ -26,6 +26,8 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 GIB = 2**30
 RANK, ALPHA = 16, 32
+PROFILED = ("gpu_busy", "nccl_alone", "ranks_apart")
+"""Shares: of a step, when the GPU ran anything; of that, when NCCL alone ran; by how much ranks' other time differs."""
 WARM_UP_STEPS = 3
 """Optimizer steps before those that are timed: they compile, and layers are recorded for most lengths."""
 
@@ -36,7 +38,8 @@ class Case:
 
     Attributes:
         name: what the table calls it.
-        engine: "none", "zero3" (this project's configuration), or "stock-zero3" (the one of the run to beat).
+        engine: "none", "zero2" or "zero3" (this project's configuration), or "stock-zero3" (that of the run to beat).
+        full: train the language model and what joins it to the towers, without adapters.
         fast: fused adapters, packed rows and chunked loss instead of PEFT, padding mask and all of the logits.
         checkpointing: recompute activations.
         vision: "cached" image features (towers, mining and projector are not run) or "on-the-fly" (mining and
@@ -50,6 +53,7 @@ class Case:
 
     name: str
     engine: str = "none"
+    full: bool = False
     fast: bool = True
     checkpointing: bool = False
     vision: str = "cached"
@@ -73,6 +77,8 @@ def ladder() -> list[Case]:
         Case("no-deepspeed fp8-half-batch", base="fp8", micro_batches=24),
         Case("no-deepspeed low-memory", checkpointing=True, rows=120),
         Case("no-deepspeed fp8-low-memory", base="fp8", checkpointing=True, rows=120),
+        Case("zero2 full", engine="zero2", full=True, checkpointing=True, rows=66),
+        Case("zero3 full", engine="zero3", full=True, checkpointing=True, rows=66),
         Case("stock zero3", engine="stock-zero3", fast=False, checkpointing=True, rows=8, micro_batches=2, steps=1),
     ]
     return [
@@ -80,6 +86,7 @@ def ladder() -> list[Case]:
         for vision in ("cached", "on-the-fly")
         for case in kinds
         for dropout in (0.0, 0.1)
+        if not (case.full and dropout)  # of adapters
     ]
 
 
@@ -136,31 +143,32 @@ class Bench:
                 model = MgmForConditionalGeneration(self.config)
         finally:
             torch.set_default_dtype(standard)
+        inner = model
         attention = None
         if case.fast:
             attention = choose_attention("auto", self.device, self.dtype)
             pack_in_training(model, attention)
-        lora = LoraConfig(r=RANK, lora_alpha=ALPHA, lora_dropout=case.dropout, target_modules=LORA_TARGETS)
-        model = get_peft_model(model, lora)
-        if case.vision == "on-the-fly":
-            for module in model.base_model.model.vision_connector:
-                module.requires_grad_(True)
+        if not case.full:
+            lora = LoraConfig(r=RANK, lora_alpha=ALPHA, lora_dropout=case.dropout, target_modules=LORA_TARGETS)
+            model = get_peft_model(model, lora)
+        for tower in inner.vision_towers:
+            tower.requires_grad_(False)
+        for module in inner.vision_connector:
+            module.requires_grad_(case.vision == "on-the-fly")
         for parameter in model.parameters():
-            if parameter.requires_grad:
+            if parameter.requires_grad and not case.full:  # of all, DeepSpeed keeps float32 ones, divided
                 parameter.data = parameter.data.float()
         if case.base != "bf16":
-            hold_in_eight_bits(
-                model, model.base_model.model, MgmFamily(), case.base, self.device, WORTH if self.full else 0
-            )
-        if case.fast:
+            hold_in_eight_bits(model, inner, MgmFamily(), case.base, self.device, WORTH if self.full else 0)
+        if case.fast and not case.full:
             done = fuse_adapters(model, compiled=self.device.type == "cuda")
             if done.is_whole and case.engine == "none" and self.device.type == "cuda":
                 model.recorded = record_layers(model)
             print("fused:", done, "attention:", attention.name, file=sys.stderr)
         if case.checkpointing:
-            model.base_model.model.model.activation_checkpointing_enable({"use_reentrant": False})
+            inner.model.activation_checkpointing_enable({"use_reentrant": False})
         if case.fast and case.vision == "on-the-fly" and self.device.type == "cuda":
-            speed_up_towers(model.base_model.model)
+            speed_up_towers(inner)
         return model.train()
 
     def batch(self, rows: list[int], lengths: list[int], vision: str) -> dict[str, Any]:
@@ -194,8 +202,8 @@ class Bench:
                 batch[name] = torch.randn(len(rows), 3, side, side, dtype=self.dtype, **random)
         return batch
 
-    def flops(self, text_tokens: int) -> float:
-        """Of one row, forward and backward: frozen weights twice, adapters three times; no recomputation, no vision."""
+    def flops(self, text_tokens: int, full: bool) -> float:
+        """Of one row, forward and backward: frozen weights twice, others three times; no recomputation, no vision."""
         text = self.config.text_config
         width, inner, heads, kv = (
             text.hidden_size,
@@ -208,7 +216,10 @@ class Bench:
         tokens = text_tokens + self.config.tokens_per_image
         attention = text.num_hidden_layers * heads * tokens**2 * 6
         supervised = text_tokens - int(0.4 * text_tokens)
-        return (4 * weights + 6 * adapters) * tokens + attention + 4 * text.vocab_size * width * supervised
+        head = text.vocab_size * width * supervised
+        if full:
+            return 6 * weights * tokens + attention + 6 * head
+        return (4 * weights + 6 * adapters) * tokens + attention + 4 * head
 
     def synchronize(self) -> None:
         """Wait for the GPU."""
@@ -219,13 +230,18 @@ class Bench:
 
     def total(self, number: float) -> float:
         """The sum of the ranks' numbers."""
+        return sum(self.of_ranks(number))
+
+    def of_ranks(self, number: float) -> list[float]:
+        """Each rank's number."""
         import torch
 
         if self.ranks == 1:
-            return number
-        numbers = torch.tensor(number, device=self.device, dtype=torch.float64)
+            return [number]
+        numbers = torch.zeros(self.ranks, device=self.device, dtype=torch.float64)
+        numbers[self.rank] = number
         torch.distributed.all_reduce(numbers)
-        return numbers.item()
+        return numbers.tolist()
 
     def ceiling(self) -> float:
         """FLOP/s of a product of two bfloat16 matrices, 8192 a side."""
@@ -284,7 +300,7 @@ class Zero:
         from accelerate.utils import DeepSpeedEngineWrapper
 
         from syntune.training.zero import (
-            SingleReductionEngineWrapper,
+            engine_wrapper,
             mark_leaf_modules,
             prepare_deepspeed,
             unpartitioned,
@@ -293,7 +309,7 @@ class Zero:
 
         prepare_deepspeed()
         deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo", verbose=False)
-        config = zero_config(3, ranks=bench.ranks)
+        config = zero_config(int(case.engine[-1]), ranks=bench.ranks)
         if case.engine == "stock-zero3":  # the run to beat's, with the sizes that "auto" gave it
             config["zero_optimization"] = {
                 "stage": 3, "overlap_comm": True, "contiguous_gradients": True, "sub_group_size": 10**9,
@@ -314,9 +330,11 @@ class Zero:
         optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
         self.kept = ExitStack()  # for as long as the engine lives
         if case.fast:
-            self.kept.enter_context(unpartitioned(model, model.base_model.model.vision_towers, bench.device))
+            inner = model if case.full else model.base_model.model
+            self.kept.enter_context(unpartitioned(model, inner.vision_towers, bench.device))
         self.engine = deepspeed.initialize(model=model, optimizer=optimizer, config=config)[0]
-        wrapper = SingleReductionEngineWrapper if case.fast else DeepSpeedEngineWrapper
+        method = "full" if case.full else "lora"
+        wrapper = engine_wrapper(config["zero_optimization"]["stage"], method) if case.fast else DeepSpeedEngineWrapper
         self.backward_of = wrapper(self.engine).backward
 
     def __call__(self, is_last: bool, **batch: Any) -> Any:
@@ -332,6 +350,10 @@ class GpuTime:
     """Profiles what it encloses: the time in which the GPU ran anything, and a table of what it ran.
 
     The profiler slows Python down, so the busy share of a step is this time over that of a step without the profiler.
+
+    Attributes:
+        seconds: in which anything ran.
+        in_nccl: those of them in which NCCL alone ran, which is also how it waits for other ranks.
     """
 
     def __enter__(self) -> "GpuTime":
@@ -346,13 +368,20 @@ class GpuTime:
 
         self.profiler.__exit__(*failure)
         events = [event for event in self.profiler.events() if event.device_type == DeviceType.CUDA]
-        end, busy = 0.0, 0.0
-        for event in sorted(events, key=lambda event: event.time_range.start):
-            start = max(event.time_range.start, end)
-            end = max(end, event.time_range.end)
-            busy += max(0.0, end - start)
-        self.seconds = busy / 1e6
+        spans = [(event.time_range.start, event.time_range.end, "nccl" in event.name) for event in events]
+        self.seconds = covered(spans) / 1e6
+        self.in_nccl = self.seconds - covered([span for span in spans if not span[2]]) / 1e6
         self.table = self.profiler.key_averages().table(sort_by="self_cuda_time_total", row_limit=40)
+
+
+def covered(spans: list[tuple[float, float, bool]]) -> float:
+    """How long at least one of the spans, (start, end, anything), lasts."""
+    end, time_covered = 0.0, 0.0
+    for first, last, _ in sorted(spans):
+        first = max(first, end)
+        end = max(end, last)
+        time_covered += max(0.0, end - first)
+    return time_covered
 
 
 def loss_of(engine: Any, model: Any, case: Case, batch: dict[str, Any], items: float, is_last: bool) -> Any:
@@ -363,7 +392,7 @@ def loss_of(engine: Any, model: Any, case: Case, batch: dict[str, Any], items: f
 
     from syntune.models.mgm.expansion import expand_images
 
-    config = model.base_model.model.config
+    config = (model if case.full else model.base_model.model).config
     rest = {name: tensor for name, tensor in batch.items() if name != "labels"}
     logits = engine(is_last, **rest).logits.float()
     labels = expand_images(
@@ -391,7 +420,7 @@ def measure(case: Case, bench: Bench) -> dict[str, Any]:
     plan = StepPlan(
         numpy.array(lengths) + image, numpy.ones(4000, int), bench.ranks * case.rows, bench.ranks, case.micro_batches
     )
-    losses, seconds, graphs, rows_timed, flops, tokens, busy = [], [], [], 0, 0.0, 0, None
+    losses, seconds, graphs, rows_timed, flops, tokens, profiled = [], [], [], 0, 0.0, 0, {}
     on_gpu = bench.device.type == "cuda"
     for step in range(WARM_UP_STEPS + case.steps + on_gpu):  # on a GPU, one more is profiled
         taken = [ranks[bench.rank].tolist() for ranks in plan.micro_batches_of(step)]
@@ -419,24 +448,28 @@ def measure(case: Case, bench: Bench) -> dict[str, Any]:
         step_tokens = bench.total(sum(length + image for length in chosen))
         if gpu_time:
             busy = gpu_time.seconds / step_tokens / (sum(seconds[WARM_UP_STEPS:]) / tokens)
+            of_ranks = bench.of_ranks(gpu_time.seconds - gpu_time.in_nccl)
+            shares = busy, gpu_time.in_nccl / gpu_time.seconds, max(of_ranks) / min(of_ranks) - 1
+            profiled = {name: round(share, 4) for name, share in zip(PROFILED, shares, strict=True)}
             print(gpu_time.table, file=sys.stderr)
             continue
         seconds.append(spent)
         if step < WARM_UP_STEPS:
             continue
         rows_timed += bench.ranks * case.rows
-        flops += bench.total(sum(bench.flops(length) for length in chosen))
+        flops += bench.total(sum(bench.flops(length, case.full) for length in chosen))
         tokens += step_tokens
     timed = seconds[WARM_UP_STEPS:]
     spent = sum(timed)
+    if on_gpu:  # on the fullest of them
+        held = {"peak_gib": torch.cuda.max_memory_allocated(), "reserved_gib": torch.cuda.max_memory_reserved()}
+        profiled |= {name: round(max(bench.of_ranks(size)) / GIB, 2) for name, size in held.items()}
     return {
         "samples_per_second": round(rows_timed / spent, 2),
         "tokens_per_second": round(tokens / spent),
         "mfu": round(flops / spent / ceiling / bench.ranks, 4),
         "step_seconds": [round(each, 4) for each in timed],
-        "gpu_busy": busy and round(busy, 4),
-        "peak_gib": round(torch.cuda.max_memory_allocated() / GIB, 2) if on_gpu else None,
-        "reserved_gib": round(torch.cuda.max_memory_reserved() / GIB, 2) if on_gpu else None,
+        **profiled,
         "graphs": graphs,  # after each step: one that rises records, and where recording fails it is 0
         "losses": losses,
         "first_loss": losses[0],
@@ -475,20 +508,19 @@ def run_case(name: str, size: str, cap: float) -> dict[str, Any]:
 def table(results: list[dict[str, Any]]) -> str:
     """The results as Markdown."""
     lines = [
-        "| case | rows a micro-batch | samples/s | tokens/s | peak GiB | reserved | MFU % | GPU busy % | first loss |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| case | rows a micro-batch | samples/s | tokens/s | peak GiB | reserved | MFU % | GPU busy % | NCCL alone % "
+        "| ranks apart % | first loss |",
+        "|---" * 11 + "|",
     ]
     for found in results:
         if "error" in found:
-            lines.append(f"| {found['case']} | {found['error'].replace('|', '/')[:80]} | | | | | | | |")
+            lines.append(f"| {found['case']} | {found['error'].replace('|', '/')[:80]} " + "| " * 9 + "|")
         elif "samples_per_second" in found:
-            peak, reserved = ("" if found[key] is None else found[key] for key in ("peak_gib", "reserved_gib"))
-            busy = "" if found["gpu_busy"] is None else f"{100 * found['gpu_busy']:.0f}"
-            lines.append(
-                f"| {found['case']} | {found['rows_per_micro_batch']:g} | {found['samples_per_second']:g} "
-                f"| {found['tokens_per_second']:,} | {peak} | {reserved} | {100 * found['mfu']:.1f} | {busy} "
-                f"| {found['first_loss']:.2f} |"
-            )
+            memory = [f"{found.get(key, '')}" for key in ("peak_gib", "reserved_gib")]
+            shares = [f"{100 * found[key]:.1f}" if key in found else "" for key in ("mfu", *PROFILED)]
+            speed = [f"{found['rows_per_micro_batch']:g}", f"{found['samples_per_second']:g}"]
+            cells = [found["case"], *speed, f"{found['tokens_per_second']:,}", *memory, *shares]
+            lines.append("| " + " | ".join([*cells, f"{found['first_loss']:.2f}"]) + " |")
     return "\n".join(lines) + "\n"
 
 
