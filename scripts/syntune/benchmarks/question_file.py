@@ -172,5 +172,6 @@ def _parquet_rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
                 for value in batch.to_pylist():
                     number += 1
                     yield f"{path}: row {number}", value
-    except (ArrowException, OSError, ValueError) as error:  # ValueError: a text that is not UTF-8
+    # ValueError: a text that is not UTF-8; OverflowError: a date beyond all calendars
+    except (ArrowException, OSError, ValueError, OverflowError) as error:
         raise UserError(f"{path}: cannot be read as Parquet ({one_line(error)})") from error

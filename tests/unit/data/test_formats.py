@@ -227,6 +227,19 @@ def test_a_byte_order_mark_is_no_text(work, content):
     assert [record.text for record in read("a.json")] == ["x", "y"][: content.count("text")]
 
 
+def test_files_that_were_joined_have_marks_within(work):
+    Path("a.jsonl").write_bytes(b'\xef\xbb\xbf{"text": "x"}\n\xef\xbb\xbf{"text": "y"}\n')
+    assert [record.text for record in read("a.jsonl")] == ["x", "y"]
+
+
+def test_utf16_is_named(work):
+    from syntune.errors import UserError
+
+    Path("a.jsonl").write_bytes('{"text": "x"}'.encode("utf-16"))
+    with pytest.raises(UserError, match="a.jsonl: is UTF-16 text; save it as UTF-8"):
+        read("a.jsonl")
+
+
 def test_a_list_is_read_in_blocks(work, monkeypatch):
     monkeypatch.setattr(json_files, "_BLOCK", 7)
     rows = [{"id": index, "text": f'é "{index}" \\ 😀 ]}}, [' * index} for index in range(30)]
@@ -263,6 +276,28 @@ def test_parquet_of_each_layout(pictures, png):
         (record,) = read("a.parquet")
         assert turns(record) == ASKED
         assert record.images in ([png()], [A])
+
+
+def test_a_row_of_parquet_that_python_cannot_hold_is_a_fault(work):
+    text = pa.array([b"x", b"\xff", b"z"]).view(pa.string())
+    pq.write_table(pa.table({"text": text, "when": pa.array([1, 2, 2**60], pa.timestamp("ms"))}), "a.parquet")
+    record, fault, last = read("a.parquet")
+    assert (record.text, fault.where, last.where) == ("x", "a.parquet: row 2", "a.parquet: row 3")
+    assert fault.message.startswith("text: cannot be read ('utf-8' codec can't decode byte 0xff")
+    assert last.message.startswith("when: cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ('[{"from": "human", "value": "\\ud800"}]', "conversations: not valid JSON: "),
+        ("[" * 100_000, "conversations: not valid JSON: recursion limit exceeded"),
+    ],
+)
+def test_json_within_a_cell_is_read_as_strictly_as_a_file(work, said, message):
+    pq.write_table(pa.table({"conversations": [said]}), "a.parquet")
+    (fault,) = read("a.parquet")
+    assert fault.message.startswith(message)
 
 
 def test_several_files_are_read_in_order(pictures):
@@ -302,6 +337,37 @@ def test_webdataset(work, png):
     assert (second.id, second.images) == ("x", [png(), png("blue")])
     assert (third.where, third.reason) == ("a.tar: sample 003", "no text or conversation")
     assert fourth.message.startswith("004.json: not valid JSON: EOF")
+
+
+def test_many_images_of_a_sample_are_in_the_order_of_their_numbers_or_as_its_record_names_them(work, png):
+    pictures = {f"k.{number}.png": png(size=(8 + number, 8)) for number in range(12)}
+    named = {"images": ["k.11.png", "x/k.2.png"], "text": "<image> <image>"}
+    tar("a.tar", {**pictures, "k.txt": b"many"})
+    tar("b.tar", {**pictures, "k.json": json.dumps(named).encode()})
+    tar("c.tar", {"001.png": png(), "001.json": json.dumps(llava("What?", "Red.", image="coco/001.png")).encode()})
+    (many,), (two,), (one,) = read("a.tar"), read("b.tar"), read("c.tar")
+    assert many.images == list(pictures.values())
+    assert two.images == [pictures["k.11.png"], pictures["k.2.png"]]
+    assert (one.images, turns(one)) == ([png()], ASKED)
+
+
+def test_a_member_that_stands_twice_is_a_fault(work, png):
+    with tarfile.open("a.tar", "w") as file:
+        for content in (png(), png("blue")):
+            info = tarfile.TarInfo("1.png")
+            info.size = len(content)
+            file.addfile(info, io.BytesIO(content))
+    (fault,) = read("a.tar")
+    assert fault.message == "1.png stands there twice"
+
+
+def test_names_that_are_not_utf8_are_faults_that_can_be_written(work, png):
+    os.makedirs(b"pictures/caf\xe9")
+    Path(os.fsdecode(b"pictures/caf\xe9/a.png")).write_bytes(png())
+    tar("a.tar", {os.fsdecode(b"caf\xe9.png"): png()})
+    for fault in (*read("pictures"), *read("a.tar")):
+        assert fault.id.startswith("caf\\xe9") and fault.message.endswith("its name is not UTF-8; rename it")
+        assert json.dumps(fault._asdict(), ensure_ascii=False).encode()
 
 
 def test_a_huge_member_is_not_read(work, png, monkeypatch):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from syntune.data.formats.json_files import read_json_file
 from syntune.data.formats.parquet import read_parquet
-from syntune.data.formats.records import NO_TEXT, WRONG_VALUE, Fault, Row
+from syntune.data.formats.records import NO_TEXT, WRONG_VALUE, Fault, Row, legible
 from syntune.errors import UserError
 from syntune.settings.seed_files import is_image
 
@@ -66,6 +66,10 @@ def _read_captioned(folder: Path) -> Iterator[Row | Fault]:
             if name.startswith(".") or not is_image(name):
                 continue
             row_id = picture.relative_to(folder).as_posix()
+            if legible(row_id) != row_id:
+                told = legible(str(picture))
+                yield Fault(told, legible(row_id), WRONG_VALUE, "its name is not UTF-8; rename it")
+                continue
             caption = picture.with_suffix(".txt")
             if not caption.is_file():
                 yield Fault(str(picture), row_id, NO_TEXT, f"there is no {caption.name} beside it")

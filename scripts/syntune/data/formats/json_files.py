@@ -23,10 +23,14 @@ def read_json_file(path: Path) -> Iterator[Row | Fault]:
     """The records of a file that holds a JSON list, or one record a line.
 
     Raises:
-        UserError: a list is malformed, so that what follows cannot be told; a malformed line is a fault of its own.
+        UserError: a list is malformed, so that what follows cannot be told; a malformed line is a fault of its own. Or
+            the file is UTF-16, as PowerShell writes it.
     """
     with path.open("rb") as file:
-        if file.read(3) != codecs.BOM_UTF8:
+        mark = file.read(3)
+        if mark.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise UserError(f"{path}: is UTF-16 text; save it as UTF-8")
+        if mark != codecs.BOM_UTF8:
             file.seek(0)
         start = file.tell()
         first = next((line.lstrip() for line in file if line.strip()), b"")
@@ -52,10 +56,11 @@ def parse_json(data: bytes | str, where: str) -> Any:
 
 
 def _read_lines(path: Path, file: BinaryIO) -> Iterator[Row | Fault]:
-    """The lines that are not blank."""
+    """The lines that are not blank; where files were joined, a byte order mark may begin any of them."""
     for number, line in enumerate(file, start=1):
-        if line.strip():
-            yield _row(path, f"{path}: line {number}", line.strip())
+        line = line.removeprefix(codecs.BOM_UTF8).strip()
+        if line:
+            yield _row(path, f"{path}: line {number}", line)
 
 
 def _row(path: Path, where: str, data: bytes | str) -> Row | Fault:

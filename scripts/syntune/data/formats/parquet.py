@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from syntune.data.formats.records import Row
+from syntune.data.formats.records import WRONG_VALUE, Fault, Row
 from syntune.errors import UserError, one_line
 from syntune.files import read_json
+
+if TYPE_CHECKING:
+    from pyarrow import RecordBatch
 
 _ROWS = 64
 """Rows in memory at a time, images and all."""
 
 
-def read_parquet(path: Path) -> Iterator[Row]:
+def read_parquet(path: Path) -> Iterator[Row | Fault]:
     """The rows of a file.
 
     Raises:
@@ -24,14 +28,13 @@ def read_parquet(path: Path) -> Iterator[Row]:
         with pq.ParquetFile(path) as file:
             number = 0
             for batch in file.iter_batches(batch_size=_ROWS):
-                for value in batch.to_pylist():
-                    number += 1
-                    yield Row(f"{path}: row {number}", value, path.parent)
+                yield from _rows(batch, path, number, path.parent)
+                number += len(batch)
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path}: not a readable Parquet file ({one_line(error)})") from error
 
 
-def read_saved(folder: Path) -> Iterator[Row]:
+def read_saved(folder: Path) -> Iterator[Row | Fault]:
     """The rows of a dataset that ``save_to_disk`` wrote; of a DatasetDict, its only split.
 
     Raises:
@@ -50,11 +53,32 @@ def read_saved(folder: Path) -> Iterator[Row]:
             with pa.memory_map(str(path)) as mapped, pa.ipc.open_stream(mapped) as batches:
                 for batch in batches:
                     for start in range(0, len(batch), _ROWS):
-                        for value in batch.slice(start, _ROWS).to_pylist():
-                            number += 1
-                            yield Row(f"{path}: row {number}", value, folder)
+                        yield from _rows(batch.slice(start, _ROWS), path, number + start, folder)
+                    number += len(batch)
         except (pa.ArrowException, OSError) as error:
             raise UserError(f"{path}: not a readable Arrow file ({one_line(error)})") from error
+
+
+def _rows(batch: "RecordBatch", path: Path, before: int, folder: Path) -> Iterator[Row | Fault]:
+    """The rows of a batch, ``before`` of which others were read; one that Python cannot hold is a fault."""
+    try:
+        values = batch.to_pylist()
+    except (ValueError, OverflowError):  # text that is not UTF-8, a date beyond all calendars
+        values = None
+    for index in range(len(batch)):
+        where = f"{path}: row {before + index + 1}"
+        yield Row(where, values[index], folder) if values else _row(batch.slice(index, 1), where, folder)
+
+
+def _row(batch: "RecordBatch", where: str, folder: Path) -> Row | Fault:
+    """The one row of a batch."""
+    fields = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            (fields[name],) = column.to_pylist()
+        except (ValueError, OverflowError) as error:
+            return Fault(where, None, WRONG_VALUE, f"{name}: cannot be read ({one_line(error)})")
+    return Row(where, fields, folder)
 
 
 def _split(folder: Path) -> Path:

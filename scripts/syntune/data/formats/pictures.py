@@ -114,7 +114,7 @@ def _is_among(picture: str | bytes, pictures: list[str | bytes]) -> bool:
     """Whether an image is one of ``pictures``; of paths and addresses the file's name decides."""
     if isinstance(picture, bytes):
         return picture in pictures
-    return any(isinstance(other, str) and _file_name(other) == _file_name(picture) for other in pictures)
+    return any(isinstance(other, str) and file_name(other) == file_name(picture) for other in pictures)
 
 
 def _is_unread_picture(key: str, value: Any, pictures: list[str | bytes]) -> bool:
@@ -140,7 +140,7 @@ def pictures_within(value: Any) -> Iterator[str | bytes]:
             yield from pictures_within(each)
 
 
-def _file_name(path: str) -> str:
+def file_name(path: str) -> str:
     """The last part of a path or an address."""
     return path.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
 

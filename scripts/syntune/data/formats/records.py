@@ -1,5 +1,6 @@
 """What reading a seed gives: rows as they stand, records as they are meant, and faults."""
 
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,6 +51,11 @@ class Fault(NamedTuple):
     reason: str
     """One of a few, to be counted."""
     message: str
+
+
+def legible(name: str) -> str:
+    """A file's name as it can be written: of one that is not UTF-8, the other bytes are spelled out."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 class Unreadable(Exception):

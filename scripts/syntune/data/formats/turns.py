@@ -1,11 +1,11 @@
 """Conversations as data sets spell them: names of speakers, content parts, system turns."""
 
-import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from syntune.artifacts.shards import IMAGE_MARK
 from syntune.data.conversations import JUICER_IMAGE_MARK, Message
+from syntune.data.formats.json_files import parse_json
 from syntune.data.formats.pictures import KEYS as IMAGE_KEYS
 from syntune.data.formats.pictures import brief, pictures_of, pictures_within
 from syntune.data.formats.records import NO_TEXT, UNKNOWN_ROLE, UNREAD_PICTURES, WRONG_VALUE, Unreadable
@@ -112,9 +112,9 @@ def _as_list(value: Any, key: str) -> list[Any]:
     """A list of turns, which may be spelled as JSON, or be a struct of lists, or pairs of user and assistant."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
-            value = json.loads(value)
+            value = parse_json(value, key)
         except ValueError as error:
-            raise Unreadable(WRONG_VALUE, f"{key}: not valid JSON ({error})") from error
+            raise Unreadable(WRONG_VALUE, str(error)) from error
     if isinstance(value, dict) and value and all(isinstance(column, list) for column in value.values()):
         if len({len(column) for column in value.values()}) > 1:
             raise Unreadable(WRONG_VALUE, f"{key}: its columns differ in length")

@@ -1,5 +1,6 @@
 """WebDataset's tar files: members of one name, save for the ending, are one sample."""
 
+import re
 import tarfile
 from collections.abc import Iterator
 from itertools import groupby
@@ -7,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from syntune.data.formats.json_files import parse_json
-from syntune.data.formats.records import BAD_IMAGE, MALFORMED, WRONG_VALUE, Fault, Row
+from syntune.data.formats.pictures import KEYS, file_name
+from syntune.data.formats.records import BAD_IMAGE, MALFORMED, WRONG_VALUE, Fault, Row, legible
 from syntune.errors import UserError, one_line
 from syntune.settings.seed_files import is_image
 
@@ -21,7 +23,8 @@ def read_webdataset(path: Path) -> Iterator[Row | Fault]:
     """The samples of a tar file, read from front to end.
 
     ``KEY.jpg`` (or any image, ``KEY.0.jpg`` for several) is an image, ``KEY.txt`` or ``KEY.caption`` its text and
-    ``KEY.json`` a record, whose text or conversation goes first. KEY is the id, if the record has none.
+    ``KEY.json`` a record, whose text or conversation goes first. KEY is the id, if the record has none. Several images
+    are in the order in which the record names them or, if it names none, in that of their numbers.
 
     Raises:
         UserError: it is not a readable tar file.
@@ -30,9 +33,9 @@ def read_webdataset(path: Path) -> Iterator[Row | Fault]:
         with tarfile.open(path, "r|*") as tar:
             files = (member for member in tar if not member.isdir())
             for key, members in groupby(files, key=lambda member: _split(member.name)[0]):
-                where = f"{path}: sample {key}"
+                where = f"{path}: sample {legible(key)}"
                 fields, fault = _fields(tar, members)
-                yield Fault(where, key, *fault) if fault else Row(where, {"id": key, **fields}, path.parent)
+                yield Fault(where, legible(key), *fault) if fault else Row(where, {"id": key, **fields}, path.parent)
     except (tarfile.TarError, OSError, EOFError) as error:
         raise UserError(f"{path}: not a readable tar file ({one_line(error)})") from error
 
@@ -50,8 +53,15 @@ def _fields(tar: tarfile.TarFile, members: Iterator[tarfile.TarInfo]) -> tuple[d
     record: dict[str, Any] = {}
     texts: dict[str, str] = {}
     others: dict[str, None] = {}
+    named: dict[str, bytes] = {}
+    seen: set[str] = set()
     for member in members:
         ending = _split(member.name)[1]
+        if legible(member.name) != member.name:
+            return {}, (WRONG_VALUE, f"{legible(member.name)}: its name is not UTF-8; rename it")
+        if ending in seen:
+            return {}, (WRONG_VALUE, f"{member.name} stands there twice")
+        seen.add(ending)
         if not member.isreg():
             return {}, (WRONG_VALUE, f"{member.name} is not a regular file")
         if not (is_image(f".{ending}") or ending == "json" or ending in _TEXTS):
@@ -61,7 +71,7 @@ def _fields(tar: tarfile.TarFile, members: Iterator[tarfile.TarInfo]) -> tuple[d
             return {}, (BAD_IMAGE, f"{member.name} is larger than {_MOST_BYTES} bytes")
         content = tar.extractfile(member).read()
         if is_image(f".{ending}"):
-            images[ending] = content
+            images[ending] = named[file_name(member.name)] = content
             continue
         try:
             if ending == "json":
@@ -75,9 +85,22 @@ def _fields(tar: tarfile.TarFile, members: Iterator[tarfile.TarInfo]) -> tuple[d
     if not isinstance(record, dict):
         return {}, (WRONG_VALUE, "its JSON must hold one record")
     text = next((texts[ending] for ending in _TEXTS if ending in texts), None)
-    fields = {**others, **record}
+    own = {key: _members(record[key], named) for key in KEYS if key in record}
+    fields = {**others, **record, **own}
     if text is not None:
         fields.setdefault("text", text)
-    if images:
-        fields["images"] = [images[ending] for ending in sorted(images)]
+    if images and own == {key: record[key] for key in own}:
+        fields["images"] = [images[ending] for ending in sorted(images, key=_by_number)]
     return fields, None
+
+
+def _members(value: Any, named: dict[str, bytes]) -> Any:
+    """What a record says its images are, with the members that it names in the place of their names."""
+    if isinstance(value, list):
+        return [_members(each, named) for each in value]
+    return named.get(file_name(value), value) if isinstance(value, str) else value
+
+
+def _by_number(ending: str) -> list[str | int]:
+    """To sort ``2.png`` before ``10.png``."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", ending)]
