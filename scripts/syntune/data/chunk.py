@@ -10,7 +10,7 @@ from syntune.batches import in_batches
 from syntune.data import juicer
 from syntune.data.accounts import EMPTY, Step
 from syntune.data.juicer import STATS, load_operator
-from syntune.data.synthetic_rows import BATCH, Row, as_line, derived_ids, read_rows
+from syntune.data.synthetic_rows import BATCH, Row, as_line, derived_ids, derived_in, read_rows
 from syntune.data.thresholds import Decision, Threshold, decision, numbers, thresholds_of
 from syntune.errors import UserError
 from syntune.files import atomic_file, sha256_file
@@ -78,8 +78,9 @@ def synthesize_chunk(
     Raises:
         UserError: the recipe is wrong or an operator failed.
     """
+    taken = derived_in(rows)
     applied = [
-        _applied(name, parameters, percentiles if index == 0 else {}, where, executor)
+        _applied(name, parameters, percentiles if index == 0 else {}, where, executor, taken)
         for index, (name, parameters) in enumerate(operators)
     ]
     images = _Images()
@@ -120,9 +121,9 @@ class _Operator(Protocol):
 
 
 def _applied(
-    name: str, parameters: dict[str, Any], percentiles: Percentiles, where: str, executor: Executor
+    name: str, parameters: dict[str, Any], percentiles: Percentiles, where: str, executor: Executor, taken: set[str]
 ) -> _Operator:
-    """An operator of a stage, ready to be applied."""
+    """An operator of a stage, ready to be applied; ``taken`` are ids that rows which are added can't get."""
     if name == SCORE_FILTER:
         return _ScoreFilter(resolved(parameters, percentiles), percentiles)
     if name == STATS_OF:
@@ -131,7 +132,7 @@ def _applied(
     values = {key: percentile.value for key, percentile in percentiles.items()}
     operator = load_operator(name, {key: parameters[key] for key in parameters.keys() - values}, where, values)
     if juicer.is_mapper(operator):
-        return _Mapper(name, operator, executor)
+        return _Mapper(name, operator, executor, taken)
     return _Filter(name, operator, thresholds_of(type(operator), parameters | values), percentiles, executor)
 
 
@@ -143,16 +144,16 @@ def _event(row: Row, operator: str, event: str, *decided: Any) -> Event:
 class _Mapper:
     """Changes, adds or drops rows; a row that it adds repeats its parent's id and gets its own."""
 
-    def __init__(self, name: str, operator: Any, executor: Executor) -> None:
-        """``operator`` is Data-Juicer's or ours."""
-        self.name, self.operator, self.executor = name, operator, executor
+    def __init__(self, name: str, operator: Any, executor: Executor, taken: set[str]) -> None:
+        """``operator`` is Data-Juicer's or ours; ``taken`` are the ids of added rows in the whole chunk, changed."""
+        self.name, self.operator, self.executor, self.taken = name, operator, executor, taken
         self.step = Step(name)
 
     def apply(self, rows: list[Row], told: LineageWriter) -> list[Row]:
         """Map a batch; a changed row's statistics describe it no more and go, all but those that the mapper gave it."""
         before = {row["id"]: (row["text"], list(row["images"]), row["seed_id"], set(row[STATS])) for row in rows}
         made = self.executor.map_rows(self.operator, [dict(row, images=list(row["images"])) for row in rows])
-        taken, seen = {row["id"] for row in made}, set()
+        seen: set[str] = set()
         events = []
         for row in made:
             if row.get("id") not in before:
@@ -160,7 +161,7 @@ class _Mapper:
             text, images, row["seed_id"], stats = before[row["id"]]
             own = {name: value for name, value in row[STATS].items() if name not in stats}
             if row["id"] in seen:
-                row["id"] = next(derived_ids(row["id"], self.name, taken))
+                row["id"] = next(derived_ids(row["id"], self.name, self.taken))
                 row[STATS] = own
                 events.append(_event(row, self.name, ADDED))
             else:

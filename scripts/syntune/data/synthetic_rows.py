@@ -25,6 +25,13 @@ def read_rows(path: Path) -> Iterator[Row]:
         yield row
 
 
+def derived_in(path: Path) -> set[str]:
+    """The ids of a chunk's rows that may be those of added rows; the other rows are not parsed."""
+    with path.open(encoding="utf-8") as lines:
+        ids = (json.loads(line)["id"] for line in lines if "#" in line)
+        return {row_id for row_id in ids if "#" in row_id}
+
+
 def as_line(row: Row) -> str:
     """A row as it is written: its statistics under ``stats``, what else operators added to it last."""
     row = {**row, "stats": row.get(STATS, {})}

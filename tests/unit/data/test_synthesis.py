@@ -7,6 +7,7 @@ import pytest
 from recipe_runs import LINEAGE, MANIFEST, run_recipe
 
 from syntune.artifacts.manifests import part_files, read_manifest
+from syntune.data import chunk
 from syntune.data.chunks import chunk_of, order_of
 from syntune.errors import UserError
 from syntune.files import read_json, read_jsonl, write_jsonl
@@ -62,6 +63,16 @@ def test_added_and_dropped_rows_add_up(synthesize, ingested):
     ]
     report = read_json("results/synth/d/1/chunk-00000.json")
     assert [step["operator"] for step in report["steps"]] == ["text_length_filter", "qa_choice_mapper"]
+
+
+def test_rows_that_a_later_stage_adds_get_ids_that_no_other_batch_holds(synthesize, ingested, monkeypatch):
+    monkeypatch.setattr(chunk, "IN_PROCESS", chunk.IN_PROCESS._replace(batch=2))
+    recipe = CHOICES + "  - qa_choice_mapper: {pools: [[red, blue, green]], random_seed: 1}\n"
+    texts = [question(index).replace("shape", f"shape {index}") for index in range(4)]
+    rows, _ = synthesize(recipe, ingested(5, ["<__dj__image>\na caption", *texts]))
+    ids = [row["id"] for row in rows]
+    assert len(rows) == len(set(ids)) == 1 + 3 * 4
+    assert {"r1#qa_choice-1", "r1#qa_choice-2"} < set(ids)
 
 
 def test_the_same_work_gives_the_same_bytes(synthesize, ingested):
