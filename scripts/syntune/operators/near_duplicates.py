@@ -31,16 +31,16 @@ def group_of(*parts: str) -> bytes:
 
 
 def statistic(sample: dict[str, Any], name: str) -> float:
-    """A row's statistic; of one value for each image, the mean.
+    """A row's statistic; of one value for each image the mean, and without images what is worse than any.
 
     Raises:
         ValueError: the row has no such statistic.
     """
     value = (sample.get("__dj__stats__") or {}).get(name)
     values = value if isinstance(value, list) else [value]
-    if not values or not all(isinstance(number, int | float) for number in values):
+    if not all(isinstance(number, int | float) for number in values):
         raise ValueError(f"keep_best: a row has no {name}; put the filter that computes it before this")
-    return float(np.mean(values))
+    return float(np.mean(values)) if values else -np.inf
 
 
 class NearDeduplicator(Deduplicator):

@@ -116,6 +116,14 @@ def test_the_best_can_stay_instead_of_the_first(dedupe):
         dedupe("text_near_deduplicator", [{"text": text} for text in texts], filters, keep_best="sharpness")
 
 
+def test_a_row_without_images_is_the_worst_by_a_statistic_of_images(dedupe, pictures):
+    paths, _ = pictures
+    rows = [{"text": LONG}, {"text": f"<__dj__image>\n{LONG}", "images": [str(paths[0])]}, {"text": LONG}]
+    filters = [("image_shape_filter", {"min_width": 1})]
+    ids, pairs = dedupe("text_near_deduplicator", rows, filters, keep_best="image_width")
+    assert ids == ["r1"] and [pair[:2] for pair in pairs] == [("r1", "r0"), ("r1", "r2")]
+
+
 def test_reworded_texts_go_and_templates_stay(dedupe):
     texts = [
         f"<__dj__image>\n[[human]]: What?\n[[gpt]]: {LONG} <|__dj__eoc|>",
