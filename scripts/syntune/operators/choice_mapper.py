@@ -144,7 +144,7 @@ class ChoiceMapper(Mapper):
                 continue
             for other in self.pool_of[match[0].lower()]:
                 if other.lower() not in caption.lower():
-                    wrong.add(f"{_with_article(before, other)}{other}{after}")
+                    wrong.add(f"{_with_article(before, other)}{_spelled_as(match[0], other)}{after}")
         return wrong
 
     def _stands_alone(self, word: str, before: str, after: str) -> bool:
@@ -159,5 +159,10 @@ class ChoiceMapper(Mapper):
 
 def _with_article(before: str, word: str) -> str:
     """What stands before ``word``, its article fitting."""
-    article = "an" if word[0].lower() in "aeiou" else "a"
-    return re.sub(r"\b(a)n?( )$", lambda match: article + match[2], before)
+    ending = "n" if word[0].lower() in "aeiou" else ""
+    return re.sub(r"\b(a)n? $", rf"\g<1>{ending} ", before, flags=re.IGNORECASE)
+
+
+def _spelled_as(word: str, other: str) -> str:
+    """``other`` with a capital letter where ``word`` has one: it would be found by that."""
+    return other[0].upper() + other[1:] if word[0].isupper() else other

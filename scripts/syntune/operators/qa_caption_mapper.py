@@ -11,7 +11,7 @@ from syntune.operators.question_answer import batch_of, caption_text, parse, row
 
 
 class Template(BaseModel):
-    """One way of making a caption; the patterns' named groups fill the braces of ``caption``."""
+    """One way of making a caption; the patterns' named groups fill the braces of ``caption``, or nothing does."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -23,7 +23,7 @@ class Template(BaseModel):
         """The caption, if both patterns match whole."""
         asked = re.fullmatch(self.question, question, re.IGNORECASE)
         said = re.fullmatch(self.answer, answer, re.IGNORECASE)
-        return self.caption.format(**asked.groupdict() | said.groupdict()) if asked and said else None
+        return self.caption.format(**asked.groupdict("") | said.groupdict("")) if asked and said else None
 
     @model_validator(mode="after")
     def _braces_are_groups(self) -> "Template":

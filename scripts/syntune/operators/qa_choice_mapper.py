@@ -58,5 +58,12 @@ class QaChoiceMapper(Mapper):
         answer = pair.answer.lower()
         wrong = [option for option in self.pool_of[answer] if option.lower() != answer]
         wrong.sort(key=lambda option: key_hash(self.random_seed, "draw", row_id, option))
-        asked = pair._replace(question=pair.question.splitlines()[0])
+        asked = pair._replace(question=_without_instruction(pair.question))
         return with_options(asked, wrong[: self.max_options - 1], self.instruction, self.random_seed, "order", row_id)
+
+
+def _without_instruction(question: str) -> str:
+    """A question up to its last line with a question mark or, if there is none, without the last of several lines."""
+    lines = question.split("\n")
+    asking = [number for number, line in enumerate(lines, start=1) if line.rstrip().endswith(("?", "？"))]
+    return "\n".join(lines[: asking[-1] if asking else max(len(lines) - 1, 1)])

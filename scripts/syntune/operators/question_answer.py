@@ -12,6 +12,11 @@ _ONE_TURN = re.compile(
 )
 
 
+_MARK = re.escape(JUICER_IMAGE_MARK)
+_AROUND = re.compile(rf"\A(?:{_MARK}\s*)+|(?:\s*{_MARK})+\Z")
+"""Marks before or behind a question, as LLaVA's data have them."""
+
+
 class QuestionAnswer(NamedTuple):
     """A question about ``images`` images, and its answer."""
 
@@ -25,9 +30,15 @@ class QuestionAnswer(NamedTuple):
 
 
 def parse(text: str) -> QuestionAnswer | None:
-    """The question and answer of a text with the images in front and one turn each; None for any other text."""
+    """The question and answer of a text with one turn each and its images before or behind the question.
+
+    None for any other text.
+    """
     match = _ONE_TURN.fullmatch(text)
-    return match and QuestionAnswer(match["images"].count(JUICER_IMAGE_MARK), match["question"], match["answer"])
+    question = match and _AROUND.sub("", match["question"])
+    if not question or JUICER_IMAGE_MARK in question + match["answer"]:
+        return None
+    return QuestionAnswer(text.count(JUICER_IMAGE_MARK), question, match["answer"])
 
 
 def conversation_text(images: int, turns: list[tuple[str, str]]) -> str:

@@ -48,6 +48,13 @@ def test_articles_fit(choose):
     assert set(options_of(text)[0].values()) == {"a dog", "a cat", "an elephant", "a horse"}
 
 
+def test_capital_letters_tell_nothing(choose):
+    (sentence,), (title,) = choose("A dog"), choose("The Dog, An Orange Ball", nouns=[["dog", "cat"]])
+    assert set(options_of(sentence)[0].values()) == {"A dog", "A cat", "An elephant", "A horse"}
+    others = {"The Cat, An Orange Ball", *(f"The Dog, A {color} Ball" for color in ("Red", "Blue", "Green"))}
+    assert set(options_of(title)[0].values()) < {"The Dog, An Orange Ball", *others}
+
+
 def test_no_letter_is_favoured(choose):
     letters = Counter(text[-1] for text in choose(*(f"a red car number {number}" for number in range(400))))
     assert all(70 <= letters[letter] <= 130 for letter in "ABCD")

@@ -100,6 +100,51 @@ def test_prompts_are_added_to_one_line_questions_alone(run):
     assert told == [ask("what?\nAnswer the question using a single word or phrase.", "x"), choice, CAPTION]
 
 
+LAYOUTS = ["[[human]]: <__dj__image>\nwhat color is it?", "[[human]]: what color is it?\n<__dj__image>"]
+
+
+@pytest.mark.parametrize("asked", LAYOUTS)
+def test_a_mark_in_the_question_as_in_llavas_data_is_no_part_of_it(run, asked):
+    text = f"{asked}\n[[gpt]]: red{END}"
+    (told,) = run("qa_prompt_mapper", [text], instruction="Be short.")
+    original, choice = run("qa_choice_mapper", [text], pools=[COLORS])
+    (caption,) = run(
+        "qa_caption_mapper", [text], templates=[{**TEMPLATES[0], "question": "what (?P<thing>color) is it."}]
+    )
+    assert (told, original) == (ask("what color is it?\nBe short.", "red"), text)
+    assert choice.startswith(f"{IMAGE}[[human]]: what color is it?\nA. ") and choice.count("__dj__image") == 1
+    assert caption == f"{IMAGE}A red color.{END}"
+
+
+def test_images_within_a_question_are_left_alone(run):
+    text = f"[[human]]: is <__dj__image> or <__dj__image> red?\n[[gpt]]: red{END}"
+    assert run("qa_choice_mapper", [text], pools=[COLORS]) == [text]
+    assert run("qa_prompt_mapper", [text]) == [text]
+
+
+@pytest.mark.parametrize(
+    ("question", "kept"),
+    [
+        ("Look at it.\nWhat color is it?", "Look at it.\nWhat color is it?"),
+        ("Look at it.\nWhat color is it?\nAnswer in a word.", "Look at it.\nWhat color is it?"),
+        ("Name the color.\nAnswer in a word.", "Name the color."),
+        ("Name the color.", "Name the color."),
+    ],
+)
+def test_choices_are_put_to_the_whole_question_but_for_its_instruction(run, question, kept):
+    _, choice = run("qa_choice_mapper", [ask(question, "red")], pools=[COLORS])
+    assert choice.startswith(f"{IMAGE}[[human]]: {kept}\nA. ")
+
+
+def test_a_group_that_took_no_part_leaves_nothing_in_the_caption(run):
+    template = {
+        "question": r"what color is (?P<size>big )?it\?",
+        "answer": r"(?P<color>\w+)",
+        "caption": "{size}{color}",
+    }
+    assert run("qa_caption_mapper", [ask("what color is it?", "red")], templates=[template]) == [f"{IMAGE}red{END}"]
+
+
 def test_text_alone_is_left(run, tmp_path):
     assert run("text_only_mapper", [ask("is there a dog?", "no"), CAPTION], images=["a.png", "b.png"]) == [
         f"[[human]]: is there a dog?\n[[gpt]]: no{END}", f"a caption{END}",
