@@ -34,6 +34,7 @@ _MAX_ASPECT = 100
 _MAX_SQUARE = 4
 """An image may not grow beyond this many times ``max_pixels`` when it is padded to a square."""
 
+_MAX_16_BIT = 2**16 - 1
 _SIXTEEN_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -93,8 +94,8 @@ def open_image(
             turns a TIFF in any case.
 
     Raises:
-        UserError: the image is missing, of another format, truncated, empty, too large, too elongated, or of
-            floating-point pixels.
+        UserError: the image is missing, of another format, truncated, empty, too large, too elongated, or of pixels
+            that are fractions or beyond 16 bits.
     """
     if isinstance(source, Path):
         source = read_image(source, max_bytes, name)
@@ -105,6 +106,8 @@ def open_image(
             _check_size(image, name, max_pixels)
             if image.mode == "F":
                 raise UserError(f"{name}: its pixels are fractions of an unknown range; convert it to 8 bits")
+            if image.mode == "I" and not 0 <= min(image.getextrema()) <= max(image.getextrema()) <= _MAX_16_BIT:
+                raise UserError(f"{name}: its pixels are whole numbers beyond 16 bits; convert it to 8 bits")
             turn = _TURNS.get(_tag(image)) if pixels.orientation == "apply" else None
             image.load()
             rgb = _to_rgb(image, pixels.transparency)

@@ -25,10 +25,15 @@ def read_text(path: str | Path, advice: str = "") -> str:
     return "".join(read_lines(path, advice))
 
 
-def read_lines(path: str | Path, advice: str = "") -> Iterator[str]:
-    """Yield the lines of a text file, line ends included; arguments and errors are those of :func:`read_text`."""
+def read_lines(path: str | Path, advice: str = "", newline: str | None = None) -> Iterator[str]:
+    """Yield the lines of a text file, line ends included, as ``\\n`` or, with ``newline=""``, as they are written.
+
+    The other arguments and errors are those of :func:`read_text`.
+    """
     try:
-        with open(path, encoding="utf-8-sig") as file:  # some editors begin a file with a byte order mark
+        with open(
+            path, encoding="utf-8-sig", newline=newline
+        ) as file:  # some editors begin a file with a byte order mark
             yield from file
     except OSError as error:
         raise _refusal(f"{path}: cannot be read ({error.strerror})", advice) from error

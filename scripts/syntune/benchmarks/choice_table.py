@@ -157,9 +157,9 @@ def _read(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     anything speaks against quotation, every line must be a whole record; otherwise the table is refused.
     """
     try:
-        records = _quoted(read_lines(path))
+        records = _quoted(read_lines(path, newline=""))
     except ValueError as fault:
-        records = [line.rstrip("\n").split("\t") for line in read_lines(path) if line.strip()]
+        records = [line.rstrip("\r\n").split("\t") for line in read_lines(path, newline="") if line.strip()]
         if against := _against_lines(records):
             raise UserError(
                 f"{path}: {fault}; without quotation, {against}: quote cells that hold tabs, line ends or quotation "

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from syntune.artifacts.beside import manifest_of
 from syntune.artifacts.manifests import part_files
 from syntune.artifacts.questions import QuestionId
-from syntune.artifacts.reading import read_json_lines
+from syntune.artifacts.reading import read_json_lines, read_lines
 from syntune.errors import UserError, one_line
 from syntune.settings.holdout_names import QUESTIONS
 from syntune.settings.reading import read_settings
@@ -140,7 +140,7 @@ def read_question_file(path: str, kind: type[Row]) -> Iterator[Row]:
             or its id is another row's; the message names file, row and key.
     """
     _check_held_out(Path(path))
-    rows = _parquet_rows(path) if path.endswith(".parquet") else read_json_lines(path, Any)
+    rows = _parquet_rows(path) if path.endswith(".parquet") else _json_rows(path)
     seen: dict[str, str] = {}
     for where, value in rows:
         if isinstance(value, dict):
@@ -158,6 +158,13 @@ def _check_held_out(file: Path) -> None:
     manifest = manifest_of(file.parent)
     if file.name == QUESTIONS and file.parent.suffix == ".holdout" and manifest.is_file():
         part_files(manifest, f"{file.parent.name}/{file.name}")
+
+
+def _json_rows(path: str) -> Iterator[tuple[str, Any]]:
+    """The rows of JSON lines."""
+    if next(read_lines(path), "").lstrip().startswith("["):
+        raise UserError(f"{path}: a JSON list; write one row a line (JSON lines), or Parquet")
+    yield from read_json_lines(path, Any)
 
 
 def _parquet_rows(path: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -50,6 +50,14 @@ def test_every_option_that_the_table_holds_is_asked(read):
     assert list(four.options) == list("ABCD") and four.notes == ()
 
 
+def test_line_ends_within_a_cell_are_kept(load, tmp_path):
+    cells = row(question='"What\r\nis it?"')
+    table = "\r\n".join(["\t".join(HEAD), "\t".join(cells[name] for name in HEAD), ""])
+    (tmp_path / "table.tsv").write_bytes(table.encode())
+    (asked,) = load(protocol="mmbench", table=tmp_path / "table.tsv").questions()
+    assert asked.prompt.startswith("What\r\nis it?\nA. cat\n")
+
+
 def test_a_letter_beyond_d_is_read_where_it_is_an_option(read, load):
     (asked,) = read(row(E="star", F="tree", answer="F"))
     protocol = load(protocol="mmbench", table="unread")

@@ -47,6 +47,19 @@ def test_images_of_a_folder_may_be_missing(lines, tmp_path):
         protocol.check_images(protocol.all_questions())
 
 
+def test_a_json_list_is_named(lines):
+    with pytest.raises(UserError, match="questions.jsonl: a JSON list; write one row a line"):
+        lines("[", json.dumps(ROW), "]").all_questions()
+
+
+def test_a_date_beyond_all_calendars_is_no_traceback(load, tmp_path):
+    category = pyarrow.array([2**60], pyarrow.timestamp("ms"))
+    table = pyarrow.Table.from_pylist([ROW]).append_column("category", category)
+    parquet.write_table(table, tmp_path / "questions.parquet")
+    with pytest.raises(UserError, match="questions.parquet: cannot be read as Parquet"):
+        load(protocol="vqa", questions=tmp_path / "questions.parquet").all_questions()
+
+
 def test_parquet_holds_bytes_structs_and_paths(load, tmp_path, png):
     path = tmp_path / "questions.parquet"
     struct = pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})

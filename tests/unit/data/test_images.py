@@ -182,3 +182,17 @@ def test_other_libraries_open_such_png_too():
     with pytest.raises(ValueError, match="too large"):
         Image.open(io.BytesIO(huge))
     assert open_image(huge, "x").size == (48, 32)
+
+
+def test_whole_numbers_beyond_16_bits_are_refused_not_clipped():
+    stream = io.BytesIO()
+    for most, is_good in ((65_535, True), (65_536, False)):
+        stream.seek(0)
+        image = Image.new("I", (8, 8), 257 * 100)
+        image.putpixel((0, 0), most)
+        image.save(stream, "TIFF")
+        if is_good:
+            assert open_image(stream.getvalue(), "a.tif").getpixel((1, 1)) == (100, 100, 100)
+        else:
+            with pytest.raises(UserError, match="a.tif: its pixels are whole numbers beyond 16 bits"):
+                open_image(stream.getvalue(), "a.tif")
