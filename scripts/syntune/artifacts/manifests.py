@@ -5,7 +5,9 @@ settings that made it and the interpreter that ran it. It holds no time and no h
 and Snakemake, which compares small inputs by checksum, then sees nothing new downstream.
 """
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -130,11 +132,17 @@ def part_files(path: str | Path, only: str | None = None) -> list[Path]:
     parts = [part for part in read_manifest(path).parts if only in (None, part.path)]
     if only is not None and not parts:
         raise UserError(f"{path}: has no part {only}; {remake(path)}")
-    for part in parts:
-        file = path.parent / part.path
-        if not file.is_file() or file.stat().st_size != part.bytes or sha256_file(file) != part.sha256:
+    files = [path.parent / part.path for part in parts]
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        whole = list(pool.map(_is_of_part, files, parts))
+    for file, is_whole in zip(files, whole, strict=True):
+        if not is_whole:
             raise UserError(
                 f"{file}: missing, or not the file that {path} describes; "
                 f"delete {known_by(file) or f'{file} and {path}'} and run snakemake again"
             )
-    return [path.parent / part.path for part in parts]
+    return files
+
+
+def _is_of_part(file: Path, part: Part) -> bool:
+    return file.is_file() and file.stat().st_size == part.bytes and sha256_file(file) == part.sha256
