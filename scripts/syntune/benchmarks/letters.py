@@ -172,7 +172,8 @@ class _Reader:
         if not found:
             return
         letter, after = found[1].upper(), text[found.end() :]
-        if _OTHER_LETTER.match(after) or self._is_called_wrong(letter, after) or len(self._listed(text)) > 1:
+        listed = self._listed(text)
+        if _OTHER_LETTER.match(after) or self._is_called_wrong(letter, after) or (letter in listed and len(listed) > 1):
             return
         own = self._own_text_follows(letter, after)
         in_brackets = "(" in found[0] and after.startswith(")")

@@ -291,6 +291,7 @@ READ = {
         "C或D",
         "答案是C或D",
         "Answer: A\nAnswer: C",
+        "D\n\nQ: And what is it?\nA. foo\nB. bar\nAnswer: A",
         "Is it A? No. Is it C? Yes.",
         "The answer cannot be A.",
         "I don't think the answer is A.",

@@ -20,6 +20,7 @@ def test_case_punctuation_width_and_spaces_do_not_matter():
     assert words_of("What's  the\nＢＲＡＮＤ, “Acme”?") == ["what", "s", "the", "brand", "acme"]
     assert words_of("snake_case") == ["snake", "case"]
     assert words_of("?!") == []
+    assert words_of("in\u00advis\u200bible \ufeffmarks") == ["invisible", "marks"]
 
 
 def test_a_long_question_is_found_by_any_run_of_its_words():
