@@ -11,7 +11,7 @@ _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
 
 
 def words_of(text: str) -> list[str]:
-    """The words of ``text`` in Unicode's compatibility form (NFKC), without case, punctuation and what can't be seen."""
+    """The words of ``text`` in compatibility form (NFKC), without case, punctuation and what can't be seen."""
     return _WORD.findall(_INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).casefold())
 
 
