@@ -7,8 +7,8 @@ from syntune.settings.runs import OptimizerSettings
 
 
 def warmup_steps(optimizer: OptimizerSettings, steps: int) -> int:
-    """Optimizer steps of warm-up: the share of all, rounded up."""
-    return math.ceil(optimizer.warmup_ratio * steps)
+    """Optimizer steps of warm-up: the share of all, rounded up, but not all: the first has a learning rate of zero."""
+    return min(math.ceil(optimizer.warmup_ratio * steps), steps - 1)
 
 
 def planned_learning_rates(steps: int, peak: float, scheduler: str, warmup_steps: int) -> list[float]:

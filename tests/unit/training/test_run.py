@@ -165,6 +165,12 @@ def test_a_run_that_did_not_learn_keeps_its_checkpoint_and_is_not_called_healthy
     assert read_manifest(alive.manifest).details["learned"] == "ok"
 
 
+def test_the_only_step_of_a_run_is_no_warm_up(job):
+    run = job(max_steps=1)
+    train_run(run)
+    assert metrics(run.checkpoint)[0]["learning_rate"] == 1e-2
+
+
 def test_a_rehearsal_refuses_fewer_rows_than_a_step_of_the_run_takes(job):
     run = job(max_steps=None, global_batch_size=128)
     few = replace(job(max_steps=1, global_batch_size=4), stage="rehearse_training", rehearses=run.settings)
