@@ -101,10 +101,10 @@ def test_yes_and_no(protocol):
 
 def test_captions(protocol):
     made = protocol(
-        "caption", {"answer": "abd"}, {"answers": ["zzz", "a cat"], "question": "What is here?"}, prompt="Say it."
+        "caption", {"answer": "abd"}, {"answers": ["zzz", "a cat"], "question": "What is here?"}, prompt="Say {{it}}."
     )
     first, second = made.questions()
-    assert (first.prompt, second.prompt) == ("Say it.", "What is here?")
+    assert (first.prompt, second.prompt) == ("Say {it}.", "What is here?")
     assert made.searched_texts(second) == ("zzz", "a cat")
     score = scored(made, ["abc", "a cat"])
     # "abc" beside "abd": 2 of 3 letters, 1 of 2 pairs, 0 of 1 triple are shared, on both sides

@@ -191,6 +191,13 @@ def test_marks_that_lack_their_images_are_a_fault(pictures, row, message):
     assert one(row).message.startswith(message)
 
 
+def test_a_picture_that_the_text_alone_names_is_not_lost(pictures):
+    fault = one(chat("Picture 1: <img>a.png</img>\nWhat?", "Red."))
+    assert fault.reason == "pictures under an unread key"
+    assert fault.message.startswith("messages: <img>a.png</img> is not read; name the picture under images")
+    assert turns(one(chat("What does <img>alt</img> do?", "Nothing.")))[0][1] == "What does <img>alt</img> do?"
+
+
 def test_interleaved_images_stay_where_they_are(pictures):
     row = llava("Is <image> or <image> red?", "The first.", images=["a.png", "b.png"])
     assert turns(one(row))[0] == ("user", "Is <image> or <image> red?")
