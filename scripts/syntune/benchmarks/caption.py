@@ -23,7 +23,7 @@ class Caption(OwnQuestions[CaptionSettings]):
 
     def ask(self, row: CaptionRow, **shared: Any) -> Iterator[Question]:
         """One question."""
-        prompt = row.question or self.settings.prompt
+        prompt = row.question or self.settings.prompt.format()
         yield Question(id=row.id, prompt=prompt, references=row.references, **shared)
 
     def searched_texts(self, question: Question) -> tuple[str, ...]:

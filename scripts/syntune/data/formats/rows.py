@@ -11,12 +11,16 @@ from syntune.data.formats.pictures import brief, locate, pictures_in
 from syntune.data.formats.records import FORGED, NO_TEXT, UNREAD_PICTURES, WRONG_VALUE, Record, Row, Unreadable
 from syntune.data.formats.turns import KEYS as TURN_KEYS
 from syntune.data.formats.turns import ROLES, SYSTEM, SYSTEM_KEPT, read_turns, without_system
+from syntune.settings.seed_files import is_image
 
 SYSTEM_KEYS = ("system", "system_prompt")
 """Keys that hold what a conversation begins with."""
 
 TEXT_KEYS = ("text", "caption")
 """Keys that hold a text; the first that is there is read, if no key holds a conversation."""
+
+_NAMED_IN_TEXT = re.compile(r"<img>\s*([^<>\n]+?)\s*</img>")
+"""A picture as Qwen-VL's data name it."""
 
 _TURN = re.compile(r"^\[\[(human|gpt|user|assistant|system)\]\]: ?", re.MULTILINE)
 
@@ -54,6 +58,10 @@ def read_row(row: Row, images: Path | None) -> Record:
         text, notes = _conversation(begun + chat.messages, len(pictures), key)
     else:
         text, notes = _text(fields[key], len(pictures), key)
+    if not pictures and (named := _NAMED_IN_TEXT.search(text)) and is_image(named[1]):
+        raise Unreadable(
+            UNREAD_PICTURES, f"{key}: {named[0]} is not read; name the picture under images, with <image> in its place"
+        )
     root = images or row.folder
     located = [locate(picture, root, images_key or key) for picture in pictures]
     return Record(row.where, row_id, located, text, tuple(sorted(unused)), tuple(notes))
