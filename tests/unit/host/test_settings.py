@@ -64,6 +64,12 @@ def test_every_config_that_ships_is_valid(file):
         ),
         ("runs/raw/lora", {"r": 0}, "config.yaml: runs.raw.lora.r: Input should be greater than or equal to 1"),
         (
+            "runs/raw/lora",
+            {"targets": "(q_proj"},
+            "runs.raw.lora.targets: '(q_proj' is no regular expression: missing )",
+        ),
+        ("runs/raw/random_seed", -1, "config.yaml: runs.raw.random_seed: Input should be greater than or equal to 0"),
+        (
             "runs/raw/method",
             "lorra",
             "config.yaml: runs.raw: method: 'lorra' is not one of 'lora', 'qlora', 'full', 'align', 'none'",

@@ -65,7 +65,8 @@ def test_an_adapter_answers_as_it_does_under_peft(llava, tmp_path, config):
     assert not torch.allclose(found, logits(load_chain([llava], torch.float32).model, llava), atol=1e-2)
 
 
-def test_an_adapter_on_a_tied_embedding(tmp_path):
+@pytest.mark.parametrize("targets", [["q_proj", "embed_tokens"], r".*(q_proj|embed_tokens)"], ids=["list", "pattern"])
+def test_an_adapter_on_a_tied_embedding(targets, tmp_path):
     write_model("smolvlm", tmp_path / "base")
     config = read_json(tmp_path / "base/config.json")
     config["text_config"]["tie_word_embeddings"] = config["tie_word_embeddings"] = True
@@ -73,7 +74,7 @@ def test_an_adapter_on_a_tied_embedding(tmp_path):
     model = load_chain([tmp_path / "base"], torch.float32).model
     model.lm_head.weight = model.get_input_embeddings().weight
     model.save_pretrained(tmp_path / "base")
-    peft_adapter(tmp_path / "base", tmp_path / "adapter", target_modules=["q_proj", "embed_tokens"])
+    peft_adapter(tmp_path / "base", tmp_path / "adapter", target_modules=targets)
     with pytest.raises(UserError, match="embed_tokens is embedding and output layer in one .* cannot be merged"):
         load_chain([tmp_path / "base", tmp_path / "adapter"], torch.float32)
 

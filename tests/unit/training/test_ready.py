@@ -1,11 +1,13 @@
 """What makes a model ready to train: which steps, in which order, and what each leaves."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
 import torch
 from peft import PeftModel
 
+from syntune.errors import UserError
 from syntune.settings.methods import METHODS
 from syntune.settings.runs import TrainedRunSettings
 from syntune.training import ready as module
@@ -116,6 +118,20 @@ def test_a_method_trains_what_it_writes(method, base):
     assert (trained == beside) == (METHODS[method].writes == "connector")
     assert any(".lora_" in name for name in trained) == (METHODS[method].writes == "adapter")
     assert not any(name.startswith("vision_tower") for name in trained)
+
+
+@pytest.mark.parametrize(
+    ("targets", "line"),
+    [
+        (r".*q_proj", "vision_tower.encoder.layers.0.self_attn.q_proj is in a vision tower"),
+        (r"mm_projector\.0|model\..*q_proj", "mm_projector.0 is in the connector"),
+        (r"lm_head|model\..*q_proj", "lm_head is embedding and output layer in one"),
+        (r"model\.embed_tokens", "model.embed_tokens is embedding and output layer in one"),
+    ],
+)
+def test_an_adapter_is_on_the_language_model_alone(targets, line, base):
+    with pytest.raises(UserError, match=f"lora.targets: {re.escape(line)}.*; name linears of the language model alone"):
+        ready_of(base, lora={"r": 4, "targets": targets})
 
 
 def test_rows_are_packed_by_the_model_that_peft_wraps(base):
