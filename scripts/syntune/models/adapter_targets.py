@@ -16,6 +16,8 @@ from syntune.models.weights import Tensors
 PEFT_PREFIX = "base_model.model."
 """What PEFT puts before a module's name."""
 
+_TIED = "embedding and output layer in one (tie_word_embeddings)"
+
 _CHOOSING = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern", "modules_to_save")
 """The keys of an ``adapter_config.json`` that say which modules it means."""
 
@@ -38,6 +40,10 @@ def resolve_targets(
     Raises:
         UserError: the config names no module of the model, or one that cannot be merged.
     """
+    for name in sorted(adapted_modules(weights) & tied_modules(model)):
+        raise UserError(
+            f"{path}: target_modules: {name} is {_TIED}, so an adapter on it cannot be merged; train one without it"
+        )
     asked = fields.get("target_modules")
     if isinstance(asked, str) and asked != "all-linear" or not asked and fields.get("target_parameters"):
         return fields
@@ -53,7 +59,6 @@ def resolve_targets(
                 found -= inside
     if not found:
         raise UserError(f"{path}: target_modules: {asked!r} names no linear layer of this model")
-    _refuse_tied(path, found, model)
     named = {"target_modules": sorted(found), "layers_to_transform": None, "layers_pattern": None}
     return {key: value for key, value in (fields | named).items() if value is not None}
 
@@ -61,6 +66,34 @@ def resolve_targets(
 def adapted_modules(weights: Tensors) -> set[str]:
     """The model's modules that an adapter's ``weights`` belong to."""
     return {name.removeprefix(PEFT_PREFIX).partition(".lora_")[0] for name in weights if ".lora_" in name}
+
+
+def tied_modules(model: nn.Module) -> set[str]:
+    """The names of embedding and output layer, where they are one: merged into one, an adapter would change both."""
+    embedding, output = model.get_input_embeddings(), model.get_output_embeddings()
+    if output is None or embedding.weight is not output.weight:
+        return set()
+    return {name for name, module in model.named_modules() if module in (embedding, output)}
+
+
+def refuse_outside(adapted: PeftModel, family: Family) -> None:
+    """Check the modules that an adapter to be trained is on.
+
+    Raises:
+        UserError: one is in a vision tower or in the connector, or could not be merged.
+    """
+    model = adapted.get_base_model()
+    tied = tied_modules(model)
+    towers, connector = (
+        {module for part in parts for module in part.modules()}
+        for parts in (family.towers(model), family.connector(model))
+    )
+    for name, module in model.named_modules():
+        if not hasattr(module, "lora_A"):
+            continue
+        where = "in a vision tower" if module in towers else "in the connector" if module in connector else None
+        if where or name in tied:
+            raise UserError(f"lora.targets: {name} is {where or _TIED}; name linears of the language model alone")
 
 
 def without_adapter(adapted: PeftModel, family: Family) -> dict[str, int]:
@@ -81,16 +114,3 @@ def without_adapter(adapted: PeftModel, family: Family) -> dict[str, int]:
         if id(parameter) not in known and parameter.ndim > 1 and not re.search(r"\.(base_layer|lora_\w+)\.", name):
             sizes[re.sub(r"\.\d+(?=\.)", ".*", name)] += parameter.numel()
     return dict(sizes)
-
-
-def _refuse_tied(path: Path, found: set[str], model: nn.Module) -> None:
-    """Refuse an adapter on an embedding that is the output layer, too: merged into one, it would change both."""
-    embedding, output = model.get_input_embeddings(), model.get_output_embeddings()
-    if output is None or embedding.weight is not output.weight:
-        return
-    for name in found:
-        if model.get_submodule(name) in (embedding, output):
-            raise UserError(
-                f"{path}: target_modules: {name} is embedding and output layer in one (tie_word_embeddings), so an "
-                "adapter on it cannot be merged; train one without it"
-            )

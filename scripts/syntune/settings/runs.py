@@ -1,8 +1,9 @@
 """Settings of a run: a base or an earlier run, a dataset, a training method and its hyperparameters."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from syntune.settings.methods import METHODS
 from syntune.settings.pixels import PixelSettings
@@ -31,13 +32,22 @@ class LoraSettings(Strict):
     )
     targets: str | None = Field(
         default=None,
-        description="regular expression of the linears that get an adapter; null takes the language model's, without "
-        "the output layer",
+        description="regular expression of the linears that get an adapter, their whole names; null takes the language "
+        "model's, without the output layer",
     )
     train_connector: bool = Field(
         default=True,
         description="train the connector between vision and language (projector, mining) beside the adapter",
     )
+
+    @field_validator("targets")
+    @classmethod
+    def _pattern(cls, targets: str | None) -> str | None:
+        try:
+            re.compile(targets or "")
+        except re.error as error:
+            raise ValueError(f"{targets!r} is no regular expression: {error}") from error
+        return targets
 
 
 class ZeroSettings(Strict):
@@ -157,7 +167,12 @@ class TrainedRunSettings(PixelSettings):
         "present one is among them and takes no further space (hard links). With 0, an edit upstream that changes no "
         "byte trains again",
     )
-    random_seed: int = Field(default=42, description="seed of the row order, the adapter's weights and dropout")
+    random_seed: int = Field(
+        default=42,
+        ge=0,
+        le=2**31 - 1,
+        description="seed of the row order, the adapter's weights and dropout",
+    )
     replicates: int = Field(
         default=1,
         ge=1,

@@ -10,7 +10,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
 from syntune.errors import UserError
-from syntune.models.adapter_targets import without_adapter
+from syntune.models.adapter_targets import refuse_outside, without_adapter
 from syntune.models.adapters import save_adapter, save_beside
 from syntune.models.family import Family
 from syntune.settings.methods import METHODS
@@ -44,7 +44,7 @@ def adapt(model: Any, family: Family, settings: TrainedRunSettings, start: str) 
         The model, wrapped by PEFT where the method trains an adapter.
 
     Raises:
-        UserError: lora.targets names no linear, or one outside the language model.
+        UserError: lora.targets names no linear, or one outside the language model, or one that could not be merged.
     """
     model.requires_grad_(False)
     connector = [parameter for module in family.connector(model) for parameter in module.parameters()]
@@ -82,10 +82,7 @@ def _attach_adapter(model: Any, family: Family, settings: TrainedRunSettings, st
     except ValueError as error:
         raise UserError(f"lora.targets: {settings.lora.targets}: {str(error).splitlines()[0]}") from error
     adapted.peft_config["default"].base_model_name_or_path = start
-    towers = {id(module) for tower in family.towers(model) for module in tower.modules()}
-    inside = [name for name, module in adapted.named_modules() if id(module) in towers and hasattr(module, "lora_A")]
-    if inside:
-        raise UserError(f"lora.targets: {inside[0]} is in a vision tower; name linears of the language model alone")
+    refuse_outside(adapted, family)
     left = {} if settings.lora.targets else without_adapter(adapted, family)
     for name, size in left.items():
         log.warning("LoRA is on linear layers alone, so %s stays as it is (%s parameters)", name, f"{size:,}")
