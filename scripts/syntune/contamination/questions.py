@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from syntune.artifacts.questions import QuestionId
+from syntune.artifacts.shards import IMAGE_MARK
 from syntune.benchmarks.protocol import Protocol, Question
 from syntune.contamination.parallel import in_order
 from syntune.contamination.texts import TextIndex
@@ -109,9 +110,13 @@ def index_questions(benchmarks: list[Protocol], settings: ContaminationSettings,
 def _known_by(benchmark: Protocol, questions: list[Question]) -> Iterator[tuple[Question, tuple[str, ...]]]:
     """Each question with the texts to look for: where its own are shared by many, the right answers, if there are any.
 
-    A prompt such as "What is this?" stands in the training data anyway; what would leak is the answer.
+    A prompt such as "What is this?" stands in the training data anyway; what would leak is the answer. Marks of the
+    image are no words.
     """
-    own = [(question, benchmark.searched_texts(question)) for question in questions]
+    own = [
+        (question, tuple(text.replace(IMAGE_MARK, " ").strip() for text in benchmark.searched_texts(question)))
+        for question in questions
+    ]
     sharing = Counter(texts for _, texts in {(question.base, texts) for question, texts in own})
     most = max(SHARED * benchmark.size(questions), SHARED_BY)
     for question, texts in own:

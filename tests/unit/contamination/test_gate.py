@@ -60,10 +60,11 @@ def data(shards, images, picture, encode):
     )
 
 
-def test_questions_of_ones_own_are_found(decontaminate, data, images, encode, tmp_path):
+@pytest.mark.parametrize("mark", ["", "<image>\n"])
+def test_questions_of_ones_own_are_found(decontaminate, data, images, encode, tmp_path, mark):
     path = tmp_path / "questions.parquet"
     rows = [
-        {"id": str(id), "image": encode(images[image]), "question": text, "answer": "x"}
+        {"id": str(id), "image": encode(images[image]), "question": mark + text, "answer": "x"}
         for id, image, text in QUESTIONS
     ]
     parquet.write_table(pyarrow.Table.from_pylist(rows), path)
