@@ -25,7 +25,7 @@ _LOOKED_AT = 1000
 """Images whose sizes give the mean of a folder."""
 
 _WEIGHT, _HALF, _OPTIMIZER = 4, 2, 8
-"""Bytes of a trained weight, of one of a whole model in bfloat16, and of Adam's two moments."""
+"""Bytes of a trained weight, of any other in bfloat16, and of Adam's two moments."""
 
 
 def planned_stages(
@@ -83,7 +83,8 @@ def _training(name: str, run: TrainedRunSettings, results: Path, shape: Shape | 
     """A checkpoint and, until it is there, the work folder with the newest checkpoints and the optimizer's state."""
     trained = sum(trained_parameters(shape, run).values()) if shape else None
     whole = METHODS[run.method].writes == "model"
-    size = shape and (shape.parameters * _HALF if whole else trained * _WEIGHT)
+    frozen = _HALF if run.precision == "bf16" else _WEIGHT
+    size = shape and trained * _WEIGHT + (frozen * (shape.parameters - trained) if whole else 0)
     checkpoint = _stage("checkpoint", name, results, "checkpoints", None, size)
     yield checkpoint
     if not checkpoint.counted:

@@ -217,6 +217,15 @@ def test_a_config_is_planned_before_anything_is_made(settings, tmp_path):
     assert "all trainings but far and slow" in told
 
 
+def test_a_whole_model_is_written_with_what_was_trained_in_float32(settings, tmp_path):
+    settings.runs["raw"] = run_settings("full", start="here")
+    (checkpoint,) = (
+        stage for stage in plan_config(settings, tmp_path).stages if stage.name == "raw" and stage.stage == "checkpoint"
+    )
+    shape = shape_of(MGM_2B, "here")
+    assert checkpoint.bytes == 4 * (shape.text.parameters + shape.connector_parameters) + 2 * shape.tower_parameters
+
+
 def test_disk_is_estimated_from_what_is_here_and_counted_once_it_is_made(settings, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("rows.jsonl").write_text("{}\n" * 1000)
