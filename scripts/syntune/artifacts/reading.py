@@ -31,9 +31,8 @@ def read_lines(path: str | Path, advice: str = "", newline: str | None = None) -
     The other arguments and errors are those of :func:`read_text`.
     """
     try:
-        with open(
-            path, encoding="utf-8-sig", newline=newline
-        ) as file:  # some editors begin a file with a byte order mark
+        # some editors begin a file with a byte order mark
+        with open(path, encoding="utf-8-sig", newline=newline) as file:
             yield from file
     except OSError as error:
         raise _refusal(f"{path}: cannot be read ({error.strerror})", advice) from error
