@@ -97,7 +97,8 @@ def _change(step: FlowStep) -> str:
     if step.added:
         parts.append(f"+{formats.count(step.added)}")
     if step.changed:
-        parts.append(f"{formats.count(step.changed)} changed")
+        every = f" in {step.calls} calls" if step.calls > 1 else ""
+        parts.append(f"{formats.count(step.changed)} changed{every}")
     return ", ".join(parts) or "no change"
 
 

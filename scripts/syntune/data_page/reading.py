@@ -146,8 +146,9 @@ def _read_lineage(records: DataRecords, lineage: Path) -> None:
     for operator, waiting in chosen.items():
         records.dropped[operator] = [row for _, row in nsmallest(EXAMPLES, waiting, key=lambda item: item[0])]
     records.changed = [name for name, _ in nsmallest(SAMPLES, altered.items(), key=lambda item: item[1])]
+    calls = Counter(step.name for step in records.steps)
     for step in records.steps:
-        step.changed = changed[step.name]
+        step.changed, step.calls = changed[step.name], calls[step.name]
 
 
 def _entries(lineage: Path) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,10 @@ _KEPT = re.compile(r"\bduplicate of (\S.*)$")
 
 @dataclass
 class FlowStep:
-    """A stage or an operator: rows in + added = rows out + dropped; ``changed`` rows are among both."""
+    """A stage or an operator: rows in + added = rows out + dropped; ``changed`` rows are among both.
+
+    The lineage knows operators by name: where a recipe calls one several times, ``changed`` is of all ``calls``.
+    """
 
     stage: str
     name: str
@@ -23,6 +26,7 @@ class FlowStep:
     dropped: int
     rows_out: int
     changed: int = 0
+    calls: int = 1
 
 
 @dataclass

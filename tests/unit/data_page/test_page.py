@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from syntune.data_page import reading
 from syntune.data_page.page import render_data_page
 from syntune.data_page.reading import read_data_records
 from syntune.data_page.records import Dropped
@@ -27,6 +28,12 @@ def test_the_way_of_the_rows(places):
         ("image_text_deduplicator", 11, 0, 1, 10, 0),
         ("shard", 10, 0, 1, 9, 0),
     ]
+
+
+def test_changes_of_an_operator_that_is_called_twice_are_told_as_those_of_both(places, monkeypatch):
+    once = reading._steps
+    monkeypatch.setattr(reading, "_steps", lambda *manifests: [*once(*manifests)[:2], *once(*manifests)[1:]])
+    assert page(places).count("clean_links_mapper: 12 in, 1 changed in 2 calls, 12 out") == 2
 
 
 def test_what_an_operator_dropped_is_shown_with_its_score_and_limit(places):
