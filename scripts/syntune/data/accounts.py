@@ -1,7 +1,9 @@
 """Accounts of a stage: what each operator did to how many rows."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from syntune.artifacts.reports import ChunkReport
 
 EMPTY = "empty text"
 """The reason for dropping a row that an operator left without text."""
@@ -21,16 +23,17 @@ class Step(NamedTuple):
         return Step(self.operator, *(one + more for one, more in zip(self[1:], other[1:], strict=True)))
 
 
-def added_up(reports: Iterable[list[dict[str, Any]]]) -> list[Step]:
+def added_up(reports: Iterable[ChunkReport]) -> list[Step]:
     """The steps of several chunks of one stage, operator by operator.
 
-    Rows without text are the only step that a chunk may lack; it comes last.
+    Rows without text are the only step that a chunk may lack, where it had none; it comes last.
     """
     total: list[Step] = []
     empty = Step(EMPTY)
-    for steps in reports:
-        read = [Step(**step) for step in steps]
+    for report in reports:
+        read = [Step(**step.model_dump()) for step in report.steps]
         regular = [step for step in read if step.operator != EMPTY]
-        empty = next((empty.plus(step) for step in read if step.operator == EMPTY), empty)
+        without = Step(EMPTY, report.rows_out, 0, 0, report.rows_out)
+        empty = empty.plus(next((step for step in read if step.operator == EMPTY), without))
         total = [one.plus(other) for one, other in zip(total, regular, strict=True)] if total else regular
-    return total + ([empty] if empty.rows_in else [])
+    return total + ([empty] if empty.dropped else [])

@@ -98,8 +98,8 @@ def synthesize_chunk(
             for operator in applied:
                 batch = operator.apply(batch, told) if batch else []
             kept = [row for row in batch if row["text"] and row["text"].strip()]
+            empty = empty.plus(Step(EMPTY, len(batch), 0, len(batch) - len(kept), len(kept)))
             if len(kept) < len(batch):
-                empty = empty.plus(Step(EMPTY, len(batch), 0, len(batch) - len(kept), len(kept)))
                 told.tell(_event(row, EMPTY, DROPPED) for row in batch if not (row["text"] or "").strip())
             images.hash(kept)
             lines.writelines(map(as_line, kept))
@@ -108,7 +108,7 @@ def synthesize_chunk(
     for step in steps:
         log.info("%s: %d rows in, %d added, %d dropped, %d rows out", *step)
     stats_of = {operator.name: operator.stats for operator in applied if isinstance(operator, _Stats)}
-    return SynthesizedChunk(rows_in, rows_out, steps + ([empty] if empty.rows_in else []), stats_of, images.made)
+    return SynthesizedChunk(rows_in, rows_out, steps + ([empty] if empty.dropped else []), stats_of, images.made)
 
 
 class _Operator(Protocol):

@@ -55,7 +55,7 @@ def gather(
         UserError: no row is left.
     """
     stages = [[read_report(report) for report in stage] for stage in reports]
-    steps = [step for stage in stages for step in added_up([one.model_dump()["steps"] for one in stage])]
+    steps = [step for stage in stages for step in added_up(stage)]
     rows_out = sum(report.rows_out for report in stages[-1])
     if not rows_out:
         worst = max(steps, key=lambda step: step.dropped)

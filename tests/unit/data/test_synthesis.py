@@ -132,6 +132,14 @@ def test_a_row_left_without_text_is_counted(synthesize, ingested):
         synthesize(recipe.replace("xl ", "xlkegcv "), ingested(texts=texts))
 
 
+def test_of_rows_left_without_text_all_rows_that_were_looked_at_are_told(synthesize, ingested, monkeypatch):
+    monkeypatch.setattr(chunk, "IN_PROCESS", chunk.IN_PROCESS._replace(batch=2))
+    seed = ingested(12, [f"<__dj__image>\nkept {index}" for index in range(11)] + ["x"], chunks=3)
+    _, manifest = synthesize("process: [remove_specific_chars_mapper: {chars_to_remove: '<_djimage>x \\n'}]", seed)
+    empty = manifest.details["operators"][-1]
+    assert empty == {"operator": "empty text", "rows_in": 12, "added": 0, "dropped": 1, "rows_out": 11}
+
+
 @pytest.mark.parametrize(
     ("recipe", "match"),
     [
