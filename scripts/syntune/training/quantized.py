@@ -31,6 +31,7 @@ def quantize_language_model(model: Any, family: Family, device: torch.device) ->
         )
         small.weight = Params4bit(module.weight.data, requires_grad=False, module=small, **form)
         small.bias = module.bias
+        small.support_avx512bf16_for_cpu = False  # or validation on a CPU would repack the weights, and lose digits
         model.set_submodule(name, small)
     model.is_loaded_in_4bit = True  # by which PEFT chooses its layers
     model.to(device)
