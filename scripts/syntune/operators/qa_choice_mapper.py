@@ -14,7 +14,7 @@ class QaChoiceMapper(Mapper):
     """Adds, after a question whose answer is in a pool, the same question with options in MMBench's form.
 
     Wrong options come from the answer's pool. Which ones, and the order of all, is decided by a hash of the row's id:
-    no letter is favoured, and the same ``random_seed`` gives the same rows.
+    no letter is favoured, and the same ``random_seed`` gives the same rows. All options are spelled as in the pool.
     """
 
     _batched_op = True
@@ -57,8 +57,9 @@ class QaChoiceMapper(Mapper):
         """The question with options and the letter of the right one."""
         answer = pair.answer.lower()
         wrong = [option for option in self.pool_of[answer] if option.lower() != answer]
+        (right,) = set(self.pool_of[answer]) - set(wrong)
         wrong.sort(key=lambda option: key_hash(self.random_seed, "draw", row_id, option))
-        asked = pair._replace(question=_without_instruction(pair.question))
+        asked = pair._replace(question=_without_instruction(pair.question), answer=right)
         return with_options(asked, wrong[: self.max_options - 1], self.instruction, self.random_seed, "order", row_id)
 
 

@@ -62,6 +62,12 @@ def test_choices_stand_beside_the_question_in_the_form_of_mmbench(run):
     assert len(set(options.values())) == 4 and set(options.values()) <= set(COLORS)
 
 
+def test_the_right_option_is_spelled_as_the_others_are(run):
+    original, choice = run("qa_choice_mapper", [ask("what color is it?", "Red")], pools=[COLORS])
+    assert original == ask("what color is it?", "Red")
+    assert ". red\n" in choice and "Red" not in choice
+
+
 def test_choices_favour_no_letter_and_no_option(run):
     texts = run("qa_choice_mapper", [ask("what color is it?", "red")] * 400, pools=[COLORS])[1::2]
     letters = Counter(text.removesuffix(END)[-1] for text in texts)
