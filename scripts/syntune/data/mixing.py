@@ -124,13 +124,14 @@ def wanted_rows(own: int, available: dict[str, int], mix: dict[str, MixSettings]
 def take_rows(rows: RowTable, number: int, places: RowTable, story: DatasetLineage, prefix: str = "") -> None:
     """Put the first ``number`` rows into ``places``, ``prefix`` in front of their ids.
 
-    From the second round on they get ids of their own, and the lineage is told of them.
+    From the second round on they get ids of their own, and the lineage is told of them. So does, untold, a row whose id
+    is taken: a seed that was another dataset may hold ids such as this one gives.
     """
     for begun in range(0, number, len(rows) or 1):
         for row in rows.read(0, number - begun):
             place = in_shards(row, prefix + row.id)
+            while places.holds(place.order, place.id):
+                place = in_shards(row, f"{place.id}#repeat-{max(1, begun // len(rows))}")
             if begun:
-                while places.holds(place.order, place.id):
-                    place = in_shards(row, f"{place.id}#repeat-{begun // len(rows)}")
                 story.repeat(row.seed_id, place.id)
             places.add(place)

@@ -84,6 +84,17 @@ def test_shares_beside_numbers():
     assert wanted_rows(50, {"a": 999, "b": 999, "c": 999}, mix) == {"a": 200, "b": 100, "c": 50}
 
 
+def test_a_row_whose_id_is_taken_gets_another(work, database):
+    own = RowTable(database, "own", [Place("", "raw/r1", "raw/r1", Path("a"), 0)])
+    raw = RowTable(database, "raw", [Place("", "r1", "r1", Path("b"), 0)])
+    places = RowTable(database, "places")
+    with open_lineage(Path("lineage.parquet")) as story:
+        take_rows(own, 1, places, story)
+        take_rows(raw, 1, places, story, "raw/")
+    assert {place.id for place in places} == {"raw/r1", "raw/r1#repeat-1"}
+    assert not pq.read_table("lineage.parquet").num_rows
+
+
 def test_repeats_of_rows_that_are_repeats_have_ids_of_their_own(work, database):
     rows = [Place(str(index), name, "s", Path("rows"), index) for index, name in enumerate(["a", "a#repeat-1"])]
     places = RowTable(database, "places")
