@@ -358,6 +358,14 @@ def test_many_images_of_a_sample_are_in_the_order_of_their_numbers_or_as_its_rec
     assert (one.images, turns(one)) == ([png()], ASKED)
 
 
+def test_members_of_a_sample_must_follow_each_other_but_for_what_macos_adds(work, png):
+    tar("a.tar", {"1.png": png(), "2.png": png("blue"), "1.txt": b"red", "2.txt": b"blue"})
+    assert [fault.message.split(",")[0] for fault in read("a.tar")[2:]] == ["its members stand apart"] * 2
+    tar("b.tar", {"./._1.png": b"x", "./1.png": png(), "./._1.txt": b"x", "./1.txt": b"red"})
+    (record,) = read("b.tar")
+    assert (record.id, record.images, record.text) == ("1", [png()], "<__dj__image>\nred")
+
+
 def test_a_member_that_stands_twice_is_a_fault(work, png):
     with tarfile.open("a.tar", "w") as file:
         for content in (png(), png("blue")):

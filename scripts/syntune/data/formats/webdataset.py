@@ -15,6 +15,8 @@ from syntune.settings.seed_files import is_image
 
 _TEXTS = ("txt", "text", "caption")
 
+_APART = {}, (WRONG_VALUE, "its members stand apart, with others between them; write each sample's members together")
+
 _MOST_BYTES = 2**30
 """Of a member that is read into memory."""
 
@@ -31,13 +33,20 @@ def read_webdataset(path: Path) -> Iterator[Row | Fault]:
     """
     try:
         with tarfile.open(path, "r|*") as tar:
-            files = (member for member in tar if not member.isdir())
+            seen: set[str] = set()
+            files = (member for member in tar if not (member.isdir() or _is_hidden(member.name)))
             for key, members in groupby(files, key=lambda member: _split(member.name)[0]):
                 where = f"{path}: sample {legible(key)}"
-                fields, fault = _fields(tar, members)
+                fields, fault = _APART if key in seen else _fields(tar, members)
+                seen.add(key)
                 yield Fault(where, legible(key), *fault) if fault else Row(where, {"id": key, **fields}, path.parent)
     except (tarfile.TarError, OSError, EOFError) as error:
         raise UserError(f"{path}: not a readable tar file ({one_line(error)})") from error
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a member is none of a sample's, such as ``._1.jpg``, which tar adds on macOS."""
+    return name.rpartition("/")[2].startswith(".")
 
 
 def _split(name: str) -> tuple[str, str]:
