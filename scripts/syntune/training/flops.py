@@ -21,9 +21,9 @@ class Flops:
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
         outside = {id(module) for part in (*family.towers(base), *family.connector(base)) for module in part.modules()}
         head = base.get_output_embeddings()
-        self.head = 0 if head is None else whole_size(head.weight)
+        self.head = 0 if head is None else _of_linear(head)
         self.per_token = sum(
-            (6 if module.weight.requires_grad else 4) * whole_size(module.weight)
+            _of_linear(module)
             for module in base.modules()
             if isinstance(module, nn.Linear) and id(module) not in outside and module is not head
         )
@@ -36,7 +36,12 @@ class Flops:
     def rows(self, lengths: list[int], supervised: int) -> float:
         """FLOP of rows of these lengths, in tokens, with so many supervised tokens in all; attention is causal."""
         attention = self.per_token_pair * sum(length**2 for length in lengths)
-        return self.per_token * sum(lengths) + attention + 4 * self.head * supervised
+        return self.per_token * sum(lengths) + attention + self.head * supervised
+
+
+def _of_linear(linear: nn.Module) -> int:
+    """FLOP of a linear for each token."""
+    return (6 if linear.weight.requires_grad else 4) * whole_size(linear.weight)
 
 
 def matmul_flops_per_second(device: torch.device, side: int = 8192) -> float:
