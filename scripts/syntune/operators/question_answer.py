@@ -5,16 +5,7 @@ from typing import Any, NamedTuple
 
 from syntune.data.conversations import JUICER_END_MARK, JUICER_IMAGE_MARK
 
-_ONE_TURN = re.compile(
-    rf"\s*(?P<images>(?:{re.escape(JUICER_IMAGE_MARK)}\s*)*)\[\[human\]\]:\s*(?P<question>(?:(?!\[\[).)+?)\s*"
-    rf"\n\[\[gpt\]\]:\s*(?P<answer>(?:(?!\[\[).)+?)\s*(?:{re.escape(JUICER_END_MARK)})?\s*",
-    re.DOTALL,
-)
-
-
-_MARK = re.escape(JUICER_IMAGE_MARK)
-_AROUND = re.compile(rf"\A(?:{_MARK}\s*)+|(?:\s*{_MARK})+\Z")
-"""Marks before or behind a question, as LLaVA's data have them."""
+_TURN = re.compile(r"\[\[(human|gpt)\]\]:")
 
 
 class QuestionAnswer(NamedTuple):
@@ -34,11 +25,24 @@ def parse(text: str) -> QuestionAnswer | None:
 
     None for any other text.
     """
-    match = _ONE_TURN.fullmatch(text)
-    question = match and _AROUND.sub("", match["question"])
-    if not question or JUICER_IMAGE_MARK in question + match["answer"]:
+    # no one pattern for all of it: that would take minutes for some thousand spaces in a row
+    head, *turns = _TURN.split(text.strip().removesuffix(JUICER_END_MARK))
+    if turns[::2] != ["human", "gpt"] or head.replace(JUICER_IMAGE_MARK, "").strip() or not turns[1].endswith("\n"):
         return None
-    return QuestionAnswer(text.count(JUICER_IMAGE_MARK), question, match["answer"])
+    question, answer = _without_outer_marks(turns[1].strip()), turns[3].strip()
+    both = f"{question}\n{answer}"
+    if not (question and answer) or "[[" in both or JUICER_IMAGE_MARK in both:
+        return None
+    return QuestionAnswer(text.count(JUICER_IMAGE_MARK), question, answer)
+
+
+def _without_outer_marks(question: str) -> str:
+    """A question without the images' marks before and behind it, as LLaVA's data have them."""
+    while question.startswith(JUICER_IMAGE_MARK):
+        question = question.removeprefix(JUICER_IMAGE_MARK).lstrip()
+    while question.endswith(JUICER_IMAGE_MARK):
+        question = question.removesuffix(JUICER_IMAGE_MARK).rstrip()
+    return question
 
 
 def conversation_text(images: int, turns: list[tuple[str, str]]) -> str:

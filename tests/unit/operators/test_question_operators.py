@@ -122,6 +122,16 @@ def test_a_mark_in_the_question_as_in_llavas_data_is_no_part_of_it(run, asked):
     assert caption == f"{IMAGE}A red color.{END}"
 
 
+def test_a_question_without_an_answer_is_none(run):
+    assert run("qa_prompt_mapper", [ask("what?", "")]) == [ask("what?", "")]
+
+
+def test_many_spaces_in_a_row_take_no_time(run):
+    wide = f"x{' ' * 100_000}y"
+    texts = [ask("what?", wide), ask(wide, "x"), ask("what?", f"{wide}\n[[human]]: {wide}")]
+    assert run("qa_prompt_mapper", texts, instruction="i")[:2] == [ask("what?\ni", wide), ask(f"{wide}\ni", "x")]
+
+
 def test_images_within_a_question_are_left_alone(run):
     text = f"[[human]]: is <__dj__image> or <__dj__image> red?\n[[gpt]]: red{END}"
     assert run("qa_choice_mapper", [text], pools=[COLORS]) == [text]
