@@ -84,6 +84,9 @@ class Family(Protocol):
     records_towers: bool
     """Whether :meth:`compile_vision` records the towers, whose parameters must then stay where they are."""
 
+    packs_rows: bool
+    """Whether the rows of a training batch are put end to end; else they are padded to the longest."""
+
     peft_loads: bool
     """Whether plain transformers and PEFT load such a model and an adapter on it, which then holds the connector."""
 

@@ -81,13 +81,17 @@ class StepPlan:
         """Most tokens in any micro-batch of the first ``steps`` steps."""
         return max(self._longest_of(step) for step in range(steps))
 
-    def heaviest(self, steps: int) -> "StepPlan":
-        """The plan that takes, again and again, the one of the first ``steps`` steps with the longest micro-batch."""
-        return replace(self, only=max(range(steps), key=self._longest_of))
+    def heaviest(self, steps: int, padded: bool = False) -> "StepPlan":
+        """The plan that takes, again and again, the one of the first ``steps`` steps with the longest micro-batch.
 
-    def _longest_of(self, step: int) -> int:
+        Where rows are ``padded`` to the longest of their micro-batch, the padding counts.
+        """
+        return replace(self, only=max(range(steps), key=lambda step: self._longest_of(step, padded)))
+
+    def _longest_of(self, step: int, padded: bool = False) -> int:
         """Most tokens in any micro-batch of a step."""
-        return max(int(self.lengths[rows].sum()) for ranks in self.micro_batches_of(step) for rows in ranks)
+        lengths = [self.lengths[rows] for ranks in self.micro_batches_of(step) for rows in ranks]
+        return max(int(some.max() * len(some) if padded else some.sum()) for some in lengths)
 
     def _split(self, rows: np.ndarray) -> list[list[np.ndarray]]:
         """Deal the rows out, longest first: rows with more images first, then the others, as :func:`deal` does.
@@ -202,7 +206,7 @@ class RunPlan:
     steps_of_run: int
 
 
-def plan_run(job: Job, lengths: np.ndarray, images: np.ndarray, ranks: int) -> RunPlan:
+def plan_run(job: Job, lengths: np.ndarray, images: np.ndarray, ranks: int, padded: bool = False) -> RunPlan:
     """The steps of a run or, for a rehearsal on GPUs, its heaviest step again and again.
 
     Args:
@@ -210,6 +214,7 @@ def plan_run(job: Job, lengths: np.ndarray, images: np.ndarray, ranks: int) -> R
         lengths: tokens of each row.
         images: images of each row.
         ranks: processes that share a step.
+        padded: whether the model's rows are padded, not packed.
 
     Raises:
         UserError: the numbers cannot be met.
@@ -227,5 +232,5 @@ def plan_run(job: Job, lengths: np.ndarray, images: np.ndarray, ranks: int) -> R
         random_seed=settings.random_seed,
     )
     if job.rehearsed_steps:
-        return RunPlan(plan.heaviest(steps), job.rehearsed_steps, steps_of_run)
+        return RunPlan(plan.heaviest(steps, padded), job.rehearsed_steps, steps_of_run)
     return RunPlan(plan, steps, steps_of_run)

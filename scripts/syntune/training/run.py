@@ -76,7 +76,7 @@ def _train(job: Job, notice: Notice, work: Work, ranks: Ranks, device: torch.dev
     start = load_start(job.starts, settings)
     rows = read_rows(job.dataset, start.processor, settings, work.folder / "tokens", ranks)
     index = rows.index
-    plan = plan_run(job, index.lengths, index.images, ranks.count)
+    plan = plan_run(job, index.lengths, index.images, ranks.count, padded=not start.family.packs_rows)
     vocabulary = start.model.get_output_embeddings().weight.shape[0]
     health = checks_of_run(settings, plan.steps, index, vocabulary, is_random)
 

@@ -81,6 +81,16 @@ def test_the_heaviest_step_has_the_longest_micro_batch_again_and_again():
     assert heaviest.longest_micro_batch(1) == plan.longest_micro_batch(6) == 60
 
 
+def test_the_heaviest_step_counts_padding_where_rows_are_padded():
+    lengths = np.array([30] * 12 + [50] + [10] * 11)
+    plan = StepPlan(lengths, np.ones(24, int), 8, 1, 2, 0)
+    padded = [
+        max(lengths[rows].max() * len(rows) for ranks in plan.micro_batches_of(step) for rows in ranks)
+        for step in range(3)
+    ]
+    assert plan.heaviest(3, padded=True).only == np.argmax(padded) != plan.heaviest(3).only
+
+
 def test_micro_batches_of_a_real_mix_are_balanced_within_six_percent():
     lengths = 576 + np.random.default_rng(0).lognormal(4.84, 0.6, 1280).clip(24, 900).astype(int)
     plan = StepPlan(lengths, np.ones(1280, int), 128, 2, 6)

@@ -31,6 +31,7 @@ class HfFamily:
     name = "hf"
     kept_on_cpu = ()
     records_towers = False
+    packs_rows = False
     peft_loads = True
 
     def __init__(self, folder: Path) -> None:

@@ -29,6 +29,7 @@ class MgmFamily:
     lora_targets = LORA_TARGETS
     kept_on_cpu = ("input_ids", "attention_mask", "labels")
     records_towers = True
+    packs_rows = True
     peft_loads = False
 
     def __init__(self) -> None:
