@@ -19,7 +19,7 @@ SYSTEM_KEYS = ("system", "system_prompt")
 TEXT_KEYS = ("text", "caption")
 """Keys that hold a text; the first that is there is read, if no key holds a conversation."""
 
-_NAMED_IN_TEXT = re.compile(r"<img>\s*([^<>\n]+?)\s*</img>")
+_NAMED_IN_TEXT = re.compile(r"<img>([^<>\n]+)</img>")
 """A picture as Qwen-VL's data name it."""
 
 _TURN = re.compile(r"^\[\[(human|gpt|user|assistant|system)\]\]: ?", re.MULTILINE)
@@ -58,7 +58,7 @@ def read_row(row: Row, images: Path | None) -> Record:
         text, notes = _conversation(begun + chat.messages, len(pictures), key)
     else:
         text, notes = _text(fields[key], len(pictures), key)
-    if not pictures and (named := _NAMED_IN_TEXT.search(text)) and is_image(named[1]):
+    if not pictures and (named := _NAMED_IN_TEXT.search(text)) and is_image(named[1].strip()):
         raise Unreadable(
             UNREAD_PICTURES, f"{key}: {named[0]} is not read; name the picture under images, with <image> in its place"
         )
