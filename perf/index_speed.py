@@ -9,24 +9,16 @@ Rows are those of perf/loader_speed.py: an image of 88 KB and two turns of 30 wo
 import argparse
 import copy
 import os
-import resource
 import tempfile
 import time
 from pathlib import Path
 
 import numpy
-from loader_speed import make_processor, write_shards
+from loader_speed import make_processor, peak, write_shards
 
 from syntune.training.batching import plan_steps
 from syntune.training.rows import index_rows
 from syntune.training.shards import Shards
-
-MIB = 2**20
-
-
-def peak_memory() -> int:
-    """Bytes of this process at its peak."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def resident_memory() -> int:
@@ -61,7 +53,7 @@ def opening(manifest: Path, times: int) -> list[str]:
 def planning(rows: int) -> list[str]:
     """Time and memory of a plan of one pass in steps of 128 rows."""
     lengths = 576 + numpy.exp(numpy.random.default_rng(0).normal(4.8, 0.6, rows)).clip(24, 900).astype(int)
-    before, start = peak_memory(), time.perf_counter()
+    before, start = peak("self"), time.perf_counter()
     plan, steps = plan_steps(
         lengths, numpy.ones(rows, int), global_batch_size=128, tokens_per_micro_batch=8192, max_steps=rows // 128,
         random_seed=0,
@@ -69,7 +61,7 @@ def planning(rows: int) -> list[str]:
     for step in range(steps):
         plan.micro_batches_of(step)
     seconds = time.perf_counter() - start
-    return [f"| planning {rows:,} rows | {seconds:.1f} s, {(peak_memory() - before) / MIB:.0f} MiB more |"]
+    return [f"| planning {rows:,} rows | {seconds:.1f} s, {peak('self') - before:.0f} MiB more |"]
 
 
 def main(args: argparse.Namespace) -> None:

@@ -4,13 +4,15 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from syntune.temporary import temporary_directory, temporary_file
+
+T = TypeVar("T")
 
 
 def _umask() -> int:
@@ -72,9 +74,14 @@ def sha256_file(path: str | Path) -> str:
 def hashes_of(folder: Path, besides: str) -> dict[str, str]:
     """Hex SHA-256 of each file in a folder, by its path there; the file ``besides`` is left out."""
     files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != besides)
+    hashes = side_by_side(sha256_file, files)
+    return {file.relative_to(folder).as_posix(): sha256 for file, sha256 in zip(files, hashes, strict=True)}
+
+
+def side_by_side(function: Callable[..., T], *arguments: Iterable[Any]) -> list[T]:
+    """What ``map`` gives, as many calls at a time as this process has cores; for work that lets other threads run."""
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        hashes = pool.map(sha256_file, files)
-        return {file.relative_to(folder).as_posix(): sha256 for file, sha256 in zip(files, hashes, strict=True)}
+        return list(pool.map(function, *arguments))
 
 
 def canonical_json(value: Any) -> str:

@@ -5,9 +5,7 @@ settings that made it and the interpreter that ran it. It holds no time and no h
 and Snakemake, which compares small inputs by checksum, then sees nothing new downstream.
 """
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 from syntune.artifacts.remaking import known_by, remake
 from syntune.artifacts.schema import Artifact, Schema, sealed
 from syntune.errors import UserError, one_line
-from syntune.files import canonical_json, sha256_bytes, sha256_file, write_json
+from syntune.files import canonical_json, sha256_bytes, sha256_file, side_by_side, write_json
 from syntune.interpreter import describe_interpreter
 
 
@@ -133,9 +131,7 @@ def part_files(path: str | Path, only: str | None = None) -> list[Path]:
     if only is not None and not parts:
         raise UserError(f"{path}: has no part {only}; {remake(path)}")
     files = [path.parent / part.path for part in parts]
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        whole = list(pool.map(_is_of_part, files, parts))
-    for file, is_whole in zip(files, whole, strict=True):
+    for file, is_whole in zip(files, side_by_side(_is_of_part, files, parts), strict=True):
         if not is_whole:
             raise UserError(
                 f"{file}: missing, or not the file that {path} describes; "

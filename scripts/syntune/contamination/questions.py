@@ -8,10 +8,9 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from syntune.artifacts.questions import QuestionId
-from syntune.artifacts.shards import IMAGE_MARK
 from syntune.benchmarks.protocol import Protocol, Question
 from syntune.contamination.parallel import in_order
-from syntune.contamination.texts import TextIndex
+from syntune.contamination.texts import TextIndex, without_marks
 from syntune.images import open_image
 from syntune.matching.hamming_index import HammingIndex
 from syntune.matching.looks import Fingerprint, fingerprint
@@ -113,10 +112,7 @@ def _known_by(benchmark: Protocol, questions: list[Question]) -> Iterator[tuple[
     A prompt such as "What is this?" stands in the training data anyway; what would leak is the answer. Marks of the
     image are no words.
     """
-    own = [
-        (question, tuple(text.replace(IMAGE_MARK, " ").strip() for text in benchmark.searched_texts(question)))
-        for question in questions
-    ]
+    own = [(question, tuple(map(without_marks, benchmark.searched_texts(question)))) for question in questions]
     sharing = Counter(texts for _, texts in {(question.base, texts) for question, texts in own})
     most = max(SHARED * benchmark.size(questions), SHARED_BY)
     for question, texts in own:

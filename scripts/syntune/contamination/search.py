@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 from pyarrow.parquet import ParquetFile, read_metadata
 from tqdm import tqdm
 
-from syntune.artifacts.shards import IMAGE_MARK, shard_files
+from syntune.artifacts.shards import shard_files
 from syntune.contamination.parallel import in_order
 from syntune.contamination.questions import QuestionIndex
+from syntune.contamination.texts import without_marks
 from syntune.files import sha256_bytes
 from syntune.images import open_image
 from syntune.matching.looks import Fingerprint, fingerprint
@@ -97,7 +98,7 @@ class _Searcher:
         """Add what one row holds."""
         texts: set[int] = set()
         for message in row["messages"]:
-            texts |= self.index.texts_in(message["content"].replace(IMAGE_MARK, " "))
+            texts |= self.index.texts_in(without_marks(message["content"]))
         for text in texts:
             sightings.texts.setdefault(text, Sighting(row["id"]))
         benchmarks = set()

@@ -3,7 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
+from syntune.artifacts.shards import IMAGE_MARK
 from syntune.matching.words import grams_of, words_of
+
+
+def without_marks(text: str) -> str:
+    """A question or a turn without the marks of its images, which are no words."""
+    return text.replace(IMAGE_MARK, " ").strip()
 
 
 class TextIndex:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -22,6 +23,7 @@ from syntune.recipes.stages import SCORE_FILTER, STATS_OF
 log = logging.getLogger("synthesize")
 
 Percentiles = dict[str, Percentile]
+Taken = Callable[[], set[str]]
 
 
 class Executor(NamedTuple):
@@ -78,7 +80,7 @@ def synthesize_chunk(
     Raises:
         UserError: the recipe is wrong or an operator failed.
     """
-    taken = derived_in(rows)
+    taken = cache(partial(derived_in, rows))  # read where a row is added, once
     applied = [
         _applied(name, parameters, percentiles if index == 0 else {}, where, executor, taken)
         for index, (name, parameters) in enumerate(operators)
@@ -121,9 +123,9 @@ class _Operator(Protocol):
 
 
 def _applied(
-    name: str, parameters: dict[str, Any], percentiles: Percentiles, where: str, executor: Executor, taken: set[str]
+    name: str, parameters: dict[str, Any], percentiles: Percentiles, where: str, executor: Executor, taken: Taken
 ) -> _Operator:
-    """An operator of a stage, ready to be applied; ``taken`` are ids that rows which are added can't get."""
+    """An operator of a stage, ready to be applied; ``taken`` tells ids that rows which are added can't get."""
     if name == SCORE_FILTER:
         return _ScoreFilter(resolved(parameters, percentiles), percentiles)
     if name == STATS_OF:
@@ -144,8 +146,8 @@ def _event(row: Row, operator: str, event: str, *decided: Any) -> Event:
 class _Mapper:
     """Changes, adds or drops rows; a row that it adds repeats its parent's id and gets its own."""
 
-    def __init__(self, name: str, operator: Any, executor: Executor, taken: set[str]) -> None:
-        """``operator`` is Data-Juicer's or ours; ``taken`` are the ids of added rows in the whole chunk, changed."""
+    def __init__(self, name: str, operator: Any, executor: Executor, taken: Taken) -> None:
+        """``operator`` is Data-Juicer's or ours; ``taken`` tells the ids of added rows in the whole chunk."""
         self.name, self.operator, self.executor, self.taken = name, operator, executor, taken
         self.step = Step(name)
 
@@ -161,7 +163,7 @@ class _Mapper:
             text, images, row["seed_id"], stats = before[row["id"]]
             own = {name: value for name, value in row[STATS].items() if name not in stats}
             if row["id"] in seen:
-                row["id"] = next(derived_ids(row["id"], self.name, self.taken))
+                row["id"] = next(derived_ids(row["id"], self.name, self.taken()))
                 row[STATS] = own
                 events.append(_event(row, self.name, ADDED))
             else:

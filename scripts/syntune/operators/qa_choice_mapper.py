@@ -57,7 +57,7 @@ class QaChoiceMapper(Mapper):
         """The question with options and the letter of the right one."""
         answer = pair.answer.lower()
         wrong = [option for option in self.pool_of[answer] if option.lower() != answer]
-        (right,) = set(self.pool_of[answer]) - set(wrong)
+        right = next(option for option in self.pool_of[answer] if option.lower() == answer)
         wrong.sort(key=lambda option: key_hash(self.random_seed, "draw", row_id, option))
         asked = pair._replace(question=_without_instruction(pair.question), answer=right)
         return with_options(asked, wrong[: self.max_options - 1], self.instruction, self.random_seed, "order", row_id)
