@@ -416,9 +416,8 @@ def measure_all(args: argparse.Namespace) -> None:
     """Measure case after case, as long as the time lasts; the next one's libraries load meanwhile."""
     begun = time.monotonic()
     args.output.mkdir(parents=True, exist_ok=True)
-    names = [
-        case.name for case in CASES if case.group == args.set or (not args.set and case.name.startswith(args.cases))
-    ]
+    begins = tuple(args.cases.split(","))
+    names = [case.name for case in CASES if case.group == args.set or (not args.set and case.name.startswith(begins))]
     starting = start(names[0])
     for name, following in zip(names, [*names[1:], None], strict=True):
         process, starting = starting, start(following) if following else None
@@ -458,7 +457,7 @@ def parser() -> argparse.ArgumentParser:
     every = commands.add_parser("measure", help="measure on this machine's GPU")
     every.add_argument("--output", type=Path, required=True, help="folder for measured.jsonl")
     every.add_argument("--set", choices=["calibration", "held-out"], help="these cases only")
-    every.add_argument("--cases", default="", help="those whose name begins so")
+    every.add_argument("--cases", default="", help="those whose names begin so: a,b,c")
     every.add_argument("--seconds", type=float, default=3600, help="when no case is begun any more")
     every.set_defaults(run=measure_all)
     table = commands.add_parser("table", help="compare predicted with measured")

@@ -73,6 +73,8 @@ def ladder() -> list[Case]:
         Case("no-deepspeed int8", base="int8"),
         Case("zero3 fp8", engine="zero3", rows=126, base="fp8"),
         Case("zero3 low-memory", engine="zero3", checkpointing=True, rows=144, micro_batches=6),
+        Case("no-deepspeed three-quarters", micro_batches=16),
+        Case("no-deepspeed fp8-three-quarters", base="fp8", micro_batches=16),
         Case("no-deepspeed half-batch", micro_batches=24),
         Case("no-deepspeed fp8-half-batch", base="fp8", micro_batches=24),
         Case("no-deepspeed low-memory", checkpointing=True, rows=120),

@@ -96,6 +96,6 @@ def test_prefixes_are_the_same_one_by_one(loaded, textvqa, fixed, monkeypatch):
     config = loaded.model.config
     tokens = int((rows[0]["input_ids"] == -200).nonzero()) + config.tokens_per_image
     text = config.text_config
-    assert together[0].shape == (text.num_hidden_layers, 2, text.num_key_value_heads, tokens, text.head_dim)
+    assert together[0].shape == (text.num_hidden_layers, 2, tokens, text.num_key_value_heads, text.head_dim)
     for row, found in zip(rows, together, strict=True):
         torch.testing.assert_close(PrefixEncoder(loaded.model).encode([row])[0], found, rtol=1e-4, atol=1e-4)

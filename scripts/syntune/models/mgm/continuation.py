@@ -1,13 +1,10 @@
 """Rows of tokens that go on, a few tokens at a time: greedy choices after prompts whose keys and values are there."""
 
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
-
 import torch
 from torch.nn import functional
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils.rnn import pad_sequence
 
+from syntune.models.cached_attention import attention_to_cache
 from syntune.models.margins import choose
 from syntune.models.mgm.gemma_layers import run_layers
 from syntune.models.mgm.modeling_mgm import MgmForConditionalGeneration
@@ -17,15 +14,14 @@ _PROMPT_TOKENS = 32
 """Of each row, that a GPU takes at a time."""
 
 _SLOTS = 128
-"""Attention on a GPU looks at a multiple of so many slots."""
+"""The number of slots is a multiple of this, so that it seldom has to grow."""
 
 
 class Continuation:
     """A batch of rows, whose keys and values lie in slots, one a position.
 
-    On a GPU all work has a fixed shape, whichever rows there are: missing rows are made up, prompts come in equal
-    parts, and attention looks at slots that hold nothing yet. So the same kernels do the same work for a row whatever
-    stands beside it, and each shape is recorded once.
+    On a GPU all work has a fixed shape, whichever rows there are: missing rows are made up, and prompts come in equal
+    parts. So the same kernels do the same work for a row whatever stands beside it, and each shape is recorded once.
     """
 
     def __init__(self, model: MgmForConditionalGeneration, rows: int) -> None:
@@ -33,8 +29,8 @@ class Continuation:
         self.model, self.rows = model, rows
         self._device = model.lm_head.weight.device
         self._on_gpu = self._device.type == "cuda"
-        self._cache: torch.Tensor | None = None  # [layers, 2, rows, key heads, slots, head size]
-        self._recordings: dict[tuple[int, int], Recording] = {}
+        self._cache: torch.Tensor | None = None  # [layers, 2, rows, slots, key heads, head size]
+        self._recordings: dict[int, Recording] = {}  # by tokens of a row
 
     @torch.no_grad()
     def answer(
@@ -43,11 +39,11 @@ class Continuation:
         """Greedy choices for each row, with the end token and what follows it, and whether one was a near tie.
 
         Args:
-            prefixes: keys and values of what stands before, [layers, 2, key heads, tokens, head size], of one length.
+            prefixes: keys and values of what stands before, [layers, 2, tokens, key heads, head size], of one length.
             rests: ids of what comes after it, on the CPU.
             max_new_tokens: most choices of a row.
         """
-        given, before = len(rests), prefixes[0].shape[3]
+        given, before = len(rests), prefixes[0].shape[2]
         made_up = self.rows - given if self._on_gpu else 0
         rests = [*rests, *(rests[0][:1] for _ in range(made_up))]
         self._begin(prefixes, max(map(len, rests)))
@@ -70,19 +66,19 @@ class Continuation:
 
     def _begin(self, prefixes: list[torch.Tensor], longest: int) -> None:
         """Put the prefixes into the rows' slots, with room for the longest of the prompts and a short answer."""
-        layers, _, heads, tokens, size = prefixes[0].shape
+        layers, _, tokens, heads, size = prefixes[0].shape
         if self._cache is None:
-            self._cache = prefixes[0].new_zeros(layers, 2, self.rows, heads, 0, size)
+            self._cache = prefixes[0].new_zeros(layers, 2, self.rows, 0, heads, size)
         self._reserve(tokens + longest + 2 * _PROMPT_TOKENS)
         for row, prefix in enumerate(prefixes):
-            self._cache[:, :, row, :, :tokens] = prefix
+            self._cache[:, :, row, :tokens] = prefix
 
     def _reserve(self, slots: int) -> None:
         """See to it that there are so many slots; what is recorded reads and writes the old ones."""
-        more = slots - self._cache.shape[4]
+        more = slots - self._cache.shape[3]
         if more > 0:
             self._recordings.clear()
-            self._cache = functional.pad(self._cache, (0, 0, 0, more + -slots % _SLOTS))
+            self._cache = functional.pad(self._cache, (0, 0, 0, 0, 0, more + -slots % _SLOTS))
 
     def _read(self, rests: list[torch.Tensor], lengths: torch.Tensor, before: int) -> tuple[torch.Tensor, torch.Tensor]:
         """The first choice after each prompt, and whether it is a near tie, both [rows]."""
@@ -107,29 +103,25 @@ class Continuation:
     def _advance(
         self, ids: torch.Tensor, starts: torch.Tensor, lasts: torch.Tensor, slots: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """:meth:`_step`, on a GPU replayed."""
+        """:meth:`_step` with room for so many slots, on a GPU replayed."""
         self._reserve(slots)
         if not self._on_gpu:
-            return self._step(ids, starts, lasts, slots=slots)
-        slots += -slots % _SLOTS
-        shape = ids.shape[1], slots
-        if shape not in self._recordings:
+            return self._step(ids, starts, lasts)
+        tokens = ids.shape[1]
+        if tokens not in self._recordings:
             inputs = (tensor.to(self._device, copy=True) for tensor in (ids, starts, lasts))
             beside = next(iter(self._recordings.values()), None)
-            self._recordings[shape] = Recording(partial(self._step, slots=slots), *inputs, beside=beside)
-        chosen, is_close = self._recordings[shape].replay(ids, starts, lasts)
+            self._recordings[tokens] = Recording(self._step, *inputs, beside=beside)
+        chosen, is_close = self._recordings[tokens].replay(ids, starts, lasts)
         return chosen.clone(), is_close.clone()
 
-    def _step(
-        self, ids: torch.Tensor, starts: torch.Tensor, lasts: torch.Tensor, slots: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _step(self, ids: torch.Tensor, starts: torch.Tensor, lasts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Read tokens and choose what follows one of them.
 
         Args:
             ids: [rows, tokens].
             starts: position of each row's first token, [rows].
             lasts: after which of a row's tokens to choose, [rows].
-            slots: how many of them attention looks at.
 
         Returns:
             The choice and whether it is a near tie, both [rows].
@@ -137,28 +129,13 @@ class Continuation:
         model, every = self.model, torch.arange(len(ids), device=self._device)
         positions = starts[:, None] + torch.arange(ids.shape[1], device=self._device)
         embeddings = model.model.embed_tokens(ids)
-        text = model.config.text_config
-        key_heads, group = text.num_key_value_heads, text.num_attention_heads // text.num_key_value_heads
-        ahead = torch.arange(slots, device=self._device) > positions[:, :, None]
-        bias = torch.zeros_like(ahead, dtype=embeddings.dtype).masked_fill_(ahead, -torch.inf)
-        bias = bias.repeat_interleave(group, dim=1)[:, None]
+        over_cache = attention_to_cache(starts, ids.shape[1], self._cache.shape[3], embeddings.dtype)
 
         def attend(layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
             keys, values = self._cache[layer, :, : len(ids)]
-            keys[every[:, None], :, positions] = key
-            values[every[:, None], :, positions] = value
-            # heads that share keys stand as more queries of one head: no key is copied for them
-            query = query.unflatten(2, (key_heads, group)).permute(0, 2, 1, 3, 4)
-            shape = query.shape
-            mixed = functional.scaled_dot_product_attention(
-                query.flatten(2, 3), keys[:, :, :slots], values[:, :, :slots], attn_mask=bias
-            )
-            return mixed.view(shape).permute(0, 2, 1, 3, 4).flatten(2, 3)
+            keys[every[:, None], positions] = key
+            values[every[:, None], positions] = value
+            return over_cache(query, keys, values)
 
-        with self._kernel():
-            hidden = run_layers(model.model, embeddings, positions, attend)
+        hidden = run_layers(model.model, embeddings, positions, attend)
         return choose(model.lm_head(hidden[every, lasts]))
-
-    def _kernel(self) -> AbstractContextManager:
-        """On a GPU one kernel of attention, which goes through a row's slots in their order, however many there are."""
-        return sdpa_kernel([SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]) if self._on_gpu else nullcontext()

@@ -98,7 +98,7 @@ class MgmFamily:
         return model(**batch, num_items_in_batch=supervised).loss
 
     def encode_images(self, model: MgmForConditionalGeneration, rows: list[Row]) -> list[torch.Tensor | None]:
-        """What prompts about each row's image share: their prefix's keys and values, [layers, 2, heads, tokens, size].
+        """What prompts about each row's image share: their prefix's keys and values, [layers, 2, tokens, heads, size].
 
         Only prompts about one image share it; others get None.
         """

@@ -35,7 +35,7 @@ class PrefixEncoder:
 
     @torch.no_grad()
     def encode(self, rows: list[Row]) -> list[torch.Tensor]:
-        """Keys and values of each prompt up to its image, [layers, 2, key heads, tokens, head size].
+        """Keys and values of each prompt up to its image, [layers, 2, tokens, key heads, head size].
 
         All prompts have as many tokens before it.
         """
@@ -57,7 +57,7 @@ class PrefixEncoder:
         return self._recording.replay()[0][: len(rows)].clone()
 
     def _run(self, ids: torch.Tensor, images: torch.Tensor, images_aux: torch.Tensor) -> tuple[torch.Tensor]:
-        """[rows, layers, 2, key heads, tokens, head size]: of ids before the image [rows, tokens], and the images."""
+        """[rows, layers, 2, tokens, key heads, head size]: of ids before the image [rows, tokens], and the images."""
         embed = self.model.model.embed_tokens
         before = embed(ids)
         tokens = self.model.get_image_features(images, images_aux).to(before.dtype)
@@ -65,8 +65,8 @@ class PrefixEncoder:
         layers = []
 
         def attend(layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-            query, key, value = (states.transpose(1, 2) for states in (query, key, value))
             layers.append(torch.stack((key, value), dim=1))
+            query, key, value = (states.transpose(1, 2) for states in (query, key, value))
             mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
             return mixed.transpose(1, 2)
 
