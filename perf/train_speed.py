@@ -29,7 +29,10 @@ RANK, ALPHA = 16, 32
 PROFILED = ("gpu_busy", "nccl_alone", "ranks_apart")
 """Shares: of a step, when the GPU ran anything; of that, when NCCL alone ran; by how much ranks' other time differs."""
 WARM_UP_STEPS = 3
-"""Optimizer steps before those that are timed: they compile, and layers are recorded for most lengths."""
+"""Optimizer steps before those that are timed: they compile, and layers are recorded for most lengths.
+
+Of the later ones, those in which layers are recorded for another length are not timed either.
+"""
 
 
 @dataclass(frozen=True)
@@ -422,9 +425,11 @@ def measure(case: Case, bench: Bench) -> dict[str, Any]:
     plan = StepPlan(
         numpy.array(lengths) + image, numpy.ones(4000, int), bench.ranks * case.rows, bench.ranks, case.micro_batches
     )
-    losses, seconds, graphs, rows_timed, flops, tokens, profiled = [], [], [], 0, 0.0, 0, {}
+    losses, timed, rates, graphs, profiled = [], [], [], [], {}
+    rows_timed, flops, tokens, warm_up = 0, 0.0, 0, 0.0
     on_gpu = bench.device.type == "cuda"
-    for step in range(WARM_UP_STEPS + case.steps + on_gpu):  # on a GPU, one more is profiled
+    while len(timed) < case.steps or (on_gpu and not profiled):  # on a GPU, one more is profiled
+        step = len(losses)
         taken = [ranks[bench.rank].tolist() for ranks in plan.micro_batches_of(step)]
         batches = [bench.batch(rows, lengths, case.vision) for rows in taken]
         items = bench.total(sum(int((batch["labels"] != -100).sum()) for batch in batches))
@@ -434,7 +439,7 @@ def measure(case: Case, bench: Bench) -> dict[str, Any]:
                 torch.cuda.empty_cache()
                 torch.cuda.reset_peak_memory_stats()
             setup = time.perf_counter() - begun
-        with GpuTime() if step == WARM_UP_STEPS + case.steps else nullcontext() as gpu_time:
+        with GpuTime() if len(timed) == case.steps else nullcontext() as gpu_time:
             start = time.perf_counter()
             total = torch.zeros((), device=bench.device)
             while batches:
@@ -445,23 +450,24 @@ def measure(case: Case, bench: Bench) -> dict[str, Any]:
             bench.synchronize()
             spent = time.perf_counter() - start
         losses.append(round(bench.total(total.item()), 5))
-        graphs.append(len(recorded.graphs) if recorded else 0)
+        graphs.append(int(bench.total(len(recorded.graphs) if recorded else 0)))
         chosen = [lengths[row] for rows in taken for row in rows]
         step_tokens = bench.total(sum(length + image for length in chosen))
         if gpu_time:
-            busy = gpu_time.seconds / step_tokens / (sum(seconds[WARM_UP_STEPS:]) / tokens)
+            busy = gpu_time.seconds / step_tokens / (sum(timed) / tokens)
             of_ranks = bench.of_ranks(gpu_time.seconds - gpu_time.in_nccl)
             shares = busy, gpu_time.in_nccl / gpu_time.seconds, max(of_ranks) / min(of_ranks) - 1
             profiled = {name: round(share, 4) for name, share in zip(PROFILED, shares, strict=True)}
             print(gpu_time.table, file=sys.stderr)
             continue
-        seconds.append(spent)
-        if step < WARM_UP_STEPS:
+        if step < WARM_UP_STEPS or graphs[-1] > graphs[-2]:
+            warm_up += spent
             continue
+        timed.append(spent)
+        rates.append(step_tokens / spent)
+        tokens += step_tokens
         rows_timed += bench.ranks * case.rows
         flops += bench.total(sum(bench.flops(length, case.full) for length in chosen))
-        tokens += step_tokens
-    timed = seconds[WARM_UP_STEPS:]
     spent = sum(timed)
     if on_gpu:  # on the fullest of them
         held = {"peak_gib": torch.cuda.max_memory_allocated(), "reserved_gib": torch.cuda.max_memory_reserved()}
@@ -471,14 +477,15 @@ def measure(case: Case, bench: Bench) -> dict[str, Any]:
         "tokens_per_second": round(tokens / spent),
         "mfu": round(flops / spent / ceiling / bench.ranks, 4),
         "step_seconds": [round(each, 4) for each in timed],
+        "steps_apart": round(max(rates) / min(rates) - 1, 4),  # in tokens a second
         **profiled,
-        "graphs": graphs,  # after each step: one that rises records, and where recording fails it is 0
+        "graphs": graphs,  # of all ranks, after each step: where recording fails it is 0
         "losses": losses,
         "first_loss": losses[0],
         "ceiling_tflops": round(ceiling / 1e12, 1),
         "rows_per_micro_batch": round(case.rows / case.micro_batches, 2),
         "setup_seconds": round(setup, 1),
-        "warm_up_seconds": round(sum(seconds[:WARM_UP_STEPS]), 1),
+        "warm_up_seconds": round(warm_up, 1),
     }
 
 
@@ -510,16 +517,16 @@ def run_case(name: str, size: str, cap: float) -> dict[str, Any]:
 def table(results: list[dict[str, Any]]) -> str:
     """The results as Markdown."""
     lines = [
-        "| case | rows a micro-batch | samples/s | tokens/s | peak GiB | reserved | MFU % | GPU busy % | NCCL alone % "
-        "| ranks apart % | first loss |",
-        "|---" * 11 + "|",
+        "| case | rows a micro-batch | samples/s | tokens/s | peak GiB | reserved | MFU % | steps apart % "
+        "| GPU busy % | NCCL alone % | ranks apart % | first loss |",
+        "|---" * 12 + "|",
     ]
     for found in results:
         if "error" in found:
-            lines.append(f"| {found['case']} | {found['error'].replace('|', '/')[:80]} " + "| " * 9 + "|")
+            lines.append(f"| {found['case']} | {found['error'].replace('|', '/')[:80]} " + "| " * 10 + "|")
         elif "samples_per_second" in found:
             memory = [f"{found.get(key, '')}" for key in ("peak_gib", "reserved_gib")]
-            shares = [f"{100 * found[key]:.1f}" if key in found else "" for key in ("mfu", *PROFILED)]
+            shares = [f"{100 * found[key]:.1f}" if key in found else "" for key in ("mfu", "steps_apart", *PROFILED)]
             speed = [f"{found['rows_per_micro_batch']:g}", f"{found['samples_per_second']:g}"]
             cells = [found["case"], *speed, f"{found['tokens_per_second']:,}", *memory, *shares]
             lines.append("| " + " | ".join([*cells, f"{found['first_loss']:.2f}"]) + " |")

@@ -46,22 +46,31 @@ def flash_reads_caches(dtype: torch.dtype) -> bool:
 
 
 def _by_flash(starts: torch.Tensor, tokens: int, slots: int) -> CachedAttention:
-    """The FlashAttention-2 kernels inside PyTorch; causal masks end at a row's last slot in use."""
+    """The FlashAttention-2 kernels inside PyTorch, told how many of a row's slots are in use.
+
+    With several tokens causal masks end at a row's last slot in use. One token needs no mask: heads that share keys
+    stand as more queries of one head then, as the kernel would put them, but with a row's slots in one piece. Left to
+    itself it may divide them, by how many slots there are.
+    """
     operator = torch.ops.aten._flash_attention_forward
-    # else a row may be split by what the longest has; 2.11, which can't be told, doesn't split where rows are many
-    is_told = any(argument.name == "num_splits" for argument in operator.default._schema.arguments)
-    whole = {"num_splits": 1} if is_told else {}
+    told = {argument.name for argument in operator.default._schema.arguments}
+    in_one_piece = {"num_splits": 1} if "num_splits" in told else {}
     rows = torch.arange(len(starts) + 1, dtype=torch.int32, device=starts.device)
-    of_queries, of_keys, used = rows * tokens, rows * slots, (starts + tokens).int()
+    used = (starts + tokens).int()
 
     def attend(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        packed = (states.flatten(0, 1) for states in (query, keys, values))
+        packed, queries = (states.flatten(0, 1) for states in (query, keys, values)), query.shape[1]
         output, *_ = operator(
-            *packed, of_queries, of_keys, tokens, slots, 0.0, True, False, seqused_k=used, **whole
+            *packed, rows * queries, rows * slots, queries, slots, 0.0, tokens > 1, False,
+            seqused_k=used, **in_one_piece,
         )  # fmt: skip
         return output.view_as(query)
 
-    return attend
+    def attend_one(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        grouped = query.unflatten(2, (keys.shape[2], -1)).transpose(1, 3).squeeze(3)
+        return attend(grouped, keys, values).unsqueeze(3).transpose(1, 3).flatten(2, 3)
+
+    return attend if tokens > 1 else attend_one
 
 
 def _by_mask(starts: torch.Tensor, tokens: int, slots: int, dtype: torch.dtype) -> CachedAttention:

@@ -3,7 +3,8 @@
 A mask costs no memory between the forward and the backward pass, and the same seed gives the same mask on every device,
 in compiled code and in the Triton kernels of :mod:`syntune.training.gemma.mlp_kernels`. The function is a 32-bit mixer
 (xor-shift and multiply, as in C. Wellons, "Prospecting for hash functions", 2018), with the seed's second half added
-half-way, so that masks of different seeds are not shifted copies of each other.
+half-way, so that masks of different seeds are not shifted copies of each other. Its last step mixes the low bits only,
+which hardly ever decide against a threshold: it is left out.
 """
 
 import torch
@@ -33,9 +34,7 @@ def keep_mask(shape: torch.Size | tuple[int, int], seed: torch.Tensor, probabili
     rows, columns = (torch.arange(size, dtype=torch.int32, device=seed.device) for size in shape)
     bits = (rows * shape[1])[:, None] + (columns + seed[0])  # one mask shares no large part with another
     bits = (bits ^ _shifted(bits, 16)) * FIRST_FACTOR + seed[1]
-    bits = (bits ^ _shifted(bits, 15)) * SECOND_FACTOR
-    bits = bits ^ _shifted(bits, 16)
-    return bits >= drop_threshold(probability)
+    return (bits ^ _shifted(bits, 15)) * SECOND_FACTOR >= drop_threshold(probability)
 
 
 def drop_threshold(probability: float) -> int:

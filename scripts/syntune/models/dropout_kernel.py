@@ -10,5 +10,4 @@ def kept(place, seed, threshold):
     bits = (place + tl.load(seed)).to(tl.uint32, bitcast=True)
     bits = (bits ^ (bits >> 16)) * 0x7FEB352D + tl.load(seed + 1).to(tl.uint32, bitcast=True)
     bits = (bits ^ (bits >> 15)) * 0x846CA68B
-    bits = bits ^ (bits >> 16)
     return bits.to(tl.int32, bitcast=True) >= threshold

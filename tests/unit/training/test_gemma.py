@@ -14,6 +14,7 @@ from syntune.models.eight_bits.linear import hold_in_eight_bits
 from syntune.training.gemma import attention_block as block_module
 from syntune.training.gemma import geglu
 from syntune.training.gemma.fuse import fuse_adapters
+from syntune.training.gemma.narrow_sides import narrow_sides
 
 ON_GPU = torch.cuda.is_available()
 runs_kernels = pytest.mark.skipif(
@@ -250,9 +251,30 @@ def test_the_triton_kernels_equal_plain_torch(monkeypatch, rank, dropout, tanh):
             [*found, peaks.amax(1), gate, up], [*wanted, wanted_peaks.amax(1), *doubles[:2]], strict=True
         ):
             assert (one.double() - other).norm() / other.norm() < tolerance
-    if dropout:
-        kept = mlp_kernels.dropped(gate, seed, dropout) != 0
-        assert torch.equal(kept, seeded.keep_mask(gate.shape, seed, dropout) & (gate != 0))
+
+
+@runs_kernels
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+@pytest.mark.parametrize(("count", "rank"), [(1, 24), (3, 4)])
+def test_the_kernels_of_narrow_sides_equal_plain_torch(count, rank, dropout):
+    from syntune.training.gemma import narrow_kernels
+
+    dtype, tolerance = (torch.bfloat16, 0.01) if ON_GPU else (torch.float32, 1e-5)
+    generator, device = torch.Generator().manual_seed(0), "cuda" if ON_GPU else "cpu"
+    x, narrow, gradients, dx = (
+        torch.randn(shape, generator=generator).to(device, dtype)
+        for shape in ((67, 200), (count, rank, 200), (count, 67, rank), (67, 200))
+    )
+    seeds = seeded.draw_seeds(count, x.device) if dropout else None
+    wide, sides, upstream = x.double().requires_grad_(), narrow.double().requires_grad_(), gradients.double()
+    low = narrow_sides(wide, sides, seeds, dropout)
+    wanted = [low, *torch.autograd.grad(low, (wide, sides), upstream)]
+    of_x, of_narrow = narrow_kernels.back_through_sides(gradients, x, narrow, seeds, dropout, None)
+    found = [narrow_kernels.narrow_sides(x, narrow, seeds, dropout), of_x, of_narrow]
+    found += narrow_kernels.back_through_sides(gradients, x, narrow, seeds, dropout, dx.clone())
+    wanted += [wanted[1] + dx.double(), wanted[2]]
+    for one, other in zip(found, wanted, strict=True):
+        assert (one.double() - other).norm() / other.norm() < tolerance
 
 
 @pytest.mark.parametrize("precision", ["fp8", "int8"])

@@ -10,8 +10,8 @@ import triton.language as tl
 from syntune.models.dropout import drop_threshold
 from syntune.models.dropout_kernel import kept
 
-_TILE = {False: (64, 128, 8, 3), True: (16, 512, 4, 2)}
-"""Rows and columns of a tile of :func:`project`, its warps, and its stages; the second with dropout."""
+_DROPPED, _PEAKED, _OTHER = (32, 256, 4, 3), (64, 256, 8, 3), (64, 128, 8, 3)
+"""Rows and columns of a tile of :func:`project`, its warps and stages: with dropout, with known peaks, else."""
 
 _PRODUCT = (128, 256, 128, 8, 8, 3)
 """Of a tile of :func:`int8_product`: rows, columns, depth; then tile rows that share columns, warps, stages."""
@@ -123,7 +123,8 @@ def project(
     peaks: torch.Tensor | None,
 ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
     """See :func:`syntune.models.eight_bits.rows.project`."""
-    (rows, columns), (tile_rows, tile_columns, warps, stages) = x.shape, _TILE[dropout > 0]
+    rows, columns = x.shape
+    tile_rows, tile_columns, warps, stages = _DROPPED if dropout else _OTHER if peaks is None else _PEAKED
     rank = 0 if narrow is None else narrow.shape[0]
     low = x.new_empty(rows, rank) if rank else None
     row_scale = None if values is None else x.new_empty(rows, 1, dtype=torch.float32)

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from functools import cache, partial
 
 import torch
-from torch.utils.checkpoint import checkpoint
 from transformers.models.gemma.modeling_gemma import rotate_half
 
-from syntune.models import dropout as seeded
 from syntune.models.attention import Kernel
+from syntune.training.gemma.narrow_sides import narrow_sides
 
 
 @dataclass(frozen=True)
@@ -59,22 +58,20 @@ def attention_block(
 
     x, cos, sin = x[0], cos[0].unsqueeze(1), sin[0].unsqueeze(1)
 
-    def narrow(x: torch.Tensor, a: torch.Tensor, seed: torch.Tensor) -> torch.Tensor:
-        return seeded.dropped(x, seed, constants.dropout) @ a.t()
-
-    def project(x: torch.Tensor, which: int) -> torch.Tensor:
-        weight, a, b = (tensor.to(x.dtype) for tensor in projections[which])
-        if seeds is None:
-            low = x @ a.t()
-        else:  # the backward pass makes mask and dropped input again, or they would be kept: a quarter more memory
-            low = checkpoint(narrow, x, a, seeds[which], use_reentrant=False, preserve_rng_state=False)
-        return x @ weight.t() + (low @ b.t()) * constants.adapter_scale
+    def project(x: torch.Tensor, which: slice) -> list[torch.Tensor]:
+        weights, narrow, wide = zip(*projections[which], strict=True)
+        narrow = torch.stack([a.to(x.dtype) for a in narrow])
+        low = narrow_sides(x, narrow, None if seeds is None else seeds[which], constants.dropout)
+        return [
+            x @ weight.to(x.dtype).t() + (side @ b.to(x.dtype).t()) * constants.adapter_scale
+            for weight, side, b in zip(weights, low, wide, strict=True)
+        ]
 
     normed = _gemma_norm(x, input_norm, constants.norm_epsilon)
-    query, key, value = (project(normed, which).unflatten(-1, (-1, constants.head_dim)) for which in range(3))
+    query, key, value = (states.unflatten(-1, (-1, constants.head_dim)) for states in project(normed, slice(3)))
     query, key = ((states * cos + rotate_half(states) * sin).to(value.dtype) for states in (query, key))
     mixed = constants.kernel(query, key, value, bounds, longest, constants.attention_scale)
-    x = x + project(mixed.flatten(1), 3)
+    x = x + project(mixed.flatten(1), slice(3, 4))[0]
     return x.unsqueeze(0), _gemma_norm(x, output_norm, constants.norm_epsilon).unsqueeze(0)
 
 

@@ -15,9 +15,9 @@ from syntune.models import dropout as seeded
 from syntune.models.eight_bits.linear import back_through
 from syntune.models.eight_bits.rows import Rows, project
 from syntune.models.eight_bits.weights import EightBitWeight, backward_product, empty_rows, forward_product
-from syntune.models.transfer import is_half_on_gpu
 from syntune.training.gemma.adapters import MLP, AdaptedLinear, lora_settings, takes_pefts_way
 from syntune.training.gemma.geglu import Gated, geglu_backward_, geglu_forward
+from syntune.training.gemma.narrow_sides import back_through_sides
 
 
 def mlp_forward(
@@ -87,7 +87,7 @@ class AdaptedGeglu(torch.autograd.Function):
         gate_a, gate_b, up_a, up_b, down_a, down_b = adapters
         gate_w, up_w, down_w = ctx.frozen
         scale, dropout = ctx.scale, ctx.dropout
-        gate_seed, up_seed, down_seed = (None, None, None) if seeds is None else seeds
+        down_seed = None if seeds is None else seeds[2]
         dy = dy.reshape(-1, dy.shape[-1])
         d_down_b = (dy.t() @ down_low).mul_(scale)
         d_down_low = (dy @ down_b).mul_(scale)
@@ -109,21 +109,15 @@ class AdaptedGeglu(torch.autograd.Function):
             for gradient, b, room, weight in zip((d_gate, d_up), (gate_b, up_b), values, (gate_w, up_w), strict=True)
         ]
         (d_gate_low, rows), (d_up_low, _) = parts
-        d_gate_low.mul_(scale), d_up_low.mul_(scale)
-        d_gate_a = d_gate_low.t() @ _dropped(x, gate_seed, dropout)
-        d_up_a = d_up_low.t() @ _dropped(x, up_seed, dropout)
         dx = None
         if ctx.needs_input_grad[0]:
             if in_eight:
                 dx = backward_product(Rows(both, rows.scale), (gate_w, up_w), x.dtype)
             else:
                 dx = (d_gate @ gate_w).addmm_(d_up, up_w)
-            if dropout:
-                dx += _dropped(d_gate_low @ gate_a, gate_seed, dropout)
-                dx += _dropped(d_up_low @ up_a, up_seed, dropout)
-            else:
-                dx.addmm_(d_gate_low, gate_a).addmm_(d_up_low, up_a)
-            dx = dx.view(ctx.shape)
+        d_low, narrow = torch.stack((d_gate_low, d_up_low)).mul_(scale), torch.stack((gate_a, up_a))
+        dx, (d_gate_a, d_up_a) = back_through_sides(d_low, x, narrow, None if seeds is None else seeds[:2], dropout, dx)
+        dx = dx.view(ctx.shape) if ctx.needs_input_grad[0] else None
         d_gate_b, d_up_b = d_gate_b * scale, d_up_b * scale
         return dx, None, d_gate_a, d_gate_b, None, d_up_a, d_up_b, None, d_down_a, d_down_b, None, None, None, None
 
@@ -153,12 +147,3 @@ def _times(rows: torch.Tensor | Rows, weight: _Weight, dtype: torch.dtype) -> to
 def _back(gradient: torch.Tensor, weight: _Weight) -> torch.Tensor:
     """Back through a frozen linear."""
     return back_through(gradient, weight) if isinstance(weight, EightBitWeight) else gradient @ weight
-
-
-def _dropped(x: torch.Tensor, seed: torch.Tensor | None, dropout: float) -> torch.Tensor:
-    """Dropout by seed, in Triton on a GPU."""
-    if dropout and is_half_on_gpu(x):
-        from syntune.training.gemma import mlp_kernels
-
-        return mlp_kernels.dropped(x, seed, dropout)
-    return seeded.dropped(x, seed, dropout) if dropout else x

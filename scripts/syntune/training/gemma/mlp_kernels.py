@@ -14,18 +14,17 @@ from syntune.training.gemma.geglu import Gated
 _FORWARD = 16, 128, 4
 """Rows and columns of a tile, and its warps."""
 
-_BACKWARD = {False: (64, 64, 4, 2, 4), True: (64, 32, 4, 3, 4)}
-"""Rows and columns of a tile, its warps and stages, and the parts that rows are split into; the second with dropout."""
+_BACKWARD = 64, 32, 4, 4, 8
+"""Rows and columns of a tile, its warps and stages, and the parts that rows are split into."""
 
 
 @triton.jit
 def _gelu(x, TANH: tl.constexpr):
     """GELU and its derivative."""
-    if TANH:
-        inner = 0.7978845608028654 * (x + 0.044715 * x * x * x)
-        tanh = 2.0 / (1.0 + tl.exp(-2.0 * inner)) - 1.0
-        value = 0.5 * x * (1.0 + tanh)
-        slope = 0.5 * (1.0 + tanh) + 0.5 * x * (1.0 - tanh * tanh) * 0.7978845608028654 * (1.0 + 0.134145 * x * x)
+    if TANH:  # 1 + tanh(u) is 2 sigmoid(2 u)
+        share = 1.0 / (1.0 + tl.exp(-x * (1.5957691216057308 + 0.07135481627159837 * x * x)))
+        value = x * share
+        slope = share + value * (1.0 - share) * (1.5957691216057308 + 0.21406444881479511 * x * x)
     else:
         share = 0.5 * (1.0 + tl.erf(x * 0.7071067811865476))
         value = x * share
@@ -119,14 +118,6 @@ def _geglu_backward(
     tl.store(d_down_a + place, sum_down, of_rank)
 
 
-@triton.jit(do_not_specialize=["count"])
-def _dropped(x, seed, output, count, keep_scale, threshold, SIZE: tl.constexpr):
-    place = tl.program_id(0).to(tl.int64) * SIZE + tl.arange(0, SIZE)
-    value = tl.load(x + place, place < count, 0.0).to(tl.float32)
-    keeps = kept(place.to(tl.int32), seed, threshold)
-    tl.store(output + place, tl.where(keeps, value * keep_scale, 0.0), place < count)
-
-
 def geglu_forward(gated: Gated, peaked: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
     """See :func:`syntune.training.gemma.geglu.geglu_forward`."""
     gate, scale, tanh, rank = gated.gate, gated.scale, gated.tanh, gated.gate_b.shape[1]
@@ -152,7 +143,7 @@ def geglu_backward_(
     """See :func:`syntune.training.gemma.geglu.geglu_backward_`."""
     gate, scale, tanh, rank = gated.gate, gated.scale, gated.tanh, gated.gate_b.shape[1]
     rows, columns = gate.shape
-    tile_rows, tile_columns, warps, stages, parts = _BACKWARD[dropout > 0]
+    tile_rows, tile_columns, warps, stages, parts = _BACKWARD
     each = triton.cdiv(triton.cdiv(rows, parts), tile_rows) * tile_rows
     tiles, parts = triton.cdiv(columns, tile_columns), triton.cdiv(rows, each)
     peaks = None if column_scales is None else gate.new_empty(rows, tiles, dtype=torch.float32)
@@ -165,14 +156,6 @@ def geglu_backward_(
     )  # fmt: skip
     d_gate_b, d_up_b, d_down_a = sums.sum(1)
     return d_gate_b.t(), d_up_b.t(), d_down_a, peaks
-
-
-def dropped(x: torch.Tensor, seed: torch.Tensor, dropout: float) -> torch.Tensor:
-    """See :func:`syntune.models.dropout.dropped`."""
-    output = torch.empty_like(x)
-    grid = (triton.cdiv(x.numel(), 1024),)
-    _dropped[grid](x, seed, output, x.numel(), 1 / (1 - dropout), drop_threshold(dropout), SIZE=1024)
-    return output
 
 
 def _ranks(rank: int) -> dict[str, int]:
