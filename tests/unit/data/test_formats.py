@@ -119,6 +119,11 @@ def test_base64_is_the_image(pictures, png):
             "messages.0.picture names images, but is not read",
         ),
         (llava("What?", "Red.", image="a.png", image2="b.png"), "image2 names images, but is not read"),
+        (llava("What?", "Red.", image="a/1.png", image2="b/1.png"), "image2 names images, but is not read"),
+        (llava("What?", "Red.", image="a/1.png", image_path="b/1.png"), "image_path and image name different images"),
+        ({"id": 37, "image_id": 179765, "caption": "A car."}, "image_id tells of an image, but no key names its file"),
+        (llava("What?", "Red.", imageId="2354786"), "imageId tells of an image, but no key names its file"),
+        (llava("What?", "Red.", image_url="https://x.org/?photo=3"), "image_url tells of an image, but no key names"),
         (llava("What?", "Red.", video="a.mp4"), "video is not read: Syntune takes images alone"),
         (llava("What?", "Red.", image="https://x.org/a.png"), "image: 'https://x.org/a.png' lies on the web; download"),
         (llava("What?", "Red.", image="../a.png"), "../a.png lies outside the images' folder images; set images to a"),
@@ -127,6 +132,17 @@ def test_base64_is_the_image(pictures, png):
 def test_a_key_that_names_pictures_is_read_or_refused(pictures, row, message):
     fault = one(row)
     assert isinstance(fault, Fault) and message in fault.message
+
+
+@pytest.mark.parametrize("other", ["images/a.png", "./a.png", "/data/coco/a.png", "https://x.org/coco/a.png?size=3"])
+def test_two_keys_may_name_one_image_from_different_folders(pictures, other):
+    record = one(llava("What?", "Red.", image="a.png", source_image=other))
+    assert (record.images, record.unused) == ([A], ("source_image",))
+
+
+@pytest.mark.parametrize("value", [None, "", [], -1, False])
+def test_a_row_of_text_may_say_that_it_has_no_image(pictures, value):
+    assert one(llava("What?", "Red.", image_id=value)).images == []
 
 
 def test_a_key_that_says_where_a_picture_came_from_is_only_counted(pictures):

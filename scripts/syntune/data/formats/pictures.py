@@ -18,6 +18,11 @@ KEYS = ("images", "image", "file_names", "file_name", "image_paths", "image_path
 _OTHER_MEDIA = ("videos", "video", "audios", "audio")
 
 _NAMES_A_PICTURE = re.compile(r"(^|_)(image|img|picture|photo|frame)s?(_?\d+)?(_(path|file|name|url)s?)?$", re.I)
+_TELLS_OF_A_PICTURE = re.compile(
+    r"_?(image|img|picture|photo)s?_?\d*_?((path|file|name|url|id|list)s?|b64|base64|bytes)?", re.I
+)
+"""Keys by which a row has an image, whatever stands there: ``image_id`` of COCO's captions is a number."""
+
 _DATA_URI = re.compile(r"data:image/[\w.+-]+;base64,", re.I)
 _BASE64 = re.compile(r"\s*(?:/9j/|iVBORw0KGgo|R0lGOD|UklGR|Qk|SUkq|TU0A)[A-Za-z0-9+/\s]{100,}={0,2}\s*")
 """An image as text, by how the files of its formats begin; no path is so long without a dot."""
@@ -41,8 +46,14 @@ def pictures_in(row: dict[str, Any], text_keys: tuple[str, ...]) -> tuple[list[s
         if row.get(other):
             raise Unreadable(UNREAD_PICTURES, f"{other} is not read: Syntune takes images alone")
     for other, value in row.items():
-        if other not in (*held, *text_keys) and _is_unread_picture(other, value, pictures):
+        if other in (*held, *text_keys):
+            continue
+        if _is_unread_picture(other, value, pictures):
             raise Unreadable(UNREAD_PICTURES, f"{other} names images, but is not read; rename it to images")
+        if not pictures and _TELLS_OF_A_PICTURE.fullmatch(other) and _is_told(value):
+            raise Unreadable(
+                UNREAD_PICTURES, f"{other} tells of an image, but no key names its file; put that under images"
+            )
     return pictures, key or next(iter(held), None)
 
 
@@ -111,10 +122,34 @@ def brief(value: Any) -> str:
 
 
 def _is_among(picture: str | bytes, pictures: list[str | bytes]) -> bool:
-    """Whether an image is one of ``pictures``; of paths and addresses the file's name decides."""
+    """Whether an image is one of ``pictures``."""
     if isinstance(picture, bytes):
         return picture in pictures
-    return any(isinstance(other, str) and file_name(other) == file_name(picture) for other in pictures)
+    return any(isinstance(other, str) and _may_be_same(other, picture) for other in pictures)
+
+
+def _may_be_same(one: str, other: str) -> bool:
+    """Whether two paths or addresses may name one file.
+
+    Of two that start from a folder, one must end in the other: ``before/1.png`` is not ``after/1.png``. Where one has
+    a root, or lies on the web, the file's name decides.
+    """
+    if _is_rooted(one) != _is_rooted(other):
+        return file_name(one) == file_name(other)
+    parts = [[part for part in path.split("?")[0].split("/") if part not in ("", ".")] for path in (one, other)]
+    return all(here == there for here, there in zip(*map(reversed, parts), strict=False))
+
+
+def _is_rooted(path: str) -> bool:
+    """Whether a path is absolute, or an address."""
+    return path.startswith("/") or "://" in path
+
+
+def _is_told(value: Any) -> bool:
+    """Whether a value says something: a name, a number that may count from 0, a list that holds any."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value >= 0
+    return isinstance(value, str | list | dict) and bool(value)
 
 
 def _is_unread_picture(key: str, value: Any, pictures: list[str | bytes]) -> bool:
