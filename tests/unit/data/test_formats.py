@@ -238,6 +238,38 @@ def test_system_turns_are_put_before_their_question(pictures):
     assert turns(record)[0] == ("user", "<image>\nBe brief.\n\nWhat?")
 
 
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ([{"type": "text", "text": "What?", "image": "a.png"}], "content.0.image names images, but is not read"),
+        ([{"image": "a.png", "text": "What?"}], "content.0: holds an image and a text; make two parts of it"),
+        ([{"type": "image", "file": "a.png"}], "content.0.file names images, but is not read; put it under image in a"),
+        ([{"type": "image", "source": {"data": "iVBORw0KGgo" + "A" * 100}}], "content.0.source names images, but is"),
+        ([{"type": "image", "index": 1}, {"type": "image", "index": 0}], "content.0.index: is 1 where image 0 comes"),
+        ([{"type": "text", "text": None}], "content.0: is neither text nor an image, but {'type': 'text'"),
+    ],
+)
+def test_a_part_that_would_lose_or_swap_its_image_is_a_fault(pictures, parts, message):
+    assert f"messages.0.{message}" in one(chat(parts, "Red.", images=["a.png", "b.png"])).message
+    assert f"messages.0.{message}" in one(chat(parts, "Red.")).message
+
+
+def test_parts_without_a_type_are_told_by_what_they_hold(pictures):
+    record = one(chat([{"image": "a.png", "text": ""}, {"image": None, "text": "What?"}], "Red."))
+    assert (record.images, turns(record)) == ([A], ASKED)
+
+
+def test_an_index_that_stood_before_marks_no_image_again(pictures):
+    asked = [{"type": "image", "index": 0}, {"type": "text", "text": "What?", "index": None}]
+    assert turns(one(chat(asked, "Red.", asked, "Red.", image="a.png"))) == [*ASKED, ("user", "What?"), ASKED[1]]
+    again = one(chat([*asked, *asked], "Red.", images=["a.png", "b.png"]))
+    assert again.message == "messages marks 1 images, the record has 2"
+
+
+def test_a_turn_whose_text_is_null_is_named(pictures):
+    assert one(chat("What?", None, image="a.png")).message == "messages.1.content: is null"
+
+
 def test_keys_of_turns_that_are_not_read_are_counted(pictures):
     row = chat("What?", "Red.", image="a.png")
     row["messages"][1]["weight"] = 0

@@ -1,6 +1,5 @@
 """Conversations as data sets spell them: names of speakers, content parts, system turns."""
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from syntune.artifacts.shards import IMAGE_MARK
@@ -8,7 +7,7 @@ from syntune.data.conversations import JUICER_IMAGE_MARK, Message
 from syntune.data.formats.json_files import parse_json
 from syntune.data.formats.pictures import KEYS as IMAGE_KEYS
 from syntune.data.formats.pictures import brief, pictures_of, pictures_within
-from syntune.data.formats.records import NO_TEXT, UNKNOWN_ROLE, UNREAD_PICTURES, WRONG_VALUE, Unreadable
+from syntune.data.formats.records import MARKS_DIFFER, NO_TEXT, UNKNOWN_ROLE, UNREAD_PICTURES, WRONG_VALUE, Unreadable
 
 KEYS = ("conversations", "messages", "conversation", "texts")
 """Keys that hold a conversation; the first that holds anything is read."""
@@ -30,6 +29,9 @@ ROLES = {
 SYSTEM_KEPT = "system turn put before its question"
 
 _READ = ("role", "from", "content", "value")
+
+_HOLDERS = ("image", "image_url", "url", "path", "bytes")
+"""Keys of a part that hold its image; without any, it is a mark for one of the row's."""
 
 
 class Chat(NamedTuple):
@@ -53,6 +55,7 @@ def read_turns(value: Any, key: str) -> Chat:
     if not turns:
         raise Unreadable(NO_TEXT, f"{key} is empty")
     messages, pictures, unused = [], [], set()
+    indexes: set[int] = set()
     for index, turn in enumerate(turns):
         name = f"{key}.{index}"
         if not isinstance(turn, dict):
@@ -61,7 +64,7 @@ def read_turns(value: Any, key: str) -> Chat:
         role = ROLES.get(str(turn[speaker]).lower())
         if role is None:
             raise Unreadable(UNKNOWN_ROLE, f"{name}.{speaker}: {brief(turn[speaker])} is not one of {', '.join(ROLES)}")
-        content = _text(turn[said], f"{name}.{said}", pictures)
+        content = _text(turn[said], f"{name}.{said}", pictures, indexes)
         if len(turn) > 2:
             own, others = _more(turn, name)
             if not any(mark in content for mark in (IMAGE_MARK, JUICER_IMAGE_MARK)):
@@ -138,37 +141,65 @@ def _key(turn: dict[str, Any], one: str, other: str, name: str) -> str:
         return one
     if turn.get(other) is not None:
         return other
+    if one in turn or other in turn:
+        raise Unreadable(WRONG_VALUE, f"{name}.{one if one in turn else other}: is null")
     there = ", ".join(map(str, turn)) or "no keys"
     raise Unreadable(WRONG_VALUE, f"{name}: has no {one} or {other}; there are {there}")
 
 
-def _text(content: Any, name: str, pictures: list[str | bytes]) -> str:
+def _text(content: Any, name: str, pictures: list[str | bytes], indexes: set[int]) -> str:
     """A turn's text; images among its parts are added to ``pictures``, those with nothing inside to no list."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
         raise Unreadable(WRONG_VALUE, f"{name}: must be text or a list of parts, not {brief(content)}")
-    return "".join(_joined(part, f"{name}.{index}", pictures) for index, part in enumerate(content)).removesuffix("\n")
+    parts = [_joined(part, f"{name}.{index}", pictures, indexes) for index, part in enumerate(content)]
+    return "".join(parts).removesuffix("\n")
 
 
-def _joined(part: Any, name: str, pictures: list[str | bytes]) -> str:
+def _joined(part: Any, name: str, pictures: list[str | bytes], indexes: set[int]) -> str:
     """A part with the line break behind it."""
     if isinstance(part, str):
         return f"{part}\n"
     if not isinstance(part, dict):
         raise Unreadable(WRONG_VALUE, f"{name}: must be a part with a type, not {brief(part)}")
-    kind = part.get("type") or ("text" if isinstance(part.get("text"), str) else "image" if "image" in part else None)
-    if kind in ("text", "input_text") and isinstance(part.get("text"), str):
-        return f"{part['text']}\n"
+    held = next((key for key in _HOLDERS if part.get(key)), None)
+    text = part["text"] if isinstance(part.get("text"), str) else None
+    kind = part.get("type") or ("image" if held or ("image" in part and text is None) else "text")
+    if kind in ("text", "input_text") and text is not None:
+        _refuse_others(part, ("text",), name)
+        return f"{text}\n"
     if kind in ("image", "image_url", "input_image"):
-        pictures.extend(_held(part, name))
-        return f"{JUICER_IMAGE_MARK}\n"
+        if text:
+            raise Unreadable(WRONG_VALUE, f"{name}: holds an image and a text; make two parts of it")
+        if held:
+            pictures.extend(pictures_of(part[held], f"{name}.{held}"))
+            return f"{JUICER_IMAGE_MARK}\n"
+        _refuse_others(part, (), name)
+        return f"{JUICER_IMAGE_MARK}\n" if _is_new(part.get("index"), indexes, name) else ""
     raise Unreadable(WRONG_VALUE, f"{name}: is neither text nor an image, but {brief(part)}")
 
 
-def _held(part: dict[str, Any], name: str) -> Iterator[str | bytes]:
-    """The image that a part holds, if it is not just a mark for one of the row's."""
-    for key in ("image", "image_url", "url", "path", "bytes"):
-        if part.get(key):
-            yield from pictures_of(part[key], f"{name}.{key}")
-            return
+def _refuse_others(part: dict[str, Any], read: tuple[str, ...], name: str) -> None:
+    """Refuse a part with an image under a key that is not ``read``."""
+    for key, value in part.items():
+        if key not in read and any(pictures_within(value)):
+            raise Unreadable(
+                UNREAD_PICTURES, f"{name}.{key} names images, but is not read; put it under image in a part of type image"
+            )
+
+
+def _is_new(index: Any, indexes: set[int], name: str) -> bool:
+    """Whether a mark for one of the row's images is the first of it; ``indexes`` are those of the marks before.
+
+    Marks stand for the images in order, so an index that jumps would show another image than it says.
+    """
+    if not isinstance(index, int) or isinstance(index, bool):
+        return True
+    if not 0 <= index <= len(indexes):
+        raise Unreadable(
+            MARKS_DIFFER, f"{name}.index: is {index} where image {len(indexes)} comes next; order the images so"
+        )
+    is_new = index not in indexes
+    indexes.add(index)
+    return is_new
