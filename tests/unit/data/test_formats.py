@@ -164,6 +164,16 @@ def test_a_key_that_says_where_a_picture_came_from_is_only_counted(pictures):
             "images that several turns mark: first marks kept",
         ),
         (
+            llava("Q <image>", "A", "R <image>\n", "B", image="a.png"),
+            ["Q <image>", "A", "R", "B"],
+            "images that several turns mark: first marks kept",
+        ),
+        (
+            llava("See:\r\n<image>\r\nQ", "A", "<image>\r\nR", "B", image="a.png"),
+            ["See:\r\n<image>\r\nQ", "A", "R", "B"],
+            "images that several turns mark: first marks kept",
+        ),
+        (
             llava("<image><image>\nQ", "A", "<image>\n<image>\nR", "B", image=["a.png", "b.png"]),
             ["<image><image>\nQ", "A", "R", "B"],
             "images that several turns mark: first marks kept",
@@ -198,6 +208,7 @@ def test_a_mark_too_many_is_a_word_or_marks_the_same_image(pictures, row, expect
     [
         (llava("<image>\nWhat?", "Red."), "conversations marks 1 images, the record has 0"),
         (llava("<image>\n<image>\nWhat?", "Red.", image="a.png"), "conversations marks 2 images, the record has 1"),
+        (llava("Is <image> one?", "No.", "Is <image>?", "No.", image="a.png"), "conversations marks 2 images, the"),
         (llava("<image>\nWhat?", "Red.", image=["a.png", "b.png"]), "conversations marks 1 images, the record has 2"),
         (llava("What?", "<__dj__image>", image="a.png"), "conversations: an image stands in a turn that is no"),
         ({"text": "<__dj__image>\nred"}, "text marks 1 images, the record has 0"),
@@ -205,6 +216,20 @@ def test_a_mark_too_many_is_a_word_or_marks_the_same_image(pictures, row, expect
 )
 def test_marks_that_lack_their_images_are_a_fault(pictures, row, message):
     assert one(row).message.startswith(message)
+
+
+def test_a_word_at_the_end_of_a_marked_turn_stays_one(pictures):
+    record = one(llava("<image>\nIs it an <image>", "A", "<image>\nR", "B", image="a.png"))
+    assert [content for _, content in turns(record)] == ["<image>\nIs it an < image>", "A", "R", "B"]
+
+
+@pytest.mark.parametrize(
+    "mark", ["<ImageHere>", "<image_placeholder>", "<|image|>", "<|vision_start|><|image_pad|><|vision_end|>"]
+)
+def test_another_models_mark_is_one(pictures, mark):
+    record = one(llava(f"{mark}\nWhat?", "Red.", image="a.png"))
+    assert (turns(record), record.notes) == (ASKED, ("another model's image mark read as <image>",))
+    assert one(llava(f"{mark}What?", "Red.")).message == "conversations marks 1 images, the record has 0"
 
 
 def test_a_picture_that_the_text_alone_names_is_not_lost(pictures):
@@ -243,7 +268,7 @@ def test_system_turns_are_put_before_their_question(pictures):
     [
         ([{"type": "text", "text": "What?", "image": "a.png"}], "content.0.image names images, but is not read"),
         ([{"image": "a.png", "text": "What?"}], "content.0: holds an image and a text; make two parts of it"),
-        ([{"type": "image", "file": "a.png"}], "content.0.file names images, but is not read; put it under image in a"),
+        ([{"type": "image", "file": "a.png"}], "content.0.file names images, but is not read; put it under image"),
         ([{"type": "image", "source": {"data": "iVBORw0KGgo" + "A" * 100}}], "content.0.source names images, but is"),
         ([{"type": "image", "index": 1}, {"type": "image", "index": 0}], "content.0.index: is 1 where image 0 comes"),
         ([{"type": "text", "text": None}], "content.0: is neither text nor an image, but {'type': 'text'"),

@@ -185,7 +185,7 @@ def _refuse_others(part: dict[str, Any], read: tuple[str, ...], name: str) -> No
     for key, value in part.items():
         if key not in read and any(pictures_within(value)):
             raise Unreadable(
-                UNREAD_PICTURES, f"{name}.{key} names images, but is not read; put it under image in a part of type image"
+                UNREAD_PICTURES, f"{name}.{key} names images, but is not read; put it under image in a part of its own"
             )
 
 
