@@ -1,10 +1,12 @@
 """Seeds as the world spells them: every layout gives the same rows, or one line that says why not."""
 
 import base64
+import gzip
 import io
 import json
 import os
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +17,7 @@ from syntune.data.conversations import to_messages
 from syntune.data.formats import json_files, webdataset
 from syntune.data.formats.front import read_records
 from syntune.data.formats.records import Fault
+from syntune.errors import UserError
 from syntune.settings.seeds import SeedSettings
 
 
@@ -312,12 +315,37 @@ def test_files_that_were_joined_have_marks_within(work):
     assert [record.text for record in read("a.jsonl")] == ["x", "y"]
 
 
-def test_utf16_is_named(work):
-    from syntune.errors import UserError
+@pytest.mark.parametrize("content", ['[{"text": "x"}]', '{"text": "x"}'])
+def test_byte_order_marks_of_several_savings_are_no_text(work, content):
+    Path("a.json").write_bytes(b"\xef\xbb\xbf" * 2 + content.encode())
+    assert [record.text for record in read("a.json")] == ["x"]
 
-    Path("a.jsonl").write_bytes('{"text": "x"}'.encode("utf-16"))
-    with pytest.raises(UserError, match="a.jsonl: is UTF-16 text; save it as UTF-8"):
-        read("a.jsonl")
+
+LINES = '{"text": "x"}\n{"text": "y"}\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (LINES.encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
+        (LINES.encode("utf-16-le"), "is UTF-16 text; save it as UTF-8"),
+        (LINES.encode("utf-16-be"), "is UTF-16 text; save it as UTF-8"),
+        (gzip.compress(LINES.encode()), "is compressed; unpack it"),
+        (b'{"data": [\n{"text": "x"}]}', "one JSON object over several lines; needed is a list of records, or one a"),
+        (b'{"text": "x",\n"id": 1}', "one JSON object over several lines; needed is a list of records, or one a line"),
+        (b'{\n"text": "x"}', "one JSON object over several lines; needed is a list of records, or one a line"),
+    ],
+)
+def test_a_file_that_is_no_list_and_no_lines_is_named_once(work, content, message):
+    Path("a.jsonl").write_bytes(content)
+    with pytest.raises(UserError, match=f"a.jsonl: {message}"):
+        read("a.jsonl", bad_record="drop")
+
+
+def test_lines_with_commas_between_are_faults_of_their_own(work):
+    Path("a.jsonl").write_text('{"text": "x"},\n{"text": "y"}\n')
+    fault, record = read("a.jsonl")
+    assert fault.message.startswith("not valid JSON: trailing characters") and record.text == "y"
 
 
 def test_a_list_is_read_in_blocks(work, monkeypatch):
@@ -328,6 +356,16 @@ def test_a_list_is_read_in_blocks(work, monkeypatch):
         assert [(record.id, record.text) for record in read("a.json")] == [
             (str(row["id"]), row["text"]) for row in rows
         ]
+
+
+def test_a_list_in_one_line_is_read_in_blocks(work, monkeypatch):
+    monkeypatch.setattr(json_files, "_BLOCK", 2**12)
+    Path("a.json").write_text(json.dumps([{"text": "x" * 1000}] * 10_000))
+    tracemalloc.start()
+    assert sum(1 for _ in json_files.read_json_file(Path("a.json"))) == 10_000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20
 
 
 def test_half_a_surrogate_pair_is_a_fault_of_its_record(work):
@@ -467,8 +505,6 @@ def test_a_huge_member_is_not_read(work, png, monkeypatch):
 
 
 def test_a_damaged_tar_file_is_named(work, png):
-    from syntune.errors import UserError
-
     tar("a.tar", {"1.png": png(size=(400, 400)), "1.txt": b"x"})
     Path("a.tar").write_bytes(Path("a.tar").read_bytes()[:700])
     with pytest.raises(UserError, match="a.tar: not a readable tar file"):
@@ -511,8 +547,6 @@ def test_a_folder_of_pictures_with_texts_beside(pictures):
 
 def test_a_dataset_saved_to_disk(work, png):
     from datasets import Dataset, DatasetDict, Features, Image, List, Value
-
-    from syntune.errors import UserError
 
     row = {
         "id": "x",

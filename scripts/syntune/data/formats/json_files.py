@@ -15,6 +15,15 @@ from syntune.errors import UserError
 _BLOCK = 2**20
 """Bytes of a list that are read at a time."""
 
+_HEAD = 64
+"""Bytes by which a file is told."""
+
+_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"PK\3\4")
+"""How files of gzip, bzip2, xz, zstd and zip begin."""
+
+_OBJECT_GOES_ON = re.compile(rb"\{(\s*|.*([\[{]|[^}],)\s*\n)", re.DOTALL)
+"""A first line that ends within an object; one that ends in ``},`` is a record with a comma too many."""
+
 _SPACE = re.compile(r"[ \t\r\n]*")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -24,23 +33,44 @@ def read_json_file(path: Path) -> Iterator[Row | Fault]:
 
     Raises:
         UserError: a list is malformed, so that what follows cannot be told; a malformed line is a fault of its own. Or
-            the file is UTF-16, as PowerShell writes it.
+            the file is UTF-16, as PowerShell writes it, or compressed.
     """
     with path.open("rb") as file:
-        mark = file.read(3)
-        if mark.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise UserError(f"{path}: is UTF-16 text; save it as UTF-8")
-        if mark != codecs.BOM_UTF8:
-            file.seek(0)
+        head = file.read(_HEAD)
+        _refuse_foreign(path, head)
+        file.seek(len(head) - len(_without_marks(head)))
         start = file.tell()
-        first = next((line.lstrip() for line in file if line.strip()), b"")
+        first = _first_line(file)
         file.seek(start)
         if first.startswith(b"["):
             yield from _read_list(path, file)
-        elif first.strip() == b"{":
+        elif _OBJECT_GOES_ON.fullmatch(first):
             raise UserError(f"{path}: one JSON object over several lines; needed is a list of records, or one a line")
         else:
             yield from _read_lines(path, file)
+
+
+def _first_line(file: BinaryIO) -> bytes:
+    """The first line that is not blank, and its end; of a long one, such as a list in one line, the beginning."""
+    while line := file.readline(_BLOCK):
+        if line.strip():
+            return line.lstrip()
+    return b""
+
+
+def _without_marks(data: bytes) -> bytes:
+    """Without the byte order marks at the start: one was added at each saving."""
+    while data.startswith(codecs.BOM_UTF8):
+        data = data.removeprefix(codecs.BOM_UTF8)
+    return data
+
+
+def _refuse_foreign(path: Path, head: bytes) -> None:
+    """Refuse a file that begins as no text does, so that not each of its lines is called malformed."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in head[:2]:
+        raise UserError(f"{path}: is UTF-16 text; save it as UTF-8")
+    if head.startswith(_PACKED):
+        raise UserError(f"{path}: is compressed; unpack it")
 
 
 def parse_json(data: bytes | str, where: str) -> Any:
@@ -58,7 +88,7 @@ def parse_json(data: bytes | str, where: str) -> Any:
 def _read_lines(path: Path, file: BinaryIO) -> Iterator[Row | Fault]:
     """The lines that are not blank; where files were joined, a byte order mark may begin any of them."""
     for number, line in enumerate(file, start=1):
-        line = line.removeprefix(codecs.BOM_UTF8).strip()
+        line = _without_marks(line).strip()
         if line:
             yield _row(path, f"{path}: line {number}", line)
 
