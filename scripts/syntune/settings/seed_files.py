@@ -161,6 +161,7 @@ def _in_folder(folder: Path, format_: str) -> Found:
         _refuse_splits(folder, records)
         return Found(name, records)
     if format_ in ("auto", "image_folder") and any(is_image(entry.name) for entry in (*top, *below)):
+        _refuse_other_tables(folder, [*top, *below])
         return Found("image_folder", [folder])
     wanted = "records of a known format" if format_ == "auto" else f"records of format {format_}"
     raise UserError(f"{folder} holds no {wanted} (known: {_choices()})")
@@ -180,15 +181,26 @@ def _refuse_splits(folder: Path, files: list[Path]) -> None:
         )
 
 
+def _refuse_other_tables(folder: Path, entries: list[os.DirEntry]) -> None:
+    """Refuse pictures beside a table of another name, rather than miss a .txt beside each."""
+    table = next((entry for entry in entries if entry.name.lower().endswith((".csv", ".tsv"))), None)
+    if table and not any(entry.name.endswith(".txt") for entry in entries):
+        raise UserError(f"{folder} holds pictures and {table.name}; make that metadata.csv, or set path to the table")
+
+
 def _records(entries: list[os.DirEntry], format_: str) -> dict[str, list[Path]]:
-    """Files of records by format; files of metadata explain what lies beside them and come first."""
+    """Files of records by format; files of metadata explain what lies beside them and come first.
+
+    A .json of a picture's own name, as img2dataset writes it, tells of that picture; it holds no records.
+    """
     metadata = [Path(entry) for entry in entries if entry.name in _METADATA]
     if format_ in ("auto", "image_folder") and metadata:
         return {"image_folder": metadata}
     found: dict[str, list[Path]] = {}
+    told = {f"{os.path.splitext(entry.path)[0]}.json" for entry in entries if is_image(entry.name)}
     for entry in entries:
         own = _format_of_name(entry.name)
-        if own is None or own == "image_folder" or entry.name in _OTHERS or entry.is_dir():
+        if own is None or own == "image_folder" or entry.name in _OTHERS or entry.path in told or entry.is_dir():
             continue
         if format_ == "auto":
             found.setdefault(own, []).append(Path(entry))

@@ -535,6 +535,41 @@ def test_a_row_of_a_table_that_lacks_cells_is_a_fault(pictures):
     assert record.text.endswith("blue")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("metadata.csv", b"file_name,text,text\na.png,red,blue\n", "metadata.csv: the header names text twice; rename"),
+        ("metadata.csv", "file_name,text\na.png,é\n".encode("latin-1"), r"metadata.csv: not UTF-8 text \(.*; save"),
+        ("metadata.csv", "file_name,text\na.png,é\n".encode("utf-16"), r"metadata.csv: not UTF-8 text \(.*; save"),
+        ("a.tsv", b"file_name\ttext\na.png\tred\n", "a.tsv: no table of pictures; save it as .csv with commas"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_named(pictures, name, content, message):
+    Path("images", name).write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        read(f"images/{name}", format="image_folder")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("metadata.csv", "file_name,text,,\n,red,,\nb.png,blue,,\n"),
+        ("metadata.jsonl", '{"file_name": null, "text": "red"}\n{"file_name": "b.png", "text": "blue"}'),
+    ],
+)
+def test_a_row_of_a_table_that_names_no_picture_is_a_fault(pictures, name, content):
+    Path("images", name).write_text(content)
+    fault, record = read("images")
+    assert (fault.message, record.images) == ("file_name is empty", [Path("images/b.png")])
+
+
+def test_columns_of_one_name_are_refused(work):
+    texts = pa.table([["red"], ["blue"]], names=["text", "text"])
+    pq.write_table(texts, "a.parquet")
+    with pytest.raises(UserError, match="a.parquet: has two columns text; rename one"):
+        read("a.parquet")
+
+
 def test_a_folder_of_pictures_with_texts_beside(pictures):
     Path("images/more").mkdir()
     Path("images/a.png").rename("images/more/a.png")

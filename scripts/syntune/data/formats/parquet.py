@@ -19,13 +19,16 @@ def read_parquet(path: Path) -> Iterator[Row | Fault]:
     """The rows of a file.
 
     Raises:
-        UserError: it is not a readable Parquet file.
+        UserError: it is not a readable Parquet file, or two of its columns have one name.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            if repeated := [name for name in names if names.count(name) > 1]:
+                raise UserError(f"{path}: has two columns {repeated[0]}; rename one")
             number = 0
             for batch in file.iter_batches(batch_size=_ROWS):
                 yield from _rows(batch, path, number, path.parent)
