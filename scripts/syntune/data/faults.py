@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TextIO
 
-from syntune.data.formats.records import IMAGE_REASONS, Fault, Record
+from syntune.data.formats.records import BAD_IMAGE, IMAGE_REASONS, MISSING_IMAGE, Fault, Record
 from syntune.errors import UserError
 from syntune.settings.seeds import SeedSettings
 
@@ -64,7 +64,8 @@ class Faults:
         refused = self._refused.total()
         if not refused:
             return
-        advice = " and ".join(sorted({self._advice(reason) for reason in self._refused}))
+        reasons = set(self._refused) - ({BAD_IMAGE} if MISSING_IMAGE in self._refused else set())
+        advice = " and ".join(sorted({self._advice(reason) for reason in reasons}))
         if refused == 1:
             raise UserError(f"{self._listed[0].where}: {self._listed[0].message}; repair it, or set {advice}")
         for fault in self._listed:
@@ -85,6 +86,8 @@ class Faults:
         """The setting that takes records of a reason, or drops them."""
         if reason == REPEATED_ID:
             return "repeated_ids: number"
+        if reason == MISSING_IMAGE:
+            return "images to the folder that image paths start from, or bad_image: drop"
         return "bad_image: drop" if reason in IMAGE_REASONS else "bad_record: drop"
 
 

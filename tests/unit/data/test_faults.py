@@ -103,3 +103,11 @@ def test_it_is_said_by_what_all_was_dropped(work):
     with pytest.raises(UserError, match=r"no row is left of the 2 records in seed.json \(dropped: 2 no text or conv"):
         ingest(bad_record="drop")
     assert not QUARANTINE.exists()
+
+
+def test_a_missing_image_names_the_setting_of_their_folder(faulty):
+    Path("a.png").unlink()
+    with pytest.raises(
+        UserError, match="set bad_record: drop and images to the folder that image paths start from, or"
+    ):
+        ingest()
