@@ -74,6 +74,7 @@ A = Path("images/a.png")
         llava("What?", "Red.", image=None, images=["a.png"]),
         llava("What?", "Red.", image="a.png", images=["a.png"]),
         llava("What?", "Red.", images=[{"path": "a.png"}]),
+        llava("What?", "Red.", images='["a.png"]'),
         llava("What?", "Red.", image_path="a.png"),
         chat("<image>\nWhat?", "Red.", images=["a.png"]),
         chat("What?", "Red.", images=["a.png"]),
@@ -105,6 +106,9 @@ def test_base64_is_the_image(pictures, png):
     uri = "data:image/png;base64,\n" + base64.encodebytes(png()).decode()
     assert one(llava("What?", "Red.", image=uri)).images == [png()]
     assert one(llava("What?", "Red.", image=uri.partition(",")[2])).images == [png()]
+    assert one(llava("What?", "Red.", image=uri.replace("image/png", "application/octet-stream"))).images == [png()]
+    tiny = base64.b64encode(png(size=(1, 1))).decode()
+    assert one(llava("What?", "Red.", image=tiny)).images == [png(size=(1, 1))]
     assert "img64 names images" in one(llava("What?", "Red.", img64=uri.partition(",")[2])).message
     fault = one(llava("What?", "Red.", image="data:image/png;base64,?"))
     assert fault.reason == "bad image" and fault.message.startswith("image: broken base64")
@@ -129,6 +133,10 @@ def test_base64_is_the_image(pictures, png):
         (llava("What?", "Red.", image_url="https://x.org/?photo=3"), "image_url tells of an image, but no key names"),
         (llava("What?", "Red.", video="a.mp4"), "video is not read: Syntune takes images alone"),
         (llava("What?", "Red.", image="https://x.org/a.png"), "image: 'https://x.org/a.png' lies on the web; download"),
+        (
+            llava("What?", "Red.", image={"src": "a.png"}),
+            "image: must be a path or an image's bytes, not {'src': 'a.png'}",
+        ),
         (llava("What?", "Red.", image="../a.png"), "../a.png lies outside the images' folder images; set images to a"),
     ],
 )
@@ -280,6 +288,13 @@ def test_system_turns_are_put_before_their_question(pictures):
 def test_a_part_that_would_lose_or_swap_its_image_is_a_fault(pictures, parts, message):
     assert f"messages.0.{message}" in one(chat(parts, "Red.", images=["a.png", "b.png"])).message
     assert f"messages.0.{message}" in one(chat(parts, "Red.")).message
+
+
+def test_parts_spelled_as_json_are_parts_and_other_json_is_text(pictures):
+    parts = json.dumps([{"type": "image"}, {"type": "text", "text": "What?"}])
+    assert turns(one(chat(parts, json.dumps([{"type": "text", "text": "Red."}]), image="a.png"))) == ASKED
+    for answer in ('[{"type": "text", "box": [1, 2], "text": "Red."}]', '[{"type": "image"', '[{"type": "cat"}]'):
+        assert turns(one(chat("What?", answer, image="a.png")))[1][1] == answer
 
 
 def test_parts_without_a_type_are_told_by_what_they_hold(pictures):

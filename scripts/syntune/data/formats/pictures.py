@@ -6,9 +6,11 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from syntune.data.formats.json_files import parse_json
 from syntune.data.formats.records import BAD_IMAGE, OUTSIDE, UNREAD_PICTURES, WRONG_VALUE, Unreadable
 from syntune.settings.seed_files import is_image
 
@@ -23,8 +25,10 @@ _TELLS_OF_A_PICTURE = re.compile(
 )
 """Keys by which a row has an image, whatever stands there: ``image_id`` of COCO's captions is a number."""
 
-_DATA_URI = re.compile(r"data:image/[\w.+-]+;base64,", re.I)
-_BASE64 = re.compile(r"\s*(?:/9j/|iVBORw0KGgo|R0lGOD|UklGR|Qk|SUkq|TU0A)[A-Za-z0-9+/\s]{100,}={0,2}\s*")
+_DATA_URI = re.compile(r"data:(?:image/[\w.+-]+|application/octet-stream)?;base64,", re.I)
+_BASE64 = re.compile(
+    r"\s*(?:(?:/9j/|iVBORw0KGgo|R0lGOD|UklGR)[A-Za-z0-9+/\s]{40,}|(?:Qk|SUkq|TU0A)[A-Za-z0-9+/\s]{100,})={0,2}\s*"
+)
 """An image as text, by how the files of its formats begin; no path is so long without a dot."""
 
 
@@ -58,9 +62,15 @@ def pictures_in(row: dict[str, Any], text_keys: tuple[str, ...]) -> tuple[list[s
 
 
 def pictures_of(value: Any, key: str) -> list[str | bytes]:
-    """The images of one value: none, one or a list, each a path, bytes, or Hugging Face's struct of both."""
+    """The images of one value: none, one or a list, each a path, bytes, or Hugging Face's struct of both.
+
+    A list may be spelled as JSON, as tables do.
+    """
     if value in (None, ""):
         return []
+    if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
+        with suppress(ValueError):  # a path may look so, too
+            value = parse_json(value, key)
     if not isinstance(value, list):
         return [_picture_of(value, key)]
     return [_picture_of(each, f"{key}.{index}") for index, each in enumerate(value)]
@@ -107,7 +117,7 @@ def _picture_of(value: Any, key: str) -> str | bytes:
         found = next((value[name] for name in ("bytes", "path", "url", "image") if value.get(name)), None)
         if found is None and "bytes" in value:
             raise Unreadable(WRONG_VALUE, f"{key}: has neither bytes nor a path")
-        value = found
+        value = found or value
     if not isinstance(value, str | bytes) or not value:
         raise Unreadable(WRONG_VALUE, f"{key}: must be a path or an image's bytes, not {brief(value)}")
     if isinstance(value, str) and re.match(r"https?://", value, re.I):

@@ -1,5 +1,6 @@
 """Conversations as data sets spell them: names of speakers, content parts, system turns."""
 
+import re
 from typing import Any, NamedTuple
 
 from syntune.artifacts.shards import IMAGE_MARK
@@ -32,6 +33,12 @@ _READ = ("role", "from", "content", "value")
 
 _HOLDERS = ("image", "image_url", "url", "path", "bytes")
 """Keys of a part that hold its image; without any, it is a mark for one of the row's."""
+
+_TEXT_KINDS, _IMAGE_KINDS = ("text", "input_text"), ("image", "image_url", "input_image")
+_KINDS = (*_TEXT_KINDS, *_IMAGE_KINDS)
+_PART_KEYS = {"type", "text", "index", *_HOLDERS}
+
+_SPELLED_PARTS = re.compile(r'\s*\[\s*\{\s*"(type|text|image)"\s*:')
 
 
 class Chat(NamedTuple):
@@ -150,11 +157,25 @@ def _key(turn: dict[str, Any], one: str, other: str, name: str) -> str:
 def _text(content: Any, name: str, pictures: list[str | bytes], indexes: set[int]) -> str:
     """A turn's text; images among its parts are added to ``pictures``, those with nothing inside to no list."""
     if isinstance(content, str):
+        content = _parts_in(content)
+    if isinstance(content, str):
         return content
     if not isinstance(content, list):
         raise Unreadable(WRONG_VALUE, f"{name}: must be text or a list of parts, not {brief(content)}")
     parts = [_joined(part, f"{name}.{index}", pictures, indexes) for index, part in enumerate(content)]
     return "".join(parts).removesuffix("\n")
+
+
+def _parts_in(text: str) -> str | list[dict[str, Any]]:
+    """The parts that a text spells as JSON, as tables do; any other text, such as JSON that is an answer, as it is."""
+    if not _SPELLED_PARTS.match(text):
+        return text
+    try:
+        parts = parse_json(text, "")
+    except ValueError:
+        return text
+    own = all(isinstance(part, dict) and part.keys() <= _PART_KEYS and part.get("type") in _KINDS for part in parts)
+    return parts if own else text
 
 
 def _joined(part: Any, name: str, pictures: list[str | bytes], indexes: set[int]) -> str:
@@ -166,10 +187,10 @@ def _joined(part: Any, name: str, pictures: list[str | bytes], indexes: set[int]
     held = next((key for key in _HOLDERS if part.get(key)), None)
     text = part["text"] if isinstance(part.get("text"), str) else None
     kind = part.get("type") or ("image" if held or ("image" in part and text is None) else "text")
-    if kind in ("text", "input_text") and text is not None:
+    if kind in _TEXT_KINDS and text is not None:
         _refuse_others(part, ("text",), name)
         return f"{text}\n"
-    if kind in ("image", "image_url", "input_image"):
+    if kind in _IMAGE_KINDS:
         if text:
             raise Unreadable(WRONG_VALUE, f"{name}: holds an image and a text; make two parts of it")
         if held:
