@@ -113,17 +113,17 @@ class ImageChecks:
         checked = self._check_bytes(data, str(path), str(path))
         return _Read(checked, path, before) if is_settled else _Read(checked)
 
-    def _store(self, data: bytes, where: str) -> _Read:
+    def _store(self, data: bytes, name: str) -> _Read:
         """Decode an image that came as bytes and write it."""
-        checked = self._check_bytes(data, f"{where}: image", "")
+        checked = self._check_bytes(data, name, "")
         if checked.reason:
             return _Read(checked)
         sha256 = checked.sha256
-        name = f"images/{sha256[:2]}/{sha256}.{format_of(data)}"
-        file = self._folder / name
+        stored = f"images/{sha256[:2]}/{sha256}.{format_of(data)}"
+        file = self._folder / stored
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
-        return _Read(checked._replace(path=str(self._rows / name)))
+        return _Read(checked._replace(path=str(self._rows / stored)))
 
     def _check_bytes(self, data: bytes, name: str, path: str) -> Checked:
         """Decode an image's bytes whole."""

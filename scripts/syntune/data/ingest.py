@@ -144,6 +144,7 @@ class _Ingestion:
 def _check_images(batch: list[Record], checks: ImageChecks) -> list[list[Checked]]:
     """Check the images of each of a batch's records."""
     files = checks.check_files(image for record in batch for image in record.images if isinstance(image, Path))
-    inside = [(data, record.where) for record in batch for data in record.images if isinstance(data, bytes)]
+    numbered = (pair for record in batch for pair in enumerate(record.images, start=1))
+    inside = [(image, f"image {number}") for number, image in numbered if isinstance(image, bytes)]
     stored = iter(checks.store(inside))
     return [[files[image] if isinstance(image, Path) else next(stored) for image in record.images] for record in batch]

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from syntune.artifacts.manifests import read_manifest
@@ -111,3 +113,9 @@ def test_a_missing_image_names_the_setting_of_their_folder(faulty):
         UserError, match="set bad_record: drop and images to the folder that image paths start from, or"
     ):
         ingest()
+
+
+def test_a_bad_image_inside_is_named_by_its_row_and_number(work, png):
+    pq.write_table(pa.table({"images": [[png(), b"x"]], "text": ["red"]}), "a.parquet")
+    with pytest.raises(UserError, match="^a.parquet: row 1: image 2: not an image of a known format"):
+        ingest_seed("s", SeedSettings(path="a.parquet"), ROWS, MANIFEST)

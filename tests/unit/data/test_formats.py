@@ -317,6 +317,8 @@ def test_keys_of_turns_that_are_not_read_are_counted(pictures):
     row = chat("What?", "Red.", image="a.png")
     row["messages"][1]["weight"] = 0
     assert one(row).unused == ("messages.weight",)
+    row["messages"][1]["weight"] = None
+    assert one({**row, "images": None, "source": None}).unused == ()
 
 
 @pytest.mark.parametrize("content", ['[{"text": "x"}]', '{"text": "x"}\n\n{"text": "y"}'])

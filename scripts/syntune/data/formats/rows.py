@@ -45,7 +45,7 @@ def read_row(row: Row, images: Path | None) -> Record:
     if key is None:
         raise Unreadable(NO_TEXT, _lack(fields))
     pictures, images_key = pictures_in(fields, ("id", *TURN_KEYS, *TEXT_KEYS))
-    unused = {name for name in fields if name not in (images_key, "id", key)}
+    unused = {name for name, value in fields.items() if value is not None and name not in (images_key, "id", key)}
     if turns_key:
         chat = read_turns(fields[key], key)
         unused.update(chat.unused)

@@ -85,7 +85,7 @@ def read_turns(value: Any, key: str) -> Chat:
 def _more(turn: dict[str, Any], name: str) -> tuple[list[str | bytes], list[str]]:
     """The images that a turn names beside its text, as Ollama's messages do, and its keys that are not read."""
     images = [key for key in IMAGE_KEYS if turn.get(key)]
-    others = [key for key in turn if key not in (*_READ, *images)]
+    others = [key for key, value in turn.items() if value is not None and key not in (*_READ, *images)]
     for key in others:
         if any(pictures_within(turn[key])):
             raise Unreadable(UNREAD_PICTURES, f"{name}.{key} names images, but is not read; rename it to images")
