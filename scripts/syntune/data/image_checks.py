@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from syntune.data.formats.records import BAD_IMAGE, MISSING_IMAGE
+from syntune.data.formats.records import BAD_IMAGE, LFS_POINTER, MISSING_IMAGE
 from syntune.data.image_cache import FileState, ImageCache, Known, Traits
 from syntune.errors import UserError
 from syntune.files import sha256_bytes
@@ -127,6 +127,9 @@ class ImageChecks:
 
     def _check_bytes(self, data: bytes, name: str, path: str) -> Checked:
         """Decode an image's bytes whole."""
+        if data.startswith(LFS_POINTER):
+            message = f"{name}: a pointer of Git LFS, not the image itself; fetch it with git lfs pull"
+            return Checked(reason=BAD_IMAGE, message=message)
         sha256 = sha256_bytes(data)
         known = self._cache.of_content(sha256)
         if known is None:

@@ -119,3 +119,10 @@ def test_a_bad_image_inside_is_named_by_its_row_and_number(work, png):
     pq.write_table(pa.table({"images": [[png(), b"x"]], "text": ["red"]}), "a.parquet")
     with pytest.raises(UserError, match="^a.parquet: row 1: image 2: not an image of a known format"):
         ingest_seed("s", SeedSettings(path="a.parquet"), ROWS, MANIFEST)
+
+
+def test_a_pointer_in_an_images_place_is_named(faulty):
+    Path("bad.png").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    ingest(bad_record="drop", bad_image="drop")
+    messages = [fault["message"] for fault in read_jsonl(QUARANTINE)]
+    assert "bad.png: a pointer of Git LFS, not the image itself; fetch it with git lfs pull" in messages

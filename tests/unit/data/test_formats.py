@@ -359,6 +359,13 @@ def test_a_file_that_is_no_list_and_no_lines_is_named_once(work, content, messag
         read("a.jsonl", bad_record="drop")
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "a.tar", "metadata.csv"])
+def test_a_pointer_of_git_lfs_is_named(work, name):
+    Path(name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    with pytest.raises(UserError, match=f"{name}: a pointer of Git LFS, not the file itself; fetch it with git lfs"):
+        read(name)
+
+
 def test_lines_with_commas_between_are_faults_of_their_own(work):
     Path("a.jsonl").write_text('{"text": "x"},\n{"text": "y"}\n')
     fault, record = read("a.jsonl")

@@ -8,9 +8,10 @@ from syntune.data.formats.hub import fetch
 from syntune.data.formats.image_folder import read_image_folder
 from syntune.data.formats.json_files import read_json_file
 from syntune.data.formats.parquet import read_parquet, read_saved
-from syntune.data.formats.records import Fault, Record, Row, Unreadable
+from syntune.data.formats.records import LFS_POINTER, Fault, Record, Row, Unreadable
 from syntune.data.formats.rows import id_of, read_row
 from syntune.data.formats.webdataset import read_webdataset
+from syntune.errors import UserError
 from syntune.settings.seed_files import find_records, hub_path
 from syntune.settings.seeds import SeedSettings
 
@@ -41,8 +42,17 @@ def _read(settings: SeedSettings) -> Iterator[Record | Fault]:
         address = hub_path(path)
         found = find_records(str(fetch(address)) if address else path, settings)
         for place in found.paths:
+            _refuse_pointer(place)
             for row in _READERS[found.format](place):
                 yield row if isinstance(row, Fault) else _record(row, images)
+
+
+def _refuse_pointer(place: Path) -> None:
+    """Refuse what a clone without Git LFS holds in a file's place."""
+    if place.is_file():
+        with place.open("rb") as file:
+            if file.read(len(LFS_POINTER)) == LFS_POINTER:
+                raise UserError(f"{place}: a pointer of Git LFS, not the file itself; fetch it with git lfs pull")
 
 
 def _images_folder(settings: SeedSettings) -> Path | None:

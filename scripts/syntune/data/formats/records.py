@@ -18,6 +18,9 @@ OUTSIDE = "image outside the images' folder"
 FORGED = "Data-Juicer's marks in a turn"
 """Reasons for which a record cannot be read."""
 
+LFS_POINTER = b"version https://git-lfs"
+"""How the text begins that stands in a file's place in a clone without Git LFS."""
+
 
 class Row(NamedTuple):
     """One row as a file holds it."""
