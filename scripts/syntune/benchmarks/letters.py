@@ -28,26 +28,28 @@ _THOUGHTS = _pattern(
 _ANSWER = _pattern(r"<answer> (.*?) (?: </answer> | $ )", re.DOTALL | re.IGNORECASE)
 _BOXED = _pattern(r"\\boxed \s* \{ ( (?: [^{}] | \{[^{}]*\} )* ) \}")
 _EMPHASIS = _pattern(
-    r"[*`$\#{}] | __ | (?<!\w)_ | _(?!\w) | </?(?:b|i|u|em|strong|code|p|br|span|div)\s*/?>"
+    r"[*`${}] | \#{2,} | (?<!\w)\# | __ | (?<!\w)_ | _(?!\w) | </?(?:b|i|u|em|strong|code|p|br|span|div)\s*/?>"
     r"| \\(?:text|textbf|mathrm|mathbf|mathsf|bf|rm)\b\s* | \\[()\[\]]",
     re.DOTALL,
 )
 _ARTICLE = re.compile(r"^(?:an?|the)\s+")
+_OUTER_MARKS = re.compile(r"^(?:(?![-+.]\d)[\W_])+|(?:(?<=\w)([+#]+))?[\W_]*$")
 
 # A letter
 
 _OPEN, _CLOSE = r"[\s\"'“‘(\[<]*", r"[\"'”’)\]>]*"
-_NO_WORD = r"(?! [A-Za-z0-9] | ['’-]\w )"
+_NO_WORD = r"(?! [A-Za-z0-9+\#] | ['’-]\w )"  # nor C++ or C#
 _CAPITAL = rf"(?<![A-Za-z0-9'’]) (?-i:[A-Z]) {_NO_WORD}"
-_ALONE = _pattern(r"[\W_]* ([A-Z]) [\W_]*")
+_ALONE = _pattern(r"[\W_]* ([A-Z]) (?![+\#-]) (?:选项)? [\W_]*")
 _IN_FRONT = _pattern(rf"{_OPEN} ([A-Z]) {_NO_WORD}")
+_BEHIND = _pattern(r"(.+) [(\[] ([A-Z]) [)\]] [.!。]? \s*", re.DOTALL | re.IGNORECASE)
 _AT_END = _pattern(rf"[.!?:\n。！？：] {_OPEN} ([A-Z]) {_CLOSE} [.!。]? \s* $", re.DOTALL)
 
 # What may follow a letter
 
 _SET_OFF = _pattern(rf"{_CLOSE} \s* (?: [.:;)\]。、；：,] | \n | [-–—=]\s | \( ) | \s+(?:because|since)\b")
 _ENDS = _pattern(
-    rf"{_CLOSE} \s* (?: $ | [.,:;!?)\n。，、；：！项] | [-–—=]\s | \( )"
+    rf"{_CLOSE} \s* (?: $ | [.,:;!?)\n。，、；：！] | 选?项 | [-–—=]\s | \( )"
     rf"| {_CLOSE} \s+ (?:because|since|as|which|for|is|was|due)\b"
 )
 _OTHER_LETTER = _pattern(
@@ -64,9 +66,9 @@ _IS_WRONG = _pattern(
 # Statements, up to the letter or the option's text
 
 _IS = (
-    r"[\"']? \s* (?: (?: (?:is|was|are|would\s+be|should\s+be|must\s+be|will\s+be)\b | (?:应该|应)?[是为] )"
+    r"[\"'】]? \s* (?: (?: (?:is|was|are|would\s+be|should\s+be|must\s+be|will\s+be)\b | (?:应该|应)?[是为] )"
     r"(?: \s+ (?:most\s+likely|likely|probably|definitely|clearly|therefore|thus|simply|indeed) )? )?"
-    r"\s* (?: [:=] | [-–—]+>? | → | ⇒ )? \s*"
+    r"\s* (?: [:=] | [-–—]+(?!\d)>? | → | ⇒ )? \s*"
 )
 _TO_WHAT = r"(?: \s+ (?:to|of|for) \s+ [^.:;\n]{1,80}? (?= \s+is\b | \s*: ) )?"
 _NAMELY = r"(?: (?:the\s+)? (?:option|choice|letter|answer|选项) \s* :? \s* )?"
@@ -113,7 +115,7 @@ def read_letter(text: str, options: Mapping[str, str]) -> str:
         text: a model's raw answer.
         options: the options' texts, by letter.
     """
-    text = _THOUGHTS.sub(" ", unicodedata.normalize("NFKC", text))
+    text = _THOUGHTS.sub(" ", _normal(text))
     reader = _Reader(options)
     letter = _only({reader.read(part) for part in _ANSWER.findall(text) or [text]})
     return letter if letter in {*LETTERS, *options} else ""
@@ -123,9 +125,10 @@ class _Reader:
     """Reads answers to one question."""
 
     def __init__(self, options: Mapping[str, str]) -> None:
-        texts = {letter: _bare(_plain(unicodedata.normalize("NFKC", text))) for letter, text in options.items()}
+        plain = {letter: _plain(_normal(text)) for letter, text in options.items()}
         # where an option's text is a letter itself, an answer is read as the letter in front of an option
-        self.texts = {letter: text for letter, text in texts.items() if not re.fullmatch("[a-z]?", text)}
+        self.plain = {letter: text for letter, text in plain.items() if text and not _ALONE.fullmatch(text)}
+        self.texts = {letter: _bare(text) for letter, text in self.plain.items()}
         self._longest = 2 * max(map(len, options.values()), default=0) + _NEAR
 
     def read(self, text: str) -> str:
@@ -158,7 +161,7 @@ class _Reader:
             yield option
         elif found := _IN_FRONT.match(rest):
             letter, after, is_capital = found[1].upper(), rest[found.end() :], found[1].isupper()
-            is_named = _ENDS.match(after) or (is_capital and self._own_text_follows(letter, after))
+            is_named = _ENDS.match(after) or (is_capital and self._is_labelled(letter, after))
             if self._is_called_wrong(letter, after):
                 return
             if _OTHER_LETTER.match(after) or (is_named and self._contradicts(letter, after)):
@@ -175,9 +178,8 @@ class _Reader:
         listed = self._listed(text)
         if _OTHER_LETTER.match(after) or self._is_called_wrong(letter, after) or (letter in listed and len(listed) > 1):
             return
-        own = self._own_text_follows(letter, after)
         in_brackets = "(" in found[0] and after.startswith(")")
-        if own or in_brackets or (found[1].isupper() and _SET_OFF.match(after)):
+        if self._is_labelled(letter, after) or in_brackets or (found[1].isupper() and _SET_OFF.match(after)):
             yield "?" if self._contradicts(letter, after) else letter
 
     def _mentioned(self, text: str) -> str:
@@ -199,10 +201,20 @@ class _Reader:
         return listed
 
     def _option_of(self, text: str) -> str:
-        """The letter of the one option whose text ``text`` is; articles may differ."""
-        for change in (_bare, _without_article):
-            bare = change(text[: self._longest])
-            same = [letter for letter, option in self.texts.items() if change(option) == bare]
+        """The letter of the one option whose text ``text`` is, with or without that letter in brackets behind it."""
+        text = text[: self._longest]
+        behind = _BEHIND.fullmatch(text)
+        is_behind = behind is not None and self._same_as(behind[1]) == behind[2].upper()
+        return behind[2].upper() if is_behind else self._same_as(text)
+
+    def _same_as(self, text: str) -> str:
+        """The letter of the one option whose text ``text`` is; articles may differ.
+
+        Options may differ in marks and case alone: ``5`` and ``-5``, ``10`` and ``10%``, ``mW`` and ``MW``.
+        """
+        for change in (_unquoted, _bare, _without_article):
+            wanted = change(text)
+            same = [letter for letter, option in self.plain.items() if wanted and change(option) == wanted]
             if len(same) == 1:
                 return same[0]
         return ""
@@ -216,7 +228,13 @@ class _Reader:
         """Whether a letter is followed by its own option's text."""
         option = self.texts.get(letter.upper())
         bare = _bare(after[: self._longest])
-        return option is not None and re.match(rf"{re.escape(option)}(?!\w)", bare) is not None
+        return bool(option) and re.match(rf"{re.escape(option)}(?!\w)", bare) is not None
+
+    def _is_labelled(self, letter: str, after: str) -> bool:
+        """Whether a letter stands in front of its own option's text; ``A`` without a mark may be an article."""
+        if letter == "A" and not _SET_OFF.match(after):
+            return self._option_at_start_of(after) == letter
+        return self._own_text_follows(letter, after)
 
     def _contradicts(self, letter: str, after: str) -> bool:
         """Whether a letter is followed by another option's text."""
@@ -243,9 +261,19 @@ def _plain(text: str) -> str:
     return _EMPHASIS.sub("", text)
 
 
+def _normal(text: str) -> str:
+    """A text in the plainest characters that mean the same."""
+    return re.sub(r"[−–](?=\d)", "-", unicodedata.normalize("NFKC", text))
+
+
+def _unquoted(text: str) -> str:
+    """A text without quotation marks around it, a full stop and doubled spaces."""
+    return " ".join(text.split()).strip("\"'“”‘’").rstrip(".。")
+
+
 def _bare(text: str) -> str:
-    """A text without case, outer marks and doubled spaces."""
-    return " ".join(re.sub(r"^[\W_]+|[\W_]+$", "", text.casefold()).split())
+    """A text without case, doubled spaces and outer marks that say nothing: ``-5``, ``.5`` and ``C++`` stay."""
+    return " ".join(_OUTER_MARKS.sub(r"\1", text.casefold()).split())
 
 
 def _without_article(text: str) -> str:

@@ -17,6 +17,7 @@ READ = {
         "A.",
         "a",
         "A cat",
+        "答案是A选项",
         "Answer: a",
         "The answer is a.",
         "A!",
@@ -26,6 +27,12 @@ READ = {
         "B",
         "b",
         "B.",
+        "dog (B)",
+        "The answer is a dog (B).",
+        "B选项",
+        "答案是B选项",
+        "【答案】B",
+        "### B",
         "(B)",
         "**B**",
         "`B`",
@@ -208,6 +215,7 @@ READ = {
     ],
     "D": [
         "D. Both A and B",
+        "Both A and B (D)",
         "Both A and B",
         "The correct answer is D: Both A and B",
         "D",
@@ -251,7 +259,6 @@ READ = {
         "The answer is not A but B",
         "B or C",
         "B and C",
-        "dog (B)",
         "The animal in the picture is a dog (option B).",
         "Dog, B",
         "A不正确",
@@ -285,7 +292,8 @@ READ = {
         "Everything but B",
         "I would eliminate A. The remaining is B.",
         "The correct answer is not given",
-        "Both A and B (D)",
+        "a cat and a dog",
+        "cat (B)",
         "不是C",
         "C、D",
         "C或D",
@@ -317,6 +325,16 @@ def test_a_letter_is_read_as_a_person_reads_it(letter, text):
     assert read_letter(text, OPTIONS) == letter
 
 
+LANGUAGES = [
+    ("C++", "B"), ("c++", "B"), ("**C++**.", "B"), ("The answer is C++.", "B"), ("B. C++", "B"), ("C# (D)", "D"),
+    ("C#", "D"), ("The answer is C#", "D"), ("D. C#", "D"), ("C", "C"), ("C. Java", "C"), ("The answer is C.", "C"),
+]  # fmt: skip
+NUMBERS = [
+    ("-5", "A"), ("−5", "A"), ("The answer is -5.", "A"), ("A. -5", "A"), ("B. -5", ""), ("5", "B"), ("5.", "B"),
+    ("The answer is 5", "B"), ("10", "C"), ("10%", "D"), ("The answer is 10%.", "D"),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("options", "text", "letter"),
     [
@@ -337,6 +355,17 @@ def test_a_letter_is_read_as_a_person_reads_it(letter, text):
         ({"A": "not visible", "B": "visible"}, "A. not visible", "A"),
         ({"A": "a", "B": "b", "C": "c", "D": "d", "E": "e"}, "The answer is E", "E"),
         ({"A": "same", "B": "same"}, "same", ""),
+        *(({"A": "Python", "B": "C++", "C": "Java", "D": "C#"}, *case) for case in LANGUAGES),
+        *(({"A": "-5", "B": "5", "C": "10", "D": "10%"}, *case) for case in NUMBERS),
+        ({"A": "B+", "B": "A+", "C": "O-"}, "B+", "A"),
+        ({"A": "B+", "B": "A+", "C": "O-"}, "The answer is B+.", "A"),
+        ({"A": "B+", "B": "A+", "C": "O-"}, "O-", "C"),
+        ({"A": "B+", "B": "A+", "C": "O-"}, "B", "B"),
+        ({"A": "5 mW", "B": "5 MW"}, "5 MW", "B"),
+        ({"A": "5", "B": "0.5"}, ".5", ""),
+        ({"A": "5", "B": "7"}, "-5", ""),
+        ({"A": "+", "B": "-"}, "-", "B"),
+        ({"A": "(B)", "B": "(A)"}, "(B)", "B"),
         ({}, "B", "B"),
         ({"A": "cat", "B": "dog"}, "C", "C"),
         ({"A": "cat", "B": "dog"}, "E", ""),
@@ -354,6 +383,7 @@ def test_options_decide_what_a_text_means(options, text, letter):
         "A. cat " * 20_000,
         "\\boxed{" * 20_000,
         "(" * 200_000,
+        "dog (B) " * 20_000,
         "wait " * 20_000,
     ],
 )
