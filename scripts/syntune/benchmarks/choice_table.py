@@ -68,12 +68,7 @@ class ChoiceTable:
         """
         self.path = path
         self.columns, records = _read(path)
-        missing = [column for column in COLUMNS if column not in self.columns]
-        if missing:
-            raise UserError(f"{path}: columns are missing ({', '.join(missing)}); the table must be MMBench's TSV")
-        odd = [column for column in self.columns if re.fullmatch(r"\s*[a-z]\s*", column, re.I) and column not in _UPPER]
-        if odd or (doubled := repeated(self.columns)):
-            raise UserError(f"{path}: column {listed(odd or doubled)}: write each option's letter once, as A, B, ...")
+        self._check_columns()
         self.letters = sorted(column for column in self.columns if column in _UPPER)
         self.rows = self._checked(records)
 
@@ -102,30 +97,43 @@ class ChoiceTable:
             )
         return images
 
+    def _check_columns(self) -> None:
+        """Refuse a table in which a column is missing, doubled, or spelled so that it would not be read."""
+        if doubled := repeated(self.columns):
+            raise UserError(f"{self.path}: column {listed(doubled)} stands there twice; leave one out")
+        for column in self.columns:
+            read = _READ.get(column.strip().lower(), column)
+            if column != read:
+                raise UserError(f"{self.path}: column {column!r} would not be read; write it {read!r}")
+        missing = [column for column in COLUMNS if column not in self.columns]
+        if missing:
+            raise UserError(f"{self.path}: columns are missing ({', '.join(missing)}); the table must be MMBench's TSV")
+
     def _checked(self, records: list[dict[str, str]]) -> list[TableRow]:
-        """The rows, if all of them are sound."""
-        self._refuse(
-            [record["index"] for record in records if not re.fullmatch(r"\s*[0-9]{1,18}\s*", record["index"])],
-            len(records), "have no whole number as index",
-        )  # fmt: skip
-        rows = [TableRow(int(record["index"]), record, self._options(record)) for record in records]
+        """The rows, if all of them are sound; otherwise every fault is told at once."""
+        rows = [TableRow(int(record["index"]), record, self._options(record)) for record in filter(_has_index, records)]
         indices = {row.index for row in rows}
         has_answers = any(row.get("answer") for row in rows)
+        answers = [(row, row.cells["answer"].strip().upper()) for row in rows] if has_answers else []
         faults = {
+            "have no whole number as index": [record["index"] for record in records if not _has_index(record)],
             "repeat an index": repeated(row.index for row in rows),
             "have no question": [row.index for row in rows if not row.cells["question"].strip()],
             f"have no answer of A to {self.letters[-1]}": [
-                row.index for row in rows if has_answers and row.cells["answer"].strip().upper() not in self.letters
+                row.index for row, answer in answers if answer not in self.letters
             ],
             "have no options": [row.index for row in rows if not row.options],
             "have an answer that is none of their options": [
-                row.index for row in rows if has_answers and row.cells["answer"].strip().upper() not in row.options
+                row.index for row, answer in answers if answer in self.letters and answer not in row.options
             ],
             "have an option after an empty one": [row.index for row in rows if self._has_gap(row)],
             "are rotations of an absent base row": [row.index for row in rows if row.index % ROTATION not in indices],
         }
-        for fault, bad in faults.items():
-            self._refuse(bad, len(rows), fault)
+        told = [
+            f"{len(bad)} of {len(records)} rows {fault} (index {listed(bad)})" for fault, bad in faults.items() if bad
+        ]
+        if told:
+            raise UserError(f"{self.path}: {'; '.join(told)}; correct them")
         return rows
 
     def _options(self, record: dict[str, str]) -> dict[str, str]:
@@ -141,13 +149,10 @@ class ChoiceTable:
         """Whether an option follows an empty cell."""
         return sum(bool(row.cells[letter].strip()) for letter in self.letters) > len(row.options)
 
-    def _refuse(self, bad: list, rows: int, what: str) -> None:
-        """Refuse a table that has bad rows, which are named by their index."""
-        if bad:
-            raise UserError(f"{self.path}: {len(bad)} of {rows} rows {what} (index {listed(bad)})")
-
 
 _UPPER = [chr(code) for code in range(ord("A"), ord("Z") + 1)]
+_READ = {name.lower(): name for name in (*COLUMNS, "hint", "answer", "category", "l2-category", *_UPPER)}
+"""The columns that are read, by their names in lower case."""
 
 
 def _read(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
@@ -198,6 +203,11 @@ def _against_lines(records: list[list[str]]) -> str:
         if any(re.fullmatch(r'".*"".*"', cell) for cell in record):
             return f"line {number} has a cell that is quoted"
     return ""
+
+
+def _has_index(record: dict[str, str]) -> bool:
+    """Whether a record has a whole number as index."""
+    return re.fullmatch(r"\s*[0-9]{1,18}\s*", record["index"]) is not None
 
 
 def _is_reference(cell: str) -> bool:

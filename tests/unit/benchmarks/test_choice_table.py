@@ -129,7 +129,15 @@ def test_quotation_is_read_as_it_is_meant(read, question, asked):
             [row(1, question='"What'), row(2, question='"A ""B"" c?"'), row(3, question='it"')],
             "line 3 has a cell that is",
         ),
-        ([row(1, e="star")], "column e: write each option's letter once"),
+        ([row(1, e="star")], "column 'e' would not be read; write it 'E'"),
+        ([row(1, Answer="B")], "column 'Answer' would not be read; write it 'answer'"),
+        ([row(1) | {" hint": "A hint."}], "column ' hint' would not be read; write it 'hint'"),
+        (
+            [row("x"), row(2, answer="Z"), row(3, B="", answer="A"), row(4, question="")],
+            r"1 of 4 rows have no whole number as index \(index x\); 1 of 4 rows have no question \(index 4\); "
+            r"1 of 4 rows have no answer of A to D \(index 2\); 1 of 4 rows have an option after an empty one "
+            r"\(index 3\); correct them",
+        ),
         ([row(1, F="star")], r"1 of 1 rows have an option after an empty one \(index 1\)"),
         ([row(1, B="", answer="A")], "have an option after an empty one"),
         ([row(1, E="", answer="E")], r"an answer that is none of their options \(index 1\)"),
@@ -183,6 +191,14 @@ def test_an_image_is_read_however_its_base64_is_written(read, cell):
 def test_a_cell_that_is_not_one_image_is_refused(read, cell, message):
     with pytest.raises(UserError, match=rf"the image of 1 of 1 rows is not base64 \(index 1.*{message}|{message}"):
         read(row(1, image=cell))
+
+
+def test_a_column_that_stands_twice_is_named(load, tmp_path):
+    cells = row(1)
+    lines = ["\t".join([*HEAD, "image"]), "\t".join([*(cells[name] for name in HEAD), image()])]
+    (tmp_path / "table.tsv").write_text("\n".join(lines))
+    with pytest.raises(UserError, match="column image stands there twice; leave one out"):
+        load(protocol="mmbench", table=tmp_path / "table.tsv").questions()
 
 
 def test_a_byte_order_mark_is_no_part_of_a_column(read):
