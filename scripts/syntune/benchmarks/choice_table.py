@@ -3,9 +3,7 @@
 Every cell is read as it is written, or the table is refused: ``None``, ``NA`` and ``null`` are words here.
 """
 
-import binascii
 import csv
-import json
 import re
 import sys
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from syntune.artifacts.reading import read_lines
+from syntune.benchmarks.base64_images import decode_image
 from syntune.benchmarks.letters import LETTERS
 from syntune.benchmarks.names import listed, repeated
 from syntune.errors import UserError
@@ -27,11 +26,6 @@ _PANDAS_EMPTY = frozenset(
     ["", "#N/A", "#N/A N/A", "#NA", "<NA>", "N/A", "n/a", "NA", "None", "NULL", "null", "NaN", "nan", "-NaN", "-nan"]
     + ["-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN"]
 )
-
-_DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.I)
-_BETWEEN_IMAGES = re.compile(r"[\s,;|]+")
-_BEGINNINGS = ("iVBORw0KGgo", "/9j/4", "/9j/2w", "R0lGOD", "UklGR")
-"""How PNG, JPEG, GIF and WEBP begin in base64."""
 
 
 def reads_as_nothing(cell: str) -> bool:
@@ -85,8 +79,10 @@ class ChoiceTable:
             if _is_reference(cell):
                 cell = cells.get(int(cell), "")
             try:
+                if not cell or _is_reference(cell):
+                    raise ValueError("names a row that names another" if cell else "empty")
                 if cell not in decoded:
-                    decoded[cell] = _decode(cell)
+                    decoded[cell] = decode_image(cell)
                 images.append(decoded[cell])
             except ValueError as error:
                 broken.append(f"{index}: {error}")
@@ -213,24 +209,3 @@ def _has_index(record: dict[str, str]) -> bool:
 def _is_reference(cell: str) -> bool:
     """Whether a cell of the column ``image`` names another row."""
     return cell.isascii() and cell.isdigit() and len(cell) <= LONGEST_REFERENCE
-
-
-def _decode(cell: str) -> bytes:
-    """The one image of a cell: base64, also with line breaks, as a data URI or as a list of one; else ValueError."""
-    if not cell or _is_reference(cell):
-        raise ValueError("names a row that names another" if cell else "empty")
-    try:
-        return binascii.a2b_base64(cell, strict_mode=True)
-    except ValueError:
-        return binascii.a2b_base64(_plain_base64(cell), strict_mode=True)
-
-
-def _plain_base64(cell: str) -> str:
-    """The base64 of the one image of a cell, without all that may be written around it or in between."""
-    if cell.startswith("["):
-        images = json.loads(cell.replace("'", '"'))
-        cell = " ".join(map(str, images))
-    parts = _BETWEEN_IMAGES.split(_DATA_URI.sub("", cell).strip())
-    if any(part.startswith(_BEGINNINGS) for part in parts[1:]):
-        raise ValueError("several images, and a question has one")
-    return _DATA_URI.sub("", "".join(cell.split())).translate(str.maketrans("-_", "+/"))

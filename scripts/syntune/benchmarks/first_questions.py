@@ -1,7 +1,6 @@
 """The first questions of one's own files, checked while jobs are planned: long before a model would be asked them."""
 
 import os
-from itertools import islice
 from pathlib import Path
 
 from syntune.benchmarks.question_file import ROWS, read_question_file
@@ -35,12 +34,12 @@ def _check(settings: BenchmarkSettings) -> None:
         _check_parquet(Path(settings.questions))
         return
     folder = Path(settings.images or Path(settings.questions).parent)
-    rows = list(islice(read_question_file(settings.questions, ROWS[settings.protocol]), FIRST))
+    rows = list(read_question_file(settings.questions, ROWS[settings.protocol], FIRST))
     if not rows:
         raise UserError(f"{settings.questions}: has no questions")
     for row in rows:
         image = row.source(folder)
-        if isinstance(image, Path) and not image.is_file():
+        if isinstance(image, Path) and not os.path.isfile(image):
             raise UserError(f"{settings.questions}: id '{row.id}': image: {image} is not there")
 
 

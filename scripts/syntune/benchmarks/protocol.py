@@ -3,12 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from os.path import isfile
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from PIL import Image
 
 from syntune.artifacts.questions import QuestionId
+from syntune.artifacts.shards import IMAGE_MARK
 from syntune.benchmarks.names import listed, repeated
 from syntune.errors import UserError
 from syntune.images import open_image
@@ -90,12 +92,17 @@ class Protocol(ABC, Generic[S]):
         """Write the file that the benchmark's own server takes; ``texts`` are the raw answers."""
 
     def all_questions(self) -> list[Question]:
-        """Every question of the benchmark; ids are checked to be unique."""
+        """Every question of the benchmark; ids are checked to be unique, and each to be about one image."""
         questions = self.read()
         if not questions:
             raise UserError(f"benchmark {self.name}: there are no questions in {listed(self.settings.files())}")
         if doubled := repeated(str(question.id) for question in questions):
             raise UserError(f"benchmark {self.name}: {len(doubled)} doubled question ids ({listed(doubled)})")
+        if marked := [question.id for question in questions if question.prompt.count(IMAGE_MARK) > 1]:
+            raise UserError(
+                f"benchmark {self.name}: {len(marked)} of {len(questions)} questions have several {IMAGE_MARK} marks "
+                f"({listed(marked)}); a question is about one image: leave the marks out"
+            )
         return questions
 
     def questions(self) -> list[Question]:
@@ -159,7 +166,7 @@ class Protocol(ABC, Generic[S]):
     def check_images(self, questions: Sequence[Question]) -> None:
         """Refuse questions whose image file is not there or too large."""
         files = {question.image for question in questions if isinstance(question.image, Path)}
-        missing = sorted(file for file in files if not file.is_file())
+        missing = sorted(file for file in files if not isfile(file))
         if missing:
             raise UserError(
                 f"benchmark {self.name}: {len(missing)} of {len(files)} images are missing ({listed(missing)}); "

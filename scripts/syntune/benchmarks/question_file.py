@@ -1,6 +1,9 @@
 """Questions of one's own: a file of rows, JSON lines or Parquet, each checked as it is read."""
 
+import math
+import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Annotated, Any, Literal, TypeVar
@@ -11,6 +14,7 @@ from syntune.artifacts.beside import manifest_of
 from syntune.artifacts.manifests import part_files
 from syntune.artifacts.questions import QuestionId
 from syntune.artifacts.reading import read_json_lines, read_lines
+from syntune.benchmarks.base64_images import decode_image, is_image
 from syntune.errors import UserError, one_line
 from syntune.settings.holdout_names import QUESTIONS
 from syntune.settings.reading import read_settings
@@ -18,9 +22,20 @@ from syntune.settings.reading import read_settings
 BATCH = 256
 """Rows of a Parquet file that are read at a time."""
 
-_YES_NO = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
+LISTED = 5
+"""Faults that are listed one by one; beyond, they are counted."""
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+YES_NO = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
+
+
+def _spelled(value: Any) -> Any:
+    """A number as its digits: 5 for a 5.0, which is what a table has of the 5 in a column with fractions or gaps."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no text")
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), BeforeValidator(_spelled)]
 """A text that says something, without outer white space; a number stands for its digits."""
 
 
@@ -46,11 +61,16 @@ class QuestionRow(_Strict):
     @field_validator("image", mode="before")
     @classmethod
     def _is_there(cls, value: Any) -> str | bytes:
-        """A path or bytes; the datasets library writes a struct of both, of which one may be empty."""
+        """A path, bytes or base64; the datasets library writes a struct of both, of which one may be empty."""
         found = value.get("bytes") or value.get("path") if isinstance(value, dict) else value
         if not isinstance(found, str | bytes) or not found.strip():
             raise ValueError("must be a path, an image's bytes, or a struct of bytes and path")
-        return found
+        if isinstance(found, bytes) or not is_image(found):
+            return found
+        try:
+            return decode_image(found)
+        except ValueError as error:
+            raise ValueError(f"broken base64 ({error})") from error
 
     def source(self, folder: Path) -> Path | bytes:
         """The image: its bytes, or its path in ``folder``."""
@@ -90,7 +110,7 @@ class YesNoRow(QuestionRow):
 
     question: Text
     answer: Annotated[
-        Literal["yes", "no"], BeforeValidator(lambda value: _YES_NO.get(str(value).strip().lower(), value))
+        Literal["yes", "no"], BeforeValidator(lambda value: YES_NO.get(str(value).strip().lower(), value))
     ]
 
 
@@ -103,7 +123,10 @@ class ChoiceRow(QuestionRow):
 
     @model_validator(mode="after")
     def _is_one_of_its_options(self) -> "ChoiceRow":
-        """The options are distinct, and the answer is one of them."""
+        """The options are distinct, without letters of their own, and the answer is one of them."""
+        pairs = zip(ascii_uppercase, self.options, strict=False)
+        if all(re.match(rf"\(?{letter}[.):]\s", option) for letter, option in pairs):
+            raise ValueError("options: each begins with its letter; leave the letters out, for the prompt has them")
         if len(set(self.options)) < len(self.options):
             raise ValueError("options: one stands there twice")
         if len(self._named()) != 1:
@@ -132,25 +155,34 @@ ROWS: dict[str, type[QuestionRow]] = {
 Row = TypeVar("Row", bound=QuestionRow)
 
 
-def read_question_file(path: str, kind: type[Row]) -> Iterator[Row]:
-    """Yield each row. A null counts as absent.
+def read_question_file(path: str, kind: type[Row], limit: int | None = None) -> Iterator[Row]:
+    """Yield each row, of the first ``limit`` or of all. A null counts as absent, and so does NaN.
 
     Raises:
-        UserError: the file cannot be read or, of held-out questions, is not what was written; a row is not a ``kind``,
-            or its id is another row's; the message names file, row and key.
+        UserError: the file cannot be read or, of held-out questions, is not what was written; or rows are not a
+            ``kind``, or their id is another row's: once all are read, the message names file, rows and keys.
     """
     _check_held_out(Path(path))
     rows = _parquet_rows(path) if path.endswith(".parquet") else _json_rows(path)
     seen: dict[str, str] = {}
-    for where, value in rows:
+    faults: list[str] = []
+    for where, value in islice(rows, limit):
         if isinstance(value, dict):
-            value = {key: each for key, each in value.items() if each is not None}
-        row = read_settings(value, kind, where)
+            value = {key: each for key, each in value.items() if each is not None and each == each}
+        try:
+            row = read_settings(value, kind, where)
+        except UserError as error:
+            faults.append(str(error).removeprefix(f"{path}: "))
+            continue
         first = seen.setdefault(str(row.id), where)
         if first != where:
-            other = first.removeprefix(f"{path}: ")
-            raise UserError(f"{where}: id: '{row.id}' is the id of {other} too; each row needs its own")
-        yield row
+            row_is, other = (place.removeprefix(f"{path}: ") for place in (where, first))
+            faults.append(f"{row_is}: id: '{row.id}' is the id of {other} too; each row needs its own")
+        elif not faults:
+            yield row
+    if faults:
+        more = f"; and {len(faults) - LISTED} more such rows" if len(faults) > LISTED else ""
+        raise UserError(f"{path}: {'; '.join(faults[:LISTED])}{more}")
 
 
 def _check_held_out(file: Path) -> None:

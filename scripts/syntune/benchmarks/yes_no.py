@@ -6,7 +6,7 @@ from typing import Any
 
 from syntune.benchmarks.own_questions import OwnQuestions
 from syntune.benchmarks.protocol import Question
-from syntune.benchmarks.question_file import YesNoRow
+from syntune.benchmarks.question_file import YES_NO, YesNoRow
 from syntune.settings.benchmarks import YesNoSettings
 
 
@@ -25,6 +25,9 @@ class YesNo(OwnQuestions[YesNoSettings]):
         yield Question(id=row.id, prompt=prompt, references=(row.answer,), words=row.question, **shared)
 
     def extract(self, question: Question, text: str) -> str:
-        """``yes`` or ``no``, whichever word comes first in what the pattern takes out; empty if neither does."""
-        found = re.search(r"\b(yes|no)\b", self.taken_out(text).lower())
-        return found[1] if found else ""
+        """``yes`` or ``no``, whichever word comes first in what the pattern takes out; of a text with neither, true is
+        yes and false is no; else empty.
+        """
+        taken = self.taken_out(text).lower()
+        found = re.search(r"\b(yes|no)\b", taken) or re.search(r"\b(true|false)\b", taken)
+        return YES_NO[found[1]] if found else ""

@@ -30,6 +30,8 @@ def check(tmp_path):
         ([], "q.jsonl: has no questions"),
         ([ROW, ROW | {"anser": 1, "id": 2}], "q.jsonl: line 2: anser: unknown key; did you mean 'answer'"),
         ([ROW, ROW | {"image": "b.png", "id": 2}], "q.jsonl: id '2': image: .*b.png is not there"),
+        ([ROW, ROW | {"image": "A" * 5000, "id": 2}], "q.jsonl: id '2': image: .*A is not there"),
+        ([ROW | {"id": None}, ROW | {"answer": ""}], "q.jsonl: line 1: id: is missing; line 2: answer: "),
         (b"\x89PNG", "q.jsonl: not UTF-8 text"),
     ],
 )

@@ -72,6 +72,8 @@ def test_options_are_asked_once(protocol):
     [
         ({"options": ["cat"]}, "options: List should have at least 2 items"),
         ({"options": ["cat", "cat"]}, "options: one stands there twice"),
+        ({"options": ["A. cat", "B. dog"], "answer": "A"}, "options: each begins with its letter; leave the letters"),
+        ({"options": ["(A) cat", "(B) dog"], "answer": "A"}, "options: each begins with its letter"),
         ({"answer": "D"}, "answer: 'D' must be the letter or the text of one option"),
         ({"options": ["B", "A"], "answer": "A"}, "answer: 'A' must be the letter or the text of one option"),
         ({"answers": ["dog"]}, "answers: unknown key"),
@@ -95,6 +97,8 @@ def test_yes_and_no(protocol):
     assert score.metrics["f1"].interval is not None and score.primary == "accuracy"
     never = scored(made, ["no"] * 6)
     assert "precision" not in never.metrics and values(never)["f1"] == 0 and values(never)["says_yes"] == 0
+    true = scored(made, ["True.", "false", "It is true that there is no cat.", "False", "No", "false"])
+    assert (values(true)["says_yes"], true.breakdown["answers"]["not recognised"]) == (1 / 6, 0)
     with pytest.raises(UserError, match="line 1: answer: Input should be 'yes' or 'no'"):
         protocol("yes_no", {"question": "Is it?", "answer": "maybe"}).questions()
 

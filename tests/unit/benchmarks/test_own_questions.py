@@ -1,5 +1,6 @@
 """Questions of one's own: files as they may come, one clear line for a row that is wrong, the prompt and the answer."""
 
+import base64
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from pyarrow import parquet
 
 from syntune.artifacts.manifests import Part, write_manifest
+from syntune.benchmarks.base64_images import is_image
 from syntune.errors import UserError
 
 ROW = {"id": 1, "image": "a/one.png", "question": "What is it?", "answer": "a cat"}
@@ -99,6 +101,54 @@ def test_parquet_holds_bytes_structs_and_paths(load, tmp_path, png):
 def test_a_row_that_is_wrong_is_named(lines, change, message):
     with pytest.raises(UserError, match=rf"^\S*questions.jsonl: {message}"):
         lines(ROW, ROW | {"id": 2} | change).all_questions()
+
+
+def test_all_rows_that_are_wrong_are_told_at_once(lines):
+    wrong = [ROW | {"id": number, "anser": "a"} for number in range(3, 9)]
+    message = (
+        r"questions.jsonl: line 2: image: must .*; line 3: id: '1' is .*; line 4: anser: .*; and 3 more such rows$"
+    )
+    with pytest.raises(UserError, match=message):
+        lines(ROW, ROW | {"id": 2, "image": ""}, ROW, *wrong).all_questions()
+
+
+def test_nan_says_nothing(lines):
+    nothing = float("nan")
+    (question,) = lines(ROW | {"answers": nothing, "category": nothing}).all_questions()
+    assert (question.references, question.categories) == (("a cat",), {})
+    for key, message in {"answer": "has neither answer", "id": "id: is missing", "question": "question: is"}.items():
+        with pytest.raises(UserError, match=f"line 1: {message}"):
+            lines(ROW | {key: nothing}).all_questions()
+    with pytest.raises(UserError, match="line 1: answers.0: nan is no text"):
+        lines(ROW | {"answer": None, "answers": [nothing]}).all_questions()
+
+
+def test_a_whole_number_with_a_point_is_its_digits(lines):
+    questions = lines(ROW | {"answer": 5.0}, ROW | {"id": 2, "answer": 12.5}, ROW | {"id": 3, "answer": "5.0"})
+    assert [question.references for question in questions.all_questions()] == [("5",), ("12.5",), ("5.0",)]
+
+
+@pytest.mark.parametrize("start", ["", "data:image/png;base64,"])
+def test_an_image_may_be_base64(lines, png, start):
+    text = start + base64.encodebytes(png).decode()
+    assert is_image(text) and not is_image("a" * 300) and not is_image("/9j/4/one.jpg")
+    protocol = lines(ROW | {"image": text}, ROW | {"id": 2, "image": {"path": None, "bytes": text}})
+    assert [question.image for question in protocol.all_questions()] == [png, png]
+    protocol.check_images(protocol.all_questions())
+
+
+def test_what_is_neither_an_image_nor_a_path_is_named(lines):
+    with pytest.raises(UserError, match=r"line 1: image: broken base64 \("):
+        lines(ROW | {"image": "data:image/png;base64,iVBORw0KGgo"}).all_questions()
+    protocol = lines(ROW | {"image": "A" * 5000})
+    with pytest.raises(UserError, match="1 of 1 images are missing"):
+        protocol.check_images(protocol.all_questions())
+
+
+def test_a_question_about_several_images_is_refused(lines):
+    assert lines(ROW | {"question": "<image>\nWhat is it?"}).all_questions()
+    with pytest.raises(UserError, match=r"1 of 2 questions have several <image> marks \(2\)"):
+        lines(ROW, ROW | {"id": 2, "question": "<image>\n<image>\nWhat differs?"}).all_questions()
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"id": 1', "[" * 300, '{"id": ' + "9" * 5001 + "}", '{"id": "\\ud800"}'])
