@@ -74,8 +74,8 @@ def points(share: float | None, none: str = NOT_RECORDED) -> str:
 
 
 def interval(bounds: Sequence[float] | None, form=points) -> str:
-    """Both ends of an interval: ``+9.8 to +14.7``."""
-    return NOT_RECORDED if bounds is None else f"{form(bounds[0])} to {form(bounds[1])}"
+    """Both ends of an interval: ``+9.8 to +14.7``; a single question, or cluster of them, has none."""
+    return "none" if bounds is None else f"{form(bounds[0])} to {form(bounds[1])}"
 
 
 def p_value(value: float | None, none: str = NOT_RECORDED, tiny: str = "< 0.001") -> str:

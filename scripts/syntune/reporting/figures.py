@@ -3,6 +3,7 @@
 import io
 import math
 import re
+import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from syntune.reporting.records import Records
 
 WIDTH = 8.6  # inches
 LEAST_SPAN = 1.5  # of the loss's axis, top by bottom
+LONGEST_NAME = 28  # characters of a name in one line
 LONGEST_LINE = 1200  # points of a drawn curve; longer ones keep each stretch's lowest and highest point
 STYLE = {
     "svg.hashsalt": "syntune",
@@ -199,13 +201,17 @@ def draw_data(records: Records) -> tuple[Figure, str]:
 def draw_scores(records: Records) -> tuple[Figure, str]:
     """For each benchmark the runs' scores and, beside them, the paired differences of runs."""
     runs, compared = records.runs, records.compared
+    names = [_in_lines(run) for run in runs]
+    pairs = [[_pair(each.run, each.beside) for each in found.differences] for _, found in compared]
+    deepest = max((label.count("\n") for label in [*names, *(pair for own in pairs for pair in own)]), default=0)
     lines = [max(len(runs), len(found.differences), 1) for _, found in compared] or [1]
-    figure = Figure(figsize=(WIDTH, 0.5 + sum(0.75 + 0.3 * number for number in lines)), layout="constrained")
+    heights = [0.75 + (0.3 + 0.16 * deepest) * number for number in lines]
+    figure = Figure(figsize=(WIDTH, 0.5 + sum(heights)), layout="constrained")
     figure.get_layout_engine().set(hspace=0.08)
     grid = figure.subplots(len(lines), 2, squeeze=False, width_ratios=(3, 2), height_ratios=lines)
     colours, told = run_colours(records), []
-    for (left, right), (benchmark, found) in zip(grid, compared, strict=False):
-        left.set_title(benchmark)
+    for (left, right), (benchmark, found), own in zip(grid, compared, pairs, strict=False):
+        left.set_title(_in_lines(benchmark))
         right.set_title("difference, points")
         for place, run in enumerate(runs):
             if (row := found.runs.get(run)) is None:
@@ -220,15 +226,15 @@ def draw_scores(records: Records) -> tuple[Figure, str]:
         _majority(left, found.majority.majority)
         right.axvline(0, color=light("soft"), linewidth=1)
         left.set_xlim(0, 100)
-        pairs = [f"{difference.run} − {difference.beside}" for difference in found.differences]
-        for axes, labels in ((left, runs), (right, pairs)):
+        for axes, labels in ((left, names), (right, own)):
             axes.set_yticks(range(len(labels)), labels)
             axes.set_ylim(max(1, len(labels)) - 0.5, -0.9)
             axes.grid(axis="y", visible=False)
             axes.tick_params(axis="y", labelcolor=light("ink"))
         left.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}%"))
         right.xaxis.set_major_formatter(FuncFormatter(lambda value, _: formats.plain(value)))
-        right.xaxis.set_major_locator(MaxNLocator(5))
+        right.xaxis.set_major_locator(MaxNLocator(4, steps=(1, 2, 5, 10)))
+        _widen(right, 1)
     return figure, "Scores with 95% intervals. " + "; ".join(told) + "."
 
 
@@ -359,7 +365,8 @@ def _finished(figure: Figure, records: Records) -> Figure:
     """The figure with one legend for its runs, or a word where there is nothing to draw."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
     if handles:
-        figure.legend(handles, labels, loc="outside upper left", ncols=min(len(labels), 6))
+        columns = max(1, min(len(labels), 6, 100 // max(map(len, labels))))  # some 100 characters fit beside each other
+        figure.legend(handles, labels, loc="outside upper left", ncols=columns)
     else:
         word = "not recorded" if records.metrics else "no run was trained"
         figure.axes[0].text(0.5, 0.5, word, transform=figure.axes[0].transAxes, ha="center", color=light("soft"))
@@ -380,21 +387,41 @@ def _estimate(axes: Axes, place: int, value: float, interval: Interval | None, c
     """A dot, and a line over its interval; shares drawn in percent."""
     if interval is not None:
         axes.plot([100 * bound for bound in interval], [place, place], color=colour, linewidth=2.2)
-    axes.plot(100 * value, place, "o", color=colour, markersize=6.5, markeredgecolor=light("paper"))
+    edge = light("paper")
+    axes.plot(100 * value, place, "o", color=colour, markersize=6.5, markeredgecolor=edge, clip_on=False, zorder=3)
 
 
 def _trainings(axes: Axes, place: int, values: Iterable[float], colour: str) -> None:
     """A small ring for each training's score, below its run's dot."""
     for value in values:
-        axes.plot(100 * value, place + 0.22, "o", color="none", markersize=4, markeredgecolor=colour)
+        axes.plot(100 * value, place + 0.22, "o", color="none", markersize=4, markeredgecolor=colour, clip_on=False)
+
+
+def _in_lines(name: str) -> str:
+    """A name in lines that leave a figure its room, broken behind hyphens where there are any."""
+    return textwrap.fill(name, LONGEST_NAME)
+
+
+def _pair(run: str, beside: str) -> str:
+    """What a difference is of: in one line, or a run in each."""
+    both = f"{run} − {beside}"
+    return both if len(both) <= LONGEST_NAME + 8 else f"{_in_lines(run)} −\n{_in_lines(beside)}"
+
+
+def _widen(axes: Axes, least: float) -> None:
+    """Have the horizontal axis span ``least`` or more: equal runs differ by 0, and not by thousandths."""
+    low, high = axes.get_xlim()
+    if high - low < least:
+        axes.set_xlim((low + high - least) / 2, (low + high + least) / 2)
 
 
 def _majority(axes: Axes, value: float) -> None:
     """The line of always giving the most frequent answer."""
     axes.axvline(100 * value, color=light("soft"), linewidth=1, linestyle=(0, (4, 3)))
+    is_high = value > 0.6  # then there is more room before the line than behind it
     axes.annotate(
-        "majority answer", (100 * value, 1), (3, 0), xycoords=("data", "axes fraction"), textcoords="offset points",
-        va="top", fontsize=8, color=light("soft"),
+        "majority answer", (100 * value, 1), (-3 if is_high else 3, 0), xycoords=("data", "axes fraction"),
+        textcoords="offset points", ha="right" if is_high else "left", va="top", fontsize=8, color=light("soft"),
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from syntune import formats
 from syntune.artifacts.comparison import ComparedRun
 from syntune.artifacts.manifests import Manifest
-from syntune.artifacts.scores import CategoryScore
+from syntune.artifacts.scores import CategoryScore, Estimate
 from syntune.reporting.cells import Cell, Table, headings, num, run_cell
 from syntune.reporting.figures import data_stages
 from syntune.reporting.palette import run_colours
@@ -34,11 +34,10 @@ def scores(records: Records, benchmark: str) -> Table:
             rows.append([run_cell(records, run), Cell("not scored", level="look"), *[Cell("")] * 5])
         for name in sorted(found[0].metrics if found else (), key=lambda name: (name != found[0].primary, name)):
             metric, primary = found[0].metrics[name], name == found[0].primary
-            error = [num(formats.percent(metric.stderr, 2)), num(formats.interval(metric.interval, formats.percent))]
+            error = _error(metric)
             if len(found) > 1:
                 mean = records.comparison.benchmarks[benchmark].runs[run]
-                shown = num(formats.percent(mean.stderr, 2)), num(formats.interval(mean.interval, formats.percent))
-                error = [*shown] if primary else [Cell(""), Cell("")]
+                error = _error(mean) if primary else [Cell(""), Cell("")]
             rows.append(
                 [
                     run_cell(records, run) if primary else Cell(""),
@@ -52,6 +51,12 @@ def scores(records: Records, benchmark: str) -> Table:
     rows.extend(_majority(records, benchmark))
     columns = headings("run | metric | score > | stderr > | 95% interval > | n > | clusters >")
     return Table(f"Scores on {benchmark}", columns, rows)
+
+
+def _error(found: Estimate | ComparedRun) -> list[Cell]:
+    """The standard error of a score and its interval; the questions of one cluster have neither."""
+    stderr = "none" if found.stderr is None else formats.percent(found.stderr, 2)
+    return [num(stderr), num(formats.interval(found.interval, formats.percent))]
 
 
 def overview(records: Records) -> Table:

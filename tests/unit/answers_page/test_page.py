@@ -60,6 +60,7 @@ def test_any_two_runs_stand_side_by_side(page, open_benchmark):
     numbers = [re.findall(r'<td class="num">([^<]*)</td>', row) for row in rows]
     assert [row[1:] for row in numbers] == [["", "0", "0"], ["1", "", "0"], ["2", "1", ""]]
     assert numbers[2][0] == "33.3%"
+    assert ": 6 questions, and what 3 runs answered." in html
 
 
 def test_rotations_stand_with_the_question_that_they_mark(page, choice_benchmark):

@@ -7,11 +7,11 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from syntune.artifacts.comparison import Comparison
+from syntune.artifacts.comparison import ComparedBenchmark, ComparedDifference, ComparedRun, Comparison
 from syntune.artifacts.manifests import Manifest
 from syntune.artifacts.training_records import StepMetrics, TrainingSummary
 from syntune.pages.colours import COLOURS, RUNS, light
-from syntune.reporting.figures import LONGEST_LINE, draw_loss, running_mean, smoothing_window, thinned
+from syntune.reporting.figures import LONGEST_LINE, draw_loss, draw_scores, running_mean, smoothing_window, thinned
 from syntune.reporting.records import Records
 
 NAMES = {"loss", "learning-rate", "gradient-norm", "throughput", "data", "scores"}
@@ -80,6 +80,47 @@ def test_a_loss_that_only_wavers_looks_flat():
 def test_a_loss_of_zero_is_drawn():
     axes = loss_axis([2.0, 1.0, 0.0])
     assert axes.get_yscale() == "linear" and axes.get_ylim()[0] == 0
+
+
+def scores_figure(run: str, other: str, benchmark: str, value: float, majority: float):
+    scored = ComparedRun(value=value, stderr=0.0, interval=(value, value))
+    nothing = ComparedDifference(
+        run=run, beside=other, difference=0.0, stderr=0.0, interval=(0.0, 0.0), p_value=1.0, questions_needed=None,
+        detectable_difference=None, trained_once=[],
+    )  # fmt: skip
+    compared = ComparedBenchmark(
+        label="l", metric="m", n=9, clusters=9, clustered_by="images", questions_in_benchmark=9,
+        majority={"majority": majority, "answer": "a"}, runs={run: scored, other: scored}, differences=[nothing],
+    )  # fmt: skip
+    comparison = Comparison(baseline=other, trainings={run: [run], other: [other]}, benchmarks={benchmark: compared})
+    figure, _ = draw_scores(Records(comparison, answered=[(run, benchmark), (other, benchmark)]))
+    figure.draw_without_rendering()
+    return figure
+
+
+def overlap(boxes) -> bool:
+    return any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[:place])
+
+
+@pytest.mark.parametrize("majority", [0.0, 0.99])
+@pytest.mark.parametrize("value", [0.0, 1.0])
+@pytest.mark.parametrize(
+    "names", [("raw", "base", "mine"), ("all-kinds-of-rows-" * 3, "a_base_model_" * 5, "my-own-questions-" * 3)]
+)
+def test_nothing_of_the_scores_is_cut_or_overlaps(names, value, majority):
+    figure = scores_figure(*names, value=value, majority=majority)
+    left, right = figure.axes
+    texts = [*left.get_yticklabels(), *right.get_yticklabels(), left.title, right.title, *left.texts]
+    texts += [*left.get_xticklabels(), *right.get_xticklabels()]
+    boxes = [text.get_window_extent() for text in texts if text.get_text()]
+    assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
+    for axes in (left, right):
+        assert not overlap([label.get_window_extent() for label in axes.get_xticklabels()])
+        assert not overlap([label.get_window_extent() for label in axes.get_yticklabels()])
+        assert all(not line.get_clip_on() for line in axes.lines if line.get_marker() == "o")
+    assert not left.bbox.overlaps(right.get_yticklabels()[0].get_window_extent())
+    assert not left.title.get_window_extent().overlaps(right.title.get_window_extent())
+    assert np.ptp(right.get_xlim()) >= 1  # equal runs don't differ by thousandths
 
 
 def test_colours_are_all_different():

@@ -29,6 +29,7 @@ from syntune.settings.flattening import flat
         (formats.percent, 0.634, "63.4%"),
         (formats.points, -0.05, "−5.0"),
         (formats.interval, (-0.01, 0.2), "−1.0 to +20.0"),
+        (formats.interval, None, "none"),
         (formats.p_value, 1e-9, "< 0.001"),
         (formats.number, 12345678.0, "1.23e7"),
         (formats.plain, 0.0, "0"),
