@@ -187,6 +187,7 @@ def test_evaluation_drops_nothing_and_merged_or_disabled_adapters_take_pefts_way
     [
         ({"use_dora": True}, "not plain LoRA"),
         ({"rank_pattern": {"up_proj": 8, "k_proj": 8}}, "differ in rank"),
+        ({"r": 257}, "rank is over 256"),
         ({"targets": ("gate_proj", "q_proj")}, "not all are plain linears with LoRA"),
         ({"act": "silu"}, "not GELU"),
     ],
@@ -225,7 +226,7 @@ def test_masks_are_independent_coins():
 @runs_kernels
 @pytest.mark.parametrize("tanh", [True, False])
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
-@pytest.mark.parametrize("rank", [4, 24])
+@pytest.mark.parametrize("rank", [4, 24, 130])
 def test_the_triton_kernels_equal_plain_torch(monkeypatch, rank, dropout, tanh):
     from syntune.training.gemma import mlp_kernels
 
@@ -255,7 +256,7 @@ def test_the_triton_kernels_equal_plain_torch(monkeypatch, rank, dropout, tanh):
 
 @runs_kernels
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
-@pytest.mark.parametrize(("count", "rank"), [(1, 24), (3, 4)])
+@pytest.mark.parametrize(("count", "rank"), [(1, 24), (2, 130), (3, 1)])
 def test_the_kernels_of_narrow_sides_equal_plain_torch(count, rank, dropout):
     from syntune.training.gemma import narrow_kernels
 

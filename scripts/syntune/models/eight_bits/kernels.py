@@ -9,6 +9,7 @@ import triton.language as tl
 
 from syntune.models.dropout import drop_threshold
 from syntune.models.dropout_kernel import kept
+from syntune.models.rank_tiles import fitted, padded
 
 _DROPPED, _PEAKED, _OTHER = (32, 256, 4, 3), (64, 256, 8, 3), (64, 128, 8, 3)
 """Rows and columns of a tile of :func:`project`, its warps and stages: with dropout, with known peaks, else."""
@@ -126,6 +127,7 @@ def project(
     rows, columns = x.shape
     tile_rows, tile_columns, warps, stages = _DROPPED if dropout else _OTHER if peaks is None else _PEAKED
     rank = 0 if narrow is None else narrow.shape[0]
+    tile_columns = fitted(tile_columns, rank)
     low = x.new_empty(rows, rank) if rank else None
     row_scale = None if values is None else x.new_empty(rows, 1, dtype=torch.float32)
     unused = x
@@ -136,7 +138,7 @@ def project(
         unused if row_scale is None else row_scale, rows, columns, 0 if peaks is None else peaks.shape[1],
         *((0, 0) if narrow is None else narrow.stride()), 0 if values is None else values.stride(0),
         1 / (1 - dropout), drop_threshold(dropout), limit,
-        R=rank, RANKS=max(16, triton.next_power_of_2(rank)), DROPS=dropout > 0,
+        R=rank, RANKS=padded(rank), DROPS=dropout > 0,
         WHOLE=values is not None and values.dtype == torch.int8, QUANTIZES=values is not None,
         PEAKS=peaks is not None, SCALED=column_scale is not None, ROWS=tile_rows, COLUMNS=tile_columns, STAGES=stages,
         num_warps=warps,

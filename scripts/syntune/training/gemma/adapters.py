@@ -9,6 +9,7 @@ from transformers.activations import GELUActivation, GELUTanh
 
 from syntune.models.eight_bits.linear import EightBitLinear
 from syntune.models.eight_bits.weights import EightBitWeight
+from syntune.models.rank_tiles import MOST_RANK
 
 MLP = ("gate_proj", "up_proj", "down_proj")
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
@@ -48,6 +49,8 @@ def why_not_fused(owner: nn.Module, names: tuple[str, ...]) -> str | None:
         return "a base weight is trained"
     if len({lora_settings(linear) for linear in linears}) > 1:
         return "adapters differ in rank, scale or dropout"
+    if lora_settings(linears[0])[0] > MOST_RANK:
+        return f"the adapters' rank is over {MOST_RANK}"
     if names is MLP and not isinstance(owner.act_fn, GELUTanh | GELUActivation | nn.GELU):
         return f"the activation is {type(owner.act_fn).__name__}, not GELU"
     return None

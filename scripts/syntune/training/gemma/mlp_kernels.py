@@ -9,6 +9,7 @@ import triton.language as tl
 
 from syntune.models.dropout import drop_threshold
 from syntune.models.dropout_kernel import kept
+from syntune.models.rank_tiles import fitted, padded
 from syntune.training.gemma.geglu import Gated
 
 _FORWARD = 16, 128, 4
@@ -144,6 +145,7 @@ def geglu_backward_(
     gate, scale, tanh, rank = gated.gate, gated.scale, gated.tanh, gated.gate_b.shape[1]
     rows, columns = gate.shape
     tile_rows, tile_columns, warps, stages, parts = _BACKWARD
+    tile_rows = fitted(tile_rows, rank)
     each = triton.cdiv(triton.cdiv(rows, parts), tile_rows) * tile_rows
     tiles, parts = triton.cdiv(columns, tile_columns), triton.cdiv(rows, each)
     peaks = None if column_scales is None else gate.new_empty(rows, tiles, dtype=torch.float32)
@@ -159,5 +161,4 @@ def geglu_backward_(
 
 
 def _ranks(rank: int) -> dict[str, int]:
-    """A tile's inner dimension is at least 16, and a power of two."""
-    return {"R": rank, "RANKS": max(16, triton.next_power_of_2(rank))}
+    return {"R": rank, "RANKS": padded(rank)}

@@ -11,6 +11,7 @@ import triton.language as tl
 
 from syntune.models.dropout import drop_threshold
 from syntune.models.dropout_kernel import kept
+from syntune.models.rank_tiles import fitted, padded
 
 _FORWARD = 32, 128, 4, 3
 """Rows and columns of a tile, its warps and stages."""
@@ -111,7 +112,7 @@ def narrow_sides(x: torch.Tensor, narrow: torch.Tensor, seeds: torch.Tensor | No
     low = x.new_empty(count, rows, rank)
     _narrow_sides[(count, triton.cdiv(rows, tile_rows))](
         x, narrow, low if seeds is None else seeds, low, rows, columns, **_settings(rank, seeds, dropout),
-        ROWS=tile_rows, COLUMNS=tile_columns, STAGES=stages, num_warps=warps,
+        ROWS=tile_rows, COLUMNS=fitted(tile_columns, rank), STAGES=stages, num_warps=warps,
     )  # fmt: skip
     return low
 
@@ -130,11 +131,13 @@ def back_through_sides(
     settings, unused = _settings(rank, seeds, dropout), x
     adds, dx = dx is not None, torch.empty_like(x) if dx is None else dx
     tile_rows, tile_columns, warps = _OF_INPUT
+    tile_columns = fitted(tile_columns, rank)
     _of_input[(triton.cdiv(columns, tile_columns), triton.cdiv(rows, tile_rows))](
         gradients, narrow, unused if seeds is None else seeds, dx, rows, columns, **settings, ADDS=adds, N=count,
         ROWS=tile_rows, COLUMNS=tile_columns, num_warps=warps,
     )  # fmt: skip
     tile_rows, tile_columns, warps, stages, parts = _OF_NARROW
+    tile_rows = fitted(tile_rows, rank)
     each = triton.cdiv(triton.cdiv(rows, parts), tile_rows) * tile_rows
     parts = triton.cdiv(rows, each)
     sums = x.new_empty(parts, *narrow.shape, dtype=torch.float32)
@@ -146,8 +149,8 @@ def back_through_sides(
 
 
 def _settings(rank: int, seeds: torch.Tensor | None, dropout: float) -> dict[str, Any]:
-    """What all kernels take. A tile's inner dimension is at least 16, and a power of two."""
+    """What all kernels take."""
     return {
         "keep_scale": 1 / (1 - dropout), "threshold": drop_threshold(dropout), "DROPS": seeds is not None,
-        "R": rank, "RANKS": max(16, triton.next_power_of_2(rank)),
+        "R": rank, "RANKS": padded(rank),
     }  # fmt: skip
