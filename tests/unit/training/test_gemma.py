@@ -127,6 +127,14 @@ def test_adapters_in_float32_on_a_half_precision_base():
     agree(found, run(plain), 0.05)
 
 
+def test_float32_layers_take_autocasts_precision():
+    model = adapted(dtype=torch.float32)
+    plain = copy.deepcopy(model)
+    fuse_adapters(model, compiled=False)
+    with torch.autocast("cpu", torch.bfloat16):
+        agree(run(model), run(plain), 0.1)
+
+
 def test_checkpointing_and_another_run_change_no_bit(monkeypatch):
     model = adapted(0.3)
     fuse_adapters(model, compiled=False)

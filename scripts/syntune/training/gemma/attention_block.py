@@ -59,6 +59,9 @@ def attention_block(
     x, cos, sin = x[0], cos[0].unsqueeze(1), sin[0].unsqueeze(1)
 
     def project(x: torch.Tensor, which: slice) -> list[torch.Tensor]:
+        device = x.device.type
+        if torch.is_autocast_enabled(device):
+            x = x.to(torch.get_autocast_dtype(device))
         weights, narrow, wide = zip(*projections[which], strict=True)
         narrow = torch.stack([a.to(x.dtype) for a in narrow])
         low = narrow_sides(x, narrow, None if seeds is None else seeds[which], constants.dropout)
