@@ -1,7 +1,7 @@
 """Dropout from a seed: the mask is a function of position and seed, so it is made again instead of kept.
 
 A mask costs no memory between the forward and the backward pass, and the same seed gives the same mask on every device,
-in compiled code and in the Triton kernels of :mod:`syntune.training.gemma.mlp_kernels`. The function is a 32-bit mixer
+in compiled code and in Triton kernels (:mod:`syntune.models.dropout_kernel`). The function is a 32-bit mixer
 (xor-shift and multiply, as in C. Wellons, "Prospecting for hash functions", 2018), with the seed's second half added
 half-way, so that masks of different seeds are not shifted copies of each other. Its last step mixes the low bits only,
 which hardly ever decide against a threshold: it is left out.
