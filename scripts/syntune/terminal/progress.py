@@ -65,7 +65,9 @@ class Progress:
         at_once = max((self._busy + sum(ran.values())) / max(now - self._start, 1), 1)
         if not seconds:
             return ""
-        return f"{'about' if len(known) == len(self._rules) else 'at least'} {roughly(seconds / at_once)} left"
+        outrun = any(taken > known.get(number, taken) for number, taken in ran.items())  # nobody knows by how much
+        sure = len(known) == len(self._rules) and not outrun
+        return f"{'about' if sure else 'at least'} {roughly(seconds / at_once)} left"
 
 
 def roughly(seconds: float) -> str:

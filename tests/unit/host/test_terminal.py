@@ -8,12 +8,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from syntune.terminal.calls import planned_call
 from syntune.terminal.logs import ends_of, last_lines
-from syntune.terminal.progress import roughly
+from syntune.terminal.progress import Progress, roughly
 from syntune.terminal.screen import Screen
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
@@ -167,3 +168,17 @@ def test_without_a_terminal_a_line_says_now_and_then_how_far_it_is(monkeypatch):
 
 def test_estimates_are_rounded():
     assert [roughly(seconds) for seconds in (12.4, 59.9, 61, 7500)] == ["12 s", "60 s", "1 min", "2 h 5 min"]
+
+
+def test_a_job_that_outruns_its_last_time_makes_the_time_left_a_least(tmp_path, monkeypatch):
+    timings = tmp_path / "timing.tsv"
+    timings.write_text("s\tmax_rss\n60.0\t1\n")
+    train = SimpleNamespace(rule=SimpleNamespace(name="train"), benchmark=str(timings))
+    now = [1000.0]
+    monkeypatch.setattr("syntune.terminal.progress.time.time", lambda: now[0])
+    progress = Progress({1: train, 2: train})
+    progress.start(1)
+    now[0] += 30
+    assert progress.words() == "0 of 2 jobs done, about 2 min left"
+    now[0] += 60
+    assert progress.words() == "0 of 2 jobs done, at least 1 min left"
