@@ -45,11 +45,12 @@ def load_chain(
         check_chain(folders)
     if not is_full(base):
         raise UserError(f"{base}: is an adapter; the folder of its base must come before it")
+    for folder in others:
+        if is_full(folder):
+            raise UserError(f"{folder}: {_why_no_adapter(folder, base)}")
     family = family_of(base)
     model = family.load_model(base, dtype)
     for folder in others:
-        if is_full(folder):
-            raise UserError(f"{folder}: is no adapter on {base} (neither {ADAPTER_CONFIG} nor {BESIDE} is in it)")
         model = merge(model, folder, family)
     return Loaded(model.to(device).eval(), family.load_processor(base), family)
 
@@ -63,6 +64,15 @@ def check_chain(folders: Sequence[Path]) -> None:
     for folder in folders:
         if (manifest := manifest_of(folder)).is_file():
             part_files(manifest)
+
+
+def _why_no_adapter(folder: Path, base: Path) -> str:
+    """What is wrong with a folder that stands behind ``base`` and holds nothing that was trained on it."""
+    if not folder.is_dir():
+        return "no such folder"
+    if (folder / "config.json").is_file():
+        return f"is a whole model, which needs no base; leave out {base} and what else stands before it"
+    return f"is no adapter on {base} (neither {ADAPTER_CONFIG} nor {BESIDE} is in it)"
 
 
 def is_full(folder: Path) -> bool:

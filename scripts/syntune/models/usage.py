@@ -1,5 +1,6 @@
 """How a checkpoint is loaded, merged, served and uploaded, as lines for its README."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import PurePath
 
@@ -32,19 +33,19 @@ model = PeftModel.from_pretrained(model, "{folder}").eval()"""
 
 def export(chain: Sequence[str], output: str, layout: str = "merged") -> str:
     """The command that makes one checkpoint of a chain."""
-    folders = " ".join(chain)
+    folders = shlex.join(chain)
     return f"""tools/in-env train python scripts/export_checkpoint.py --format {layout} \\
-    --chain {folders} --output {output}"""
+    --chain {folders} --output {shlex.quote(output)}"""
 
 
 def serve(folder: str) -> str:
     """The command that serves a whole checkpoint."""
-    return f"vllm serve {folder}"
+    return f"vllm serve {shlex.quote(folder)}"
 
 
 def upload(folder: str) -> str:
     """The command that puts a folder on the hub, without what tells of the machine that trained it."""
-    return f"hf upload OWNER/NAME {folder} --exclude 'events/*' --exclude '*.log'"
+    return f"hf upload OWNER/NAME {shlex.quote(folder)} --exclude 'events/*' --exclude '*.log'"
 
 
 def merged_card(folder: str, chain: Sequence[str], base: Manifest | None, transformers_loads: bool) -> str:

@@ -548,8 +548,12 @@ def test_a_checkpoint_with_wrong_sizes(base, tmp_path, file, change, match):
 def test_folders_in_the_wrong_place(base, adapter, tmp_path):
     with pytest.raises(UserError, match="adapter: is an adapter; the folder of its base must come before it"):
         load_chain([adapter, base], torch.float32)
-    with pytest.raises(UserError, match="tiny: is no adapter on"):
+    with pytest.raises(UserError, match="tiny: is a whole model, which needs no base; leave out .*tiny and what else"):
         load_chain([base, base], torch.float32)
+    with pytest.raises(UserError, match="is no adapter on .*neither adapter_config.json nor"):
+        load_chain([base, base.parent], torch.float32)
+    with pytest.raises(UserError, match="nothing: no such folder"):
+        load_chain([base, tmp_path / "nothing"], torch.float32)
     with pytest.raises(UserError, match="is no adapter on a base; give the base before it"):
         export_reference_lora([adapter], tmp_path / "lora")
     with pytest.raises(UserError, match="no readable config.json"):

@@ -52,14 +52,14 @@ def test_the_cards_lines_load_what_was_merged(chain, tmp_path):
 
 def test_the_hubs_command_uploads_it(chain, tmp_path):
     """The real command, to a stand-in for the hub."""
-    export_merged(chain, tmp_path / "merged")
-    (tmp_path / "merged/finetuning.log").write_text("a path of this machine")
+    export_merged(chain, tmp_path / "my merged")
+    (tmp_path / "my merged/finetuning.log").write_text("a path of this machine")
     with HubStandIn() as hub:
         env = os.environ | {"HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_none", "HF_HOME": str(tmp_path / "home")}
-        _, *words = shlex.split(upload(str(tmp_path / "merged")).replace("OWNER/NAME", "someone/tiny"))
+        _, *words = shlex.split(upload(str(tmp_path / "my merged")).replace("OWNER/NAME", "someone/tiny"))
         call = [Path(sys.executable).with_name("hf"), *words]
         subprocess.run(call, env=env | {"HF_HUB_OFFLINE": "0"}, check=True, capture_output=True)
-    written = {file.name: file.read_bytes() for file in (tmp_path / "merged").iterdir() if file.suffix != ".log"}
+    written = {file.name: file.read_bytes() for file in (tmp_path / "my merged").iterdir() if file.suffix != ".log"}
     assert hub.files == written
     assert {"config.json", "model.safetensors", "tokenizer.json", "processor_config.json"} <= hub.files.keys()
     (card,) = hub.cards
