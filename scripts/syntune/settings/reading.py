@@ -69,7 +69,9 @@ def _in_words(mistake: Any, kind: Any) -> str:
             near = difflib.get_close_matches(str(path[-1]), names, n=1, cutoff=0.5)
             return f"unknown key; did you mean '{near[0]}'?" if near else f"unknown key; known: {', '.join(names)}"
         case "string_pattern_mismatch" if context["pattern"] == NAME_PATTERN:
-            return f"{value!r} cannot be a name: letters from a to z, digits, - and _, with a letter or a digit in front"
+            return (
+                f"{value!r} cannot be a name: letters from a to z, digits, - and _, with a letter or a digit in front"
+            )
         case "string_pattern_mismatch":
             field = _fields(kind, path[:-1]).get(str(path[-1]))
             wanted = field.description if field else context["pattern"]
