@@ -49,21 +49,17 @@ def _by_flash(starts: torch.Tensor, tokens: int, slots: int) -> CachedAttention:
     """The FlashAttention-2 kernels inside PyTorch, told how many of a row's slots are in use.
 
     With several tokens causal masks end at a row's last slot in use. One token needs no mask: heads that share keys
-    stand as more queries of one head then, as the kernel would put them, but with a row's slots in one piece. Left to
-    itself it may divide them, by how many slots there are.
+    stand as more queries of one head then. The kernel would put them so itself, but then it may divide a row's slots,
+    by how many there are, and so change the rounding.
     """
-    operator = torch.ops.aten._flash_attention_forward
-    told = {argument.name for argument in operator.default._schema.arguments}
-    in_one_piece = {"num_splits": 1} if "num_splits" in told else {}
     rows = torch.arange(len(starts) + 1, dtype=torch.int32, device=starts.device)
     used = (starts + tokens).int()
 
     def attend(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
         packed, queries = (states.flatten(0, 1) for states in (query, keys, values)), query.shape[1]
-        output, *_ = operator(
-            *packed, rows * queries, rows * slots, queries, slots, 0.0, tokens > 1, False,
-            seqused_k=used, **in_one_piece,
-        )  # fmt: skip
+        output, *_ = torch.ops.aten._flash_attention_forward(
+            *packed, rows * queries, rows * slots, queries, slots, 0.0, tokens > 1, False, seqused_k=used
+        )
         return output.view_as(query)
 
     def attend_one(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
