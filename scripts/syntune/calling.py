@@ -1,11 +1,13 @@
-"""The shell that Snakemake is called from: what must not reach environments and jobs, and which conda it finds."""
+"""The shell that Snakemake is called from: what must not reach environments and jobs, which conda it finds, Ctrl-C."""
 
 import os
 import re
 import shlex
+import signal
 from collections.abc import Iterable, MutableMapping, Sequence
 from itertools import takewhile
 from pathlib import Path
+from types import FrameType
 
 _ACTIVE = re.compile(r"CONDA_(SHLVL|PREFIX|DEFAULT_ENV|PROMPT_MODIFIER|(PREFIX|STACKED)_\d+)")
 """By which conda knows what is active."""
@@ -42,6 +44,24 @@ def missing_config(arguments: Sequence[str]) -> str | None:
     kept = [each for at, each in enumerate(arguments) if not (place < at <= place + len(given) and each in missing)]
     call = shlex.join(["snakemake", *missing, *kept])
     return f"{missing[0]} stands after --configfile, so it is taken for a config; put targets first: {call}"
+
+
+def interrupt_once() -> None:
+    """Let the first Ctrl-C interrupt and each further one say that the jobs are still ending.
+
+    While Snakemake waits for them, another interrupt would end it in tracebacks, and its lock, and leave them running.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, wait)
+        raise KeyboardInterrupt
+
+    def wait(number: int, frame: FrameType | None) -> None:
+        said = "still waiting for the jobs to end; Ctrl-\\ ends all at once and leaves a lock"
+        os.write(2, f"{said}\n".encode())  # unlike print, safe in whatever was interrupted
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a call behind nohup or & may ignore it
+        signal.signal(signal.SIGINT, interrupt)
 
 
 def later_conda(link: Path, folders: Iterable[str]) -> Path | None:

@@ -106,4 +106,6 @@ def require_writable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror}); free it or choose another folder") from error
+        raise UserError(
+            f"{folder}: cannot be written ({error.strerror}); make it writable, or put a link in its place"
+        ) from error

@@ -133,7 +133,7 @@ class TerminalHandler(logging.Handler):
         if text.startswith("Elapsed time"):
             return self._ended()
         if self._workflow.dryrun and _LOCKED.match(text):
-            return ["another snakemake is at work here; this is the plan of what is there now"]
+            return ["another snakemake is at work here, or left its lock; this is the plan of what is there now"]
         if again := _AGAIN.match(text):
             self._failed.discard(int(again[1]))
             return ["  it is tried again"]

@@ -1,6 +1,7 @@
 """The shell that Snakemake is called from: what of it reaches environments and jobs, and which conda is meant."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -61,6 +62,24 @@ def test_a_call_without_its_config_ends_in_one_line_and_another_one_is_snakemake
     done = call("--cores", "1", "--configfile", "away.yaml")
     assert (done.returncode, done.stderr) == (1, "error: away.yaml: there is no such config\n")
     assert call("--help").stdout.startswith("usage: snakemake [-h]")
+
+
+def test_a_second_interrupt_waits_for_the_jobs_too(tmp_path):
+    (tmp_path / "Snakefile").write_text(
+        "rule:\n    output: 'made'\n    shell: \"trap '' INT; touch started; sleep 4; touch {output} ended\""
+    )
+    call = [ROOT / "tools/snakemake", "--cores", "1"]
+    with subprocess.Popen(call, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as called:
+        until = time.time() + 60
+        while not (tmp_path / "started").exists() and time.time() < until:
+            time.sleep(0.1)
+        for _ in range(3):
+            os.killpg(called.pid, signal.SIGINT)
+            time.sleep(0.5)
+        said = called.communicate()[1]
+    assert (tmp_path / "ended").exists()
+    assert "Traceback" not in said
+    assert said.count("still waiting for the jobs to end") == 2
 
 
 def test_packages_of_the_user_are_not_imported(tmp_path):
