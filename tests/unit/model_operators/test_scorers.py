@@ -46,7 +46,8 @@ def test_a_copy_holds_safetensors_and_no_code(source, tmp_path):
     copied = load_file(folder / "model.safetensors")
     assert all(torch.equal(copied[name], tensor) for name, tensor in weights.items())
     images = [[Image.new("RGB", (40, 30), "red")]]
-    assert similarity(load_scorer(folder), images, ["red"]) == similarity(load_scorer(source), images, ["red"])
+    [[found]], [[wanted]] = (similarity(load_scorer(each), images, ["red"]) for each in (folder, source))
+    assert found == pytest.approx(wanted, abs=1e-6)  # where weights lie in memory may change the rounding
 
 
 def test_a_weight_that_is_missing_is_never_random(source, tmp_path):
