@@ -10,7 +10,9 @@ CachedAttention = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Ten
 """(query [rows, tokens, heads, D], keys and values [rows, slots, key heads, D]) to [rows, tokens, heads, D]."""
 
 
-def attention_to_cache(starts: torch.Tensor, tokens: int, slots: int, dtype: torch.dtype) -> CachedAttention:
+def attention_to_cache(
+    starts: torch.Tensor, tokens: int, slots: int, group: int, dtype: torch.dtype
+) -> CachedAttention:
     """Attention in which every token sees the slots of its row up to its own.
 
     On a GPU FlashAttention goes through a row's own slots only, so a row's output is the same bit for bit whatever
@@ -21,11 +23,12 @@ def attention_to_cache(starts: torch.Tensor, tokens: int, slots: int, dtype: tor
         starts: slot of each row's first new token, [rows].
         tokens: new ones of each row, whose keys and values are in the cache already.
         slots: of a row.
+        group: heads that share keys.
         dtype: of queries, keys and values.
     """
     if starts.is_cuda and flash_reads_caches(dtype):
-        return _by_flash(starts, tokens, slots)
-    return _by_mask(starts, tokens, slots, dtype)
+        return _by_flash(starts, tokens, slots, group)
+    return _by_mask(starts, tokens, slots, group, dtype)
 
 
 @cache
@@ -38,14 +41,14 @@ def flash_reads_caches(dtype: torch.dtype) -> bool:
     )
     starts = torch.tensor([7, 40], device="cuda")
     try:
-        found = _by_flash(starts, 3, 64)(query, keys, values)
+        found = _by_flash(starts, 3, 64, 8)(query, keys, values)
     except Exception:  # a kernel of another build or card fails in any way it likes
         return False
-    wanted = _by_mask(starts, 3, 64, dtype)(query, keys, values)
+    wanted = _by_mask(starts, 3, 64, 8, dtype)(query, keys, values)
     return bool((found - wanted).norm() <= 8 * torch.finfo(dtype).eps * wanted.norm())
 
 
-def _by_flash(starts: torch.Tensor, tokens: int, slots: int) -> CachedAttention:
+def _by_flash(starts: torch.Tensor, tokens: int, slots: int, group: int) -> CachedAttention:
     """The FlashAttention-2 kernels inside PyTorch, told how many of a row's slots are in use.
 
     With several tokens causal masks end at a row's last slot in use. One token needs no mask: heads that share keys
@@ -63,27 +66,27 @@ def _by_flash(starts: torch.Tensor, tokens: int, slots: int) -> CachedAttention:
         return output.view_as(query)
 
     def attend_one(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        grouped = query.unflatten(2, (keys.shape[2], -1)).transpose(1, 3).squeeze(3)
+        grouped = query.unflatten(2, (-1, group)).transpose(1, 3).squeeze(3)
         return attend(grouped, keys, values).unsqueeze(3).transpose(1, 3).flatten(2, 3)
 
     return attend if tokens > 1 else attend_one
 
 
-def _by_mask(starts: torch.Tensor, tokens: int, slots: int, dtype: torch.dtype) -> CachedAttention:
+def _by_mask(starts: torch.Tensor, tokens: int, slots: int, group: int, dtype: torch.dtype) -> CachedAttention:
     """PyTorch's scaled_dot_product_attention, on any device."""
     last_seen = starts[:, None] + torch.arange(tokens, device=starts.device)
     ahead = torch.arange(slots, device=starts.device) > last_seen[:, :, None]
     bias = torch.zeros_like(ahead, dtype=dtype).masked_fill_(ahead, -torch.inf)
+    bias = bias.repeat_interleave(group, dim=1)[:, None]
 
     def attend(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
         # heads that share keys stand as more queries of one head: no key is copied for them
-        grouped = query.unflatten(2, (keys.shape[2], -1)).permute(0, 2, 1, 3, 4)
-        group = grouped.shape[3]
+        grouped = query.unflatten(2, (-1, group)).permute(0, 2, 1, 3, 4)
         mixed = functional.scaled_dot_product_attention(
             grouped.flatten(2, 3),
             keys.transpose(1, 2),
             values.transpose(1, 2),
-            attn_mask=bias.repeat_interleave(group, dim=1)[:, None],
+            attn_mask=bias,
         )
         return mixed.view(grouped.shape).permute(0, 2, 1, 3, 4).flatten(2, 3)
 

@@ -1,4 +1,4 @@
-"""Tensors on the GPU, and on their way there."""
+"""Tensors on the GPU, on their way there, and in autocast's precision."""
 
 import torch
 
@@ -13,3 +13,9 @@ def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     if tensor.device.type == "cpu" and device.type == "cuda":
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)
+
+
+def autocast_dtype(tensor: torch.Tensor) -> torch.dtype:
+    """What autocast makes of a tensor where it is on, else the tensor's own."""
+    device = tensor.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else tensor.dtype

@@ -24,7 +24,7 @@ def states(rows, tokens, slots, key_heads):
 def test_a_token_sees_its_row_up_to_itself(tokens, key_heads):
     query, keys, values = states(3, tokens, 40, key_heads)
     starts = torch.tensor([0, 12, 35], device=DEVICE)
-    found = attention_to_cache(starts, tokens, 40, DTYPE)(query, keys, values)
+    found = attention_to_cache(starts, tokens, 40, 8 // key_heads, DTYPE)(query, keys, values)
     assert found.shape == query.shape
     for row, start in enumerate(starts.tolist()):
         for token in range(tokens):
@@ -42,8 +42,8 @@ def test_on_a_gpu_neither_other_rows_nor_more_slots_change_a_bit(tokens):
     assert flash_reads_caches(DTYPE)
     query, keys, values = states(128, tokens, 1024, 1)
     starts = torch.arange(128, device=DEVICE) * 4 + 30
-    found = attention_to_cache(starts, tokens, 640, DTYPE)(query, keys[:, :640], values[:, :640])
-    assert torch.equal(attention_to_cache(starts, tokens, 1024, DTYPE)(query, keys, values), found)
+    found = attention_to_cache(starts, tokens, 640, 8, DTYPE)(query, keys[:, :640], values[:, :640])
+    assert torch.equal(attention_to_cache(starts, tokens, 1024, 8, DTYPE)(query, keys, values), found)
     order = torch.randperm(128, device=DEVICE)
     others = [tensor[order] for tensor in (query, keys, values)]
-    assert torch.equal(attention_to_cache(starts[order], tokens, 1024, DTYPE)(*others), found[order])
+    assert torch.equal(attention_to_cache(starts[order], tokens, 1024, 8, DTYPE)(*others), found[order])

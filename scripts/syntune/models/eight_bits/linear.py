@@ -11,6 +11,7 @@ from syntune.errors import UserError, one_line
 from syntune.models.eight_bits.rows import project
 from syntune.models.eight_bits.weights import DTYPES, EightBitWeight, backward_product, empty_rows, forward_product
 from syntune.models.family import Family
+from syntune.models.transfer import autocast_dtype
 
 WORTH = 1500
 """in * out / (in + out) from which a linear gains more than it costs to quantise its rows and their gradients.
@@ -39,9 +40,7 @@ class EightBitLinear(nn.Linear):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[..., in] to [..., out], in the precision of autocast, where that is on."""
-        device = x.device.type
-        if torch.is_autocast_enabled(device):
-            x = x.to(torch.get_autocast_dtype(device))
+        x = x.to(autocast_dtype(x))
         y = _Frozen.apply(x.flatten(0, -2), self.weight).unflatten(0, x.shape[:-1])
         return y if self.bias is None else y + self.bias.to(y.dtype)
 

@@ -129,7 +129,9 @@ class Continuation:
         model, every = self.model, torch.arange(len(ids), device=self._device)
         positions = starts[:, None] + torch.arange(ids.shape[1], device=self._device)
         embeddings = model.model.embed_tokens(ids)
-        over_cache = attention_to_cache(starts, ids.shape[1], self._cache.shape[3], embeddings.dtype)
+        text, slots = model.config.text_config, self._cache.shape[3]
+        group = text.num_attention_heads // text.num_key_value_heads
+        over_cache = attention_to_cache(starts, ids.shape[1], slots, group, embeddings.dtype)
 
         def attend(layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
             keys, values = self._cache[layer, :, : len(ids)]

@@ -11,6 +11,7 @@ import torch
 from transformers.models.gemma.modeling_gemma import rotate_half
 
 from syntune.models.attention import Kernel
+from syntune.models.transfer import autocast_dtype
 from syntune.training.gemma.narrow_sides import narrow_sides
 
 
@@ -59,9 +60,7 @@ def attention_block(
     x, cos, sin = x[0], cos[0].unsqueeze(1), sin[0].unsqueeze(1)
 
     def project(x: torch.Tensor, which: slice) -> list[torch.Tensor]:
-        device = x.device.type
-        if torch.is_autocast_enabled(device):
-            x = x.to(torch.get_autocast_dtype(device))
+        x = x.to(autocast_dtype(x))
         weights, narrow, wide = zip(*projections[which], strict=True)
         narrow = torch.stack([a.to(x.dtype) for a in narrow])
         low = narrow_sides(x, narrow, None if seeds is None else seeds[which], constants.dropout)

@@ -15,6 +15,7 @@ from syntune.models import dropout as seeded
 from syntune.models.eight_bits.linear import back_through
 from syntune.models.eight_bits.rows import Rows, project
 from syntune.models.eight_bits.weights import EightBitWeight, backward_product, empty_rows, forward_product
+from syntune.models.transfer import autocast_dtype
 from syntune.training.gemma.adapters import MLP, AdaptedLinear, lora_settings, takes_pefts_way
 from syntune.training.gemma.geglu import Gated, geglu_backward_, geglu_forward
 from syntune.training.gemma.narrow_sides import back_through_sides
@@ -27,12 +28,11 @@ def mlp_forward(
     if takes_pefts_way(mlp, MLP):
         return original(x)
     _, scale, dropout = lora_settings(mlp.gate_proj)
-    device = x.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+    dtype = autocast_dtype(x)
     weights = [part for name in MLP for part in AdaptedLinear.from_peft(getattr(mlp, name)).to(dtype)]
     if dropout and seeds is None:
         seeds = seeded.draw_seeds(len(MLP), x.device)
-    with torch.autocast(device, enabled=False):
+    with torch.autocast(x.device.type, enabled=False):
         return AdaptedGeglu.apply(
             x.to(dtype), *weights, scale, _is_tanh(mlp.act_fn), seeds if dropout else None, dropout
         )
